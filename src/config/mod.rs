@@ -1,0 +1,2 @@
+//! The configuration file: raw → resolve → types; diff.
+pub mod types;

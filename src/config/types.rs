@@ -1,0 +1,333 @@
+//! The configuration in force: every default filled in, every reference resolved, nothing left to check.
+//!
+//! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
+//! master checked and never reads a configuration, certificate or key file itself.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    pub server: Server,
+    pub performance: Performance,
+    pub logging: Logging,
+    pub security: Security,
+    pub management: Management,
+    pub monitoring: Monitoring,
+    /// In the order of declaration. A [`SiteIndex`] points in here.
+    pub sites: Vec<Site>,
+    /// One for each distinct `listen` of the sites, in the order of first use.
+    pub listeners: Vec<Listener>,
+    /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
+    pub certificates: Vec<Certificate>,
+    /// Files whose change means a new configuration: the main file, included files, certificates and keys.
+    pub sources: Vec<PathBuf>,
+    /// Hexadecimal SHA-256 over everything above: equal hashes serve alike.
+    pub hash: String,
+}
+
+pub type SiteIndex = u32;
+pub type CertificateIndex = u32;
+
+/// `[server]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    pub name: String,
+    pub version: Option<String>,
+    pub description: Option<String>,
+    /// Worker processes, at least 1.
+    pub workers: u32,
+    pub shutdown_timeout: Duration,
+    pub ready_timeout: Duration,
+    pub watch_config: bool,
+}
+
+/// `[performance]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Performance {
+    /// Threads of each worker process, at least 1.
+    pub worker_threads: u32,
+    /// Connections of each worker process; beyond it accept pauses.
+    pub max_connections: u32,
+    /// How long a connection may be idle between requests.
+    pub keep_alive_timeout: Duration,
+    /// How long one request may take as a whole.
+    pub request_timeout: Duration,
+    /// How long a client may take to send a request head (408 beyond it).
+    pub header_timeout: Duration,
+    /// Bytes.
+    pub read_buffer_size: u32,
+    /// Bytes.
+    pub write_buffer_size: u32,
+}
+
+/// `[logging]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    pub level: LogLevel,
+    pub output: LogOutput,
+    pub format: AccessLogFormat,
+    pub access_log: Option<PathBuf>,
+    pub error_log: Option<PathBuf>,
+    /// Where `output = "file"` writes.
+    pub file_path: PathBuf,
+    pub log_requests: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogOutput {
+    /// The journal when systemd connected our stderr to it, else stderr.
+    Auto,
+    Journald,
+    Stdout,
+    Stderr,
+    File,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccessLogFormat {
+    Combined,
+    Common,
+    Json,
+}
+
+/// `[security]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Security {
+    pub hide_server_header: bool,
+    /// Bytes of a request body (413 beyond it).
+    pub max_request_size: u64,
+    /// Added to every response that does not carry the name already.
+    pub security_headers: Vec<Header>,
+}
+
+/// A response header, checked to be valid in HTTP: lower-case name, visible ASCII or obs-text value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    pub name: String,
+    pub value: String,
+}
+
+/// `[management]`: the TCP side of the management API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Management {
+    pub enabled: bool,
+    pub host: IpAddr,
+    pub port: u16,
+    pub api_key: Option<String>,
+}
+
+/// `[monitoring]`: paths that every site answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitoring {
+    pub enabled: bool,
+    pub health_endpoint: String,
+    pub detailed_endpoint: String,
+    /// Only when the configuration names it; the management API always has `/metrics`.
+    pub metrics_endpoint: Option<String>,
+}
+
+/// `[[sites]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    /// Unique: the identity that state is kept under.
+    pub name: String,
+    /// At least one; unique among the sites of the same listener.
+    pub hostnames: Vec<HostPattern>,
+    pub listen: ListenAddress,
+    /// Answers unknown hosts on its listener. Exactly one site of a listener has it.
+    pub default: bool,
+    pub static_files: Option<StaticFiles>,
+    /// On every response of the site, proxied ones too.
+    pub headers: Vec<Header>,
+    pub proxy: Option<Proxy>,
+    pub tls: Option<SiteTls>,
+    /// No static files: what no route and no endpoint takes is 404.
+    pub api_only: bool,
+    /// SHA-256 over the site and the certificate that it uses, in hexadecimal.
+    pub hash: String,
+}
+
+/// Which hosts a site answers. Lower case, without a port or a trailing dot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum HostPattern {
+    /// `www.example.com`, `192.0.2.1`, `[2001:db8::1]`.
+    Exact(String),
+    /// `*.example.com`, kept as `example.com`: one or more labels in front of it.
+    Wildcard(String),
+    /// `_`: any host.
+    Any,
+}
+
+/// What a site listens on, as configured.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ListenAddress {
+    /// `port = 8080`: the sockets held on that port, whatever their address; dual-stack wildcard when the master binds it.
+    Port(u16),
+    /// `listen = "127.0.0.1:8080"`.
+    Address(SocketAddr),
+    /// `listen = "unix:/run/bws/site.sock"`.
+    Unix(PathBuf),
+}
+
+/// All sites of one listening address: a connection's socket decides which of them can answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    pub address: ListenAddress,
+    /// All sites of a listener speak TLS, or none does.
+    pub tls: bool,
+    pub sites: Vec<SiteIndex>,
+    /// One of `sites`.
+    pub default_site: SiteIndex,
+}
+
+/// `static_dir` and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticFiles {
+    /// Absolute.
+    pub root: PathBuf,
+    pub index_files: Vec<String>,
+    /// Follow symbolic links, but never out of `root`.
+    pub follow_symlinks: bool,
+}
+
+/// `[sites.ssl]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteTls {
+    pub certificate: CertificateIndex,
+    pub min_version: TlsVersion,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
+}
+
+/// A certificate chain with its key, parsed and matched by the master.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+    /// DER, the leaf first.
+    pub chain: Vec<Vec<u8>>,
+    pub key: PrivateKey,
+    /// Subject alternative names (DNS names and IP addresses), lower case.
+    pub names: Vec<String>,
+    /// Seconds since the epoch.
+    pub not_before: i64,
+    /// Seconds since the epoch.
+    pub not_after: i64,
+}
+
+/// DER of a private key, by its container format. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrivateKey {
+    Pkcs8(Vec<u8>),
+    Pkcs1(Vec<u8>),
+    Sec1(Vec<u8>),
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Certificate")
+            .field("cert_file", &self.cert_file)
+            .field("names", &self.names)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `[sites.proxy]`, enabled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proxy {
+    /// Servers of the same name, in the order of first use.
+    pub pools: Vec<Pool>,
+    /// Longest prefix first.
+    pub routes: Vec<Route>,
+    /// Without routes: what `static_files` does not hold goes to this pool.
+    pub fallback_pool: Option<u32>,
+    pub timeout: ProxyTimeout,
+    pub headers: ProxyHeaders,
+}
+
+/// Upstream servers that share a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    pub name: String,
+    pub servers: Vec<Upstream>,
+}
+
+/// One upstream server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    pub address: UpstreamAddress,
+    /// The `Host` sent when `preserve_host` is off: host, and port unless it is the scheme's own.
+    pub authority: String,
+    /// Path of the URL without a trailing slash, put before every request's path; empty for none.
+    pub base_path: String,
+    /// At least 1.
+    pub weight: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum UpstreamAddress {
+    /// Host name or address (IPv6 without brackets), and port; cleartext HTTP/1.1.
+    Http { host: String, port: u16 },
+    /// `unix:/path`; cleartext HTTP/1.1.
+    Unix(PathBuf),
+}
+
+/// One of `[[sites.proxy.routes]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Starts with a slash. Matches whole segments unless it ends in a slash, as `/api` matches `/api` and `/api/x` only.
+    pub path: String,
+    /// Index into [`Proxy::pools`].
+    pub pool: u32,
+    /// Take `path` away before the request goes upstream; the rest keeps its leading slash.
+    pub strip_prefix: bool,
+    /// Between bytes; overrides [`ProxyTimeout::read`].
+    pub timeout: Option<Duration>,
+    /// `Upgrade` requests may pass.
+    pub websocket: bool,
+}
+
+/// `[sites.proxy.timeout]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyTimeout {
+    pub connect: Duration,
+    /// Between two reads from the upstream, not in total.
+    pub read: Duration,
+    /// Between two writes to the upstream, not in total.
+    pub write: Duration,
+}
+
+/// `[sites.proxy.headers]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyHeaders {
+    /// Send the client's `Host` (default true, as the upstream then builds right links).
+    pub preserve_host: bool,
+    /// `Forwarded`, RFC 7239.
+    pub add_forwarded: bool,
+    /// `X-Forwarded-For`, `-Proto`, `-Host`.
+    pub add_x_forwarded: bool,
+    /// Request header names to drop, lower case.
+    pub remove: Vec<String>,
+    /// Request headers to set.
+    pub add: Vec<Header>,
+}

@@ -1,0 +1,2 @@
+//! The master.
+pub mod hot_reload;

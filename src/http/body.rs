@@ -1,0 +1,139 @@
+//! Bodies of requests and responses, as this room sees them: the worker turns a [`Chunk`] into bytes on the wire.
+
+use std::fs::File;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::in_flight::InFlight;
+
+/// Why a body broke off. The connection is then closed, so that the peer sees a truncated message.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A part of a response body.
+#[derive(Debug)]
+pub enum Chunk {
+    Bytes(Bytes),
+    /// Sent by `sendfile` where the connection can.
+    File(FileSlice),
+}
+
+/// A range of an open file.
+#[derive(Clone, Debug)]
+pub struct FileSlice {
+    pub file: Rc<File>,
+    pub offset: u64,
+    pub length: u64,
+}
+
+/// A response body.
+#[derive(Default)]
+pub enum Body {
+    #[default]
+    Empty,
+    Full(Bytes),
+    File(FileSlice),
+    /// Comes as it comes: from an upstream.
+    Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError>>>),
+}
+
+impl Body {
+    /// The next part; trailers are a frame as well.
+    pub fn poll_chunk(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Chunk>, BodyError>>> {
+        if let Self::Stream(stream) = self {
+            let frame = ready!(stream.as_mut().poll_frame(context));
+            return Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(Chunk::Bytes))));
+        }
+        let chunk = match std::mem::take(self) {
+            Self::Full(bytes) if !bytes.is_empty() => Chunk::Bytes(bytes),
+            Self::File(slice) if slice.length > 0 => Chunk::File(slice),
+            _ => return Poll::Ready(None),
+        };
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
+    }
+
+    pub fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::File(slice) => slice.length == 0,
+            Self::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    pub fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::File(slice) => SizeHint::with_exact(slice.length),
+            Self::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+/// A request body: what the client sends, up to a limit.
+pub struct RequestBody {
+    incoming: Incoming,
+    remaining: u64,
+    /// While the body lives its connection is not idle.
+    _in_flight: InFlight,
+}
+
+/// The request body is longer than `security.max_request_size` (RFC 9110 section 15.5.14).
+#[derive(Debug, thiserror::Error)]
+#[error("the request body is larger than the configured max_request_size")]
+pub struct TooLarge;
+
+impl RequestBody {
+    pub fn new(incoming: Incoming, limit: u64, in_flight: InFlight) -> Self {
+        Self { incoming, remaining: limit, _in_flight: in_flight }
+    }
+
+    /// Whether the announced length alone is beyond the limit.
+    pub fn announces_too_much(&self) -> bool {
+        self.incoming.size_hint().lower() > self.remaining
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(context)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            Some(Ok(frame)) => frame,
+        };
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.remaining.checked_sub(length) {
+            Some(rest) => self.remaining = rest,
+            None => return Poll::Ready(Some(Err(TooLarge.into()))),
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// The error of a file that became shorter while it was sent.
+pub fn file_shrank() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent")
+}

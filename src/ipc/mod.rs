@@ -1,0 +1,2 @@
+//! All that crosses the process boundary.
+pub mod message;
