@@ -21,6 +21,8 @@ pub struct Generation(pub u64);
 /// Master to worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
+    /// Always the first message.
+    Assign(Assignment),
     /// Begin to accept. Sent once, after `Ready`.
     Accept,
     /// Stop accepting and answer [`FromWorker::StoppedAccepting`]; open connections go on.
@@ -50,7 +52,7 @@ pub enum FromWorker {
     Draining { connections: u64, requests: u64 },
 }
 
-/// What a worker is told at start beside its configuration (postcard, in front of it in the snapshot).
+/// What a worker is told at start beside its configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     pub worker: WorkerId,
