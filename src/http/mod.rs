@@ -9,6 +9,8 @@ mod endpoints;
 pub mod error_page;
 pub mod in_flight;
 mod proxy;
+#[cfg(test)]
+mod proxy_tests;
 mod request_path;
 mod router;
 pub mod service;
@@ -16,3 +18,5 @@ mod site;
 mod static_files;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod wire_tests;

@@ -143,6 +143,10 @@ pub(super) fn service(config: Config) -> Rc<Service> {
 
 /// A new client connection to `service`.
 pub(super) fn connect(service: &Rc<Service>) -> DuplexStream {
+    serve(service, false)
+}
+
+fn serve(service: &Rc<Service>, half_close: bool) -> DuplexStream {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let peer = Some("192.0.2.7:1234".parse().unwrap());
     let connection = Rc::new(Connection {
@@ -160,6 +164,7 @@ pub(super) fn connect(service: &Rc<Service>) -> DuplexStream {
     });
     tokio::task::spawn_local(async move {
         let _ = hyper::server::conn::http1::Builder::new()
+            .half_close(half_close)
             .serve_connection(TokioIo::new(server), answer)
             .await;
     });
@@ -168,7 +173,7 @@ pub(super) fn connect(service: &Rc<Service>) -> DuplexStream {
 
 /// Sends `request` on a connection of its own, half-closes it, and gives all that comes back.
 pub(super) async fn exchange(service: &Rc<Service>, request: &str) -> String {
-    let mut client = connect(service);
+    let mut client = serve(service, true);
     client.write_all(request.as_bytes()).await.unwrap();
     client.shutdown().await.unwrap();
     let mut answer = Vec::new();
