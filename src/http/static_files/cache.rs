@@ -107,16 +107,18 @@ impl State {
     fn find(&mut self, key: &[u8], now: u64, root: &Root, base: &HeaderMap, path: &str) -> Entry {
         let known = self.slots.get_mut(key).map(|slot| {
             slot.used = true;
-            (
-                slot.entry.clone(),
-                now.saturating_sub(slot.checked_ms) < BELIEVE_MS,
-            )
+            (slot.entry.clone(), now.saturating_sub(slot.checked_ms))
         });
-        if let Some((entry, true)) = known {
-            return entry;
-        }
-        let known = known.map(|(entry, _)| entry);
-        let (entry, cacheable) = self.look(root, base, path, known.as_ref());
+        let known = match known {
+            Some((entry, age)) if age < BELIEVE_MS => return entry,
+            Some((Entry::File(file), age)) => Some((file, age)),
+            _ => None,
+        };
+        let (entry, cacheable) = match self.look(root, base, path, known) {
+            Looked::Unsettled(entry) => return entry,
+            Looked::New(entry) => (entry, path.len() <= MAX_PATH),
+            Looked::Passing(entry) => (entry, false),
+        };
         if cacheable {
             self.put(
                 key,
