@@ -82,10 +82,7 @@ async fn talk(
 ) {
     let mut answered = 0;
     let mut buffer = [0; 4096];
-    loop {
-        let Ok(count @ 1..) = stream.read(&mut buffer).await else {
-            break;
-        };
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         log.borrow_mut()[number].push_str(&String::from_utf8_lossy(&buffer[..count]));
         let heads = log.borrow()[number].matches("\r\n\r\n").count();
         while answered < heads {
@@ -304,13 +301,9 @@ fn a_client_that_leaves_ends_the_upstream_request() {
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .await
             .unwrap();
-        while seen.borrow().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually(async || !seen.borrow().is_empty()).await;
         drop(client);
-        while !seen.borrow()[0].ends_with("[closed]") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually(async || seen.borrow()[0].ends_with("[closed]")).await;
     });
 }
 
@@ -430,5 +423,79 @@ fn a_unix_socket_is_an_upstream() {
         proxy.pools[0].servers[0].address = UpstreamAddress::Unix(path);
         let service = service(through(proxy));
         assert_eq!(body(&ask(&service, "GET /", "").await), "ok");
+    });
+}
+
+#[test]
+fn an_upstream_that_takes_nothing_is_504() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut proxy = proxy(&[listener.local_addr().unwrap().port()]);
+        proxy.timeout.write = Duration::from_millis(200);
+        let mut config = through(proxy);
+        config.security.max_request_size = u64::MAX;
+        let service = service(config);
+        let mut client = connect(&service);
+        client
+            .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+            .await
+            .unwrap();
+        let (mut reader, mut writer) = tokio::io::split(client);
+        tokio::task::spawn_local(async move {
+            while writer.write_all(&[b'a'; 65_536]).await.is_ok() {}
+        });
+        let mut answer = [0; 12];
+        reader.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 504");
+    });
+}
+
+#[test]
+fn a_slow_client_is_not_the_upstreams_fault() {
+    run(async {
+        // The upstream of this test answers at the second empty line, which is the end of the body.
+        let (port, seen) = serve(&["HTTP/1.1 100 Continue\r\n\r\n", OK]).await;
+        let mut proxy = proxy(&[port]);
+        (proxy.timeout.read, proxy.timeout.write) =
+            (Duration::from_millis(50), Duration::from_millis(50));
+        let service = service(through(proxy));
+        let mut client = connect(&service);
+        client
+            .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await
+            .unwrap();
+        eventually(async || !seen.borrow().is_empty()).await;
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            client.write_all(b"1\r\na\r\n").await.unwrap();
+        }
+        client.write_all(b"0\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    });
+}
+
+#[test]
+fn http_2_clients_reach_http_1_upstreams() {
+    run(async {
+        let (port, seen) = serve(&[OK]).await;
+        let service = service(through(proxy(&[port])));
+        let request = http::Request::post("http://a:8080/x?y")
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
+            .body(http_body_util::Full::from("body"))
+            .unwrap();
+        let response = ask_http2(&service, request).await;
+        assert_eq!(response.status().as_u16(), 200);
+        let request = seen.borrow()[0].clone();
+        assert!(
+            request.starts_with("POST /x?y HTTP/1.1\r\n") && request.ends_with("body"),
+            "{request}"
+        );
+        assert_eq!(header(&request, "host"), Some("a:8080"));
+        assert_eq!(header(&request, "cookie"), Some("a=1; b=2"));
+        assert_eq!(header(&request, "content-length"), Some("4"));
+        assert_eq!(header(&request, "via"), Some("2 bws"));
     });
 }

@@ -305,9 +305,37 @@ fn health_yields_to_a_file_but_not_to_a_prefix() {
             503
         );
         std::fs::write(folder.path().join("health"), "mine").unwrap();
-        wait_until(|| std::fs::read(folder.path().join("health")).is_ok());
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        assert_eq!(body(&ask(&service, "GET /health", "").await), "mine");
+        eventually(async || body(&ask(&service, "GET /health", "").await) == "mine").await;
+    });
+}
+
+#[test]
+fn http_2_says_the_same() {
+    run(async {
+        let folder = folder();
+        let service = service(files(folder.path()));
+        let request = |uri: &str| {
+            http::Request::get(uri)
+                .body(http_body_util::Full::default())
+                .unwrap()
+        };
+        let response = ask_http2(&service, request("http://a/x.txt")).await;
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                &response.headers()["content-length"]
+            ),
+            (200, &"10".parse().unwrap())
+        );
+        assert_eq!(response.headers().get_all("date").iter().count(), 1);
+        let body = http_body_util::BodyExt::collect(response.into_body())
+            .await
+            .unwrap()
+            .to_bytes();
+        assert_eq!(body, "0123456789");
+        let mut mismatch = request("http://a/x.txt");
+        mismatch.headers_mut().insert("host", "b".parse().unwrap());
+        assert_eq!(ask_http2(&service, mismatch).await.status().as_u16(), 400);
     });
 }
 
