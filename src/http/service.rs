@@ -16,6 +16,12 @@ pub struct Shared {
     pub identity: Identity,
 }
 
+impl Shared {
+    pub fn new(config: Arc<Config>, identity: Identity) -> Self {
+        Self { config, identity }
+    }
+}
+
 /// What `/health` tells of the process.
 #[derive(Clone, Debug)]
 pub struct Identity {
