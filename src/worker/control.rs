@@ -1,6 +1,7 @@
 //! The worker's control loop: does what the master says, tells it what became of it, and drains when it is gone.
 
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::start::{self, Crew};
-use super::thread::{Command, Report};
+use super::thread::{Command, Departure, Report};
 use crate::config::types::{Config, Logging};
-use crate::ipc::channel::Channel;
+use crate::ipc::channel::{Channel, MAX_DESCRIPTORS};
 use crate::ipc::inheritance::Inheritance;
 use crate::ipc::message::{Assignment, FromWorker, PROTOCOL, ToWorker};
 use crate::ipc::{counters_page, snapshot};
@@ -154,17 +155,17 @@ impl Control<'_> {
         let mut tick = tokio::time::interval_at(Instant::now() + DRAIN_REPORT, DRAIN_REPORT);
         while self.pending.finished < self.summary.threads {
             tokio::select! {
-                message = self.channel.receive::<ToWorker>(), if master_lives => match message {
-                    Ok(Some(message)) => draining |= self.obey(message),
+                message = self.channel.receive_with::<ToWorker>(), if master_lives => match message {
+                    Ok(Some((message, descriptors))) => draining |= self.obey(message, descriptors),
                     Ok(None) | Err(_) => {
                         master_lives = false;
                         tracing::warn!("the master is gone: draining");
-                        draining |= self.drain(self.summary.shutdown_timeout);
+                        draining |= self.drain(self.summary.shutdown_timeout, false);
                     }
                 },
                 Some(report) = self.crew.reports.recv() => self.forward(report).await?,
                 Some(()) = signals.terminate.recv(), if !draining => {
-                    draining = self.drain(self.summary.shutdown_timeout);
+                    draining = self.drain(self.summary.shutdown_timeout, false);
                 }
                 _ = tick.tick(), if draining && master_lives => self.report_drain().await,
             }
@@ -174,7 +175,7 @@ impl Control<'_> {
     }
 
     /// Does what the master says; true when it says drain.
-    fn obey(&mut self, message: ToWorker) -> bool {
+    fn obey(&mut self, message: ToWorker, descriptors: Vec<OwnedFd>) -> bool {
         match message {
             ToWorker::Assign(_) => {}
             ToWorker::Accept => {
@@ -186,9 +187,13 @@ impl Control<'_> {
                 );
             }
             ToWorker::StopAccepting => self.crew.tell(|| Command::StopAccepting),
-            ToWorker::Drain { deadline_ms } => {
-                return self.drain(Duration::from_millis(deadline_ms));
+            ToWorker::Drain {
+                deadline_ms,
+                hand_over,
+            } => {
+                return self.drain(Duration::from_millis(deadline_ms), hand_over);
             }
+            ToWorker::Adopt { connections } => self.crew.adopt(connections, descriptors),
             ToWorker::ReopenLogs => (self.hooks.reopen_logs)(),
             ToWorker::Ping { sequence } => {
                 self.pending.pong = Some((sequence, 0));
@@ -198,10 +203,13 @@ impl Control<'_> {
         false
     }
 
-    fn drain(&self, deadline: Duration) -> bool {
+    fn drain(&self, deadline: Duration, hand_over: bool) -> bool {
         let open = self.total(Global::ConnectionsOpen);
         tracing::info!("finishing existing connections ({open} open)");
-        self.crew.tell(|| Command::Drain { deadline });
+        self.crew.tell(|| Command::Drain {
+            deadline,
+            hand_over,
+        });
         true
     }
 
@@ -217,6 +225,10 @@ impl Control<'_> {
                 (self.pending.stopped == all).then_some(FromWorker::StoppedAccepting)
             }
             Report::Pong { sequence } => self.count_pong(sequence),
+            Report::HandOver { connections } => {
+                self.hand_over(connections).await;
+                None
+            }
             Report::Finished => {
                 self.pending.finished += 1;
                 None
@@ -237,6 +249,22 @@ impl Control<'_> {
             let _ = self.channel.send(&message).await;
         }
         Ok(())
+    }
+
+    async fn hand_over(&self, departures: Vec<Departure>) {
+        for batch in departures.chunks(MAX_DESCRIPTORS) {
+            let connections = batch
+                .iter()
+                .map(|departure| departure.connection.clone())
+                .collect();
+            let sockets: Vec<_> = batch
+                .iter()
+                .map(|departure| departure.socket.as_fd())
+                .collect();
+            let message = FromWorker::HandOver { connections };
+            // Without a master there is no next generation: the connections are closed.
+            let _ = self.channel.send_with(&message, &sockets).await;
+        }
     }
 
     fn count_pong(&mut self, sequence: u64) -> Option<FromWorker> {

@@ -15,7 +15,8 @@ use tokio::io::unix::AsyncFd;
 
 use super::activity::Ticks;
 use super::connection;
-use super::thread::{Admission, Thread};
+use super::thread::{Admission, Departure, Report, Thread};
+use crate::ipc::message::Travelling;
 use crate::metrics::counters::Global;
 
 /// Events taken from the kernel at once.
@@ -131,6 +132,21 @@ impl Parked {
         }
     }
 
+    /// Takes every idle connection out.
+    pub fn take_idle(&self) -> Vec<Entry> {
+        let keys: Vec<usize> = self.entries.borrow().iter().map(|(key, _)| key).collect();
+        let idle = |key: &usize| {
+            let entries = self.entries.borrow();
+            entries
+                .get(*key)
+                .is_some_and(|entry| matches!(entry.reason, Reason::Idle { .. }))
+        };
+        keys.into_iter()
+            .filter(idle)
+            .filter_map(|key| self.remove(key))
+            .collect()
+    }
+
     fn ready(&self) -> io::Result<Vec<(usize, EventFlags)>> {
         let mut events = Vec::with_capacity(EVENTS);
         let now = Timespec::default();
@@ -140,6 +156,28 @@ impl Parked {
             .iter()
             .map(|event| (event.data.u64() as usize, event.flags))
             .collect())
+    }
+}
+
+/// Puts a connection to rest: here, or in the next generation when this one drains.
+pub fn rest(entry: Entry) {
+    let thread = entry.admission.thread().clone();
+    let way_out = thread.way_out.borrow();
+    match (&*way_out, entry.reason) {
+        (Some(way_out), Reason::Idle { served }) => {
+            let listener = &thread.process.config.listeners[entry.listener as usize];
+            let Entry { socket, peer, .. } = entry;
+            let connection = Travelling {
+                listener: listener.address.clone(),
+                peer,
+                served,
+            };
+            let (Socket::Tcp(socket) | Socket::Unix(socket)) = socket;
+            let connections = vec![Departure { connection, socket }];
+            // Nobody listens only when the process ends.
+            let _ = way_out.send(Report::HandOver { connections });
+        }
+        _ => thread.parked.insert(entry),
     }
 }
 

@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use rustix::net::sockopt;
 use tokio::sync::mpsc;
 
-use super::thread::{self, Command, Outfit, Process, Report};
-use crate::config::types::Config;
+use super::thread::{self, Arrival, Command, Outfit, Process, Report};
+use crate::config::types::{Config, Listener};
 use crate::http::service::{Identity, Shared};
-use crate::ipc::message::Assignment;
+use crate::ipc::message::{Assignment, Travelling};
 use crate::metrics::counters::{Recorder, page_words};
 use crate::tls::{TlsError, TlsListener};
 
@@ -40,6 +40,9 @@ pub struct Crew {
     pub commands: Vec<mpsc::UnboundedSender<Command>>,
     pub reports: mpsc::UnboundedReceiver<Report>,
     pub threads: Vec<JoinHandle<()>>,
+    process: Arc<Process>,
+    /// The thread that adopts next.
+    next: usize,
 }
 
 impl Crew {
@@ -47,6 +50,32 @@ impl Crew {
         for thread in &self.commands {
             // A thread that has ended needs no more commands.
             let _ = thread.send(command());
+        }
+    }
+
+    /// Deals connections of an older generation out to the threads. Those whose listener is gone, or speaks TLS now, are
+    /// closed: no site of this configuration could answer them.
+    pub fn adopt(&mut self, connections: Vec<Travelling>, sockets: Vec<OwnedFd>) {
+        for (travelling, socket) in connections.into_iter().zip(sockets) {
+            let Travelling {
+                listener,
+                peer,
+                served,
+            } = travelling;
+            let listeners = &self.process.config.listeners;
+            let known = |known: &Listener| known.address == listener && !known.tls;
+            let Some(index) = listeners.iter().position(known) else {
+                continue;
+            };
+            let listener = u32::try_from(index).expect("listeners are counted by u32");
+            let connections = vec![Arrival {
+                listener,
+                peer,
+                served,
+                socket,
+            }];
+            self.next = (self.next + 1) % self.commands.len();
+            let _ = self.commands[self.next].send(Command::Adopt { connections });
         }
     }
 }
@@ -72,6 +101,8 @@ pub fn start(
         commands: Vec::new(),
         reports: incoming,
         threads: Vec::new(),
+        process: process.clone(),
+        next: 0,
     };
     for number in 0..threads {
         let (sender, commands) = mpsc::unbounded_channel();

@@ -1,6 +1,7 @@
 //! One serving thread: what its tasks share, and what it does on the control loop's word.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
 use super::activity::{Activity, Clock, Order};
-use super::parked::Parked;
+use super::parked::{self, Entry, Parked, Reason, Socket};
 use super::{accept, sweep};
 use crate::config::types::Config;
-use crate::http::service::{Service, Shared};
+use crate::http::service::{Connection, Service, Shared};
+use crate::ipc::message::Travelling;
 use crate::metrics::counters::{Global, Recorder};
 use crate::tls::TlsListener;
 
@@ -30,18 +32,43 @@ pub struct Process {
 pub enum Command {
     Accept,
     StopAccepting,
-    Drain { deadline: Duration },
+    Drain { deadline: Duration, hand_over: bool },
+    Adopt { connections: Vec<Arrival> },
     Ping { sequence: u64 },
 }
 
+/// An idle connection that leaves for the next generation.
+#[derive(Debug)]
+pub struct Departure {
+    pub connection: Travelling,
+    pub socket: OwnedFd,
+}
+
+/// An idle connection that comes from the generation before.
+#[derive(Debug)]
+pub struct Arrival {
+    pub listener: u32,
+    pub peer: Option<SocketAddr>,
+    pub served: bool,
+    pub socket: OwnedFd,
+}
+
 /// From a thread to the control loop.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Report {
     Ready,
     StoppedAccepting,
-    Pong { sequence: u64 },
+    Pong {
+        sequence: u64,
+    },
+    /// Idle connections for the next generation.
+    HandOver {
+        connections: Vec<Departure>,
+    },
     Finished,
-    Failed { message: String },
+    Failed {
+        message: String,
+    },
 }
 
 /// What the tasks of a thread share.
@@ -53,6 +80,8 @@ pub struct Thread {
     pub active: RefCell<Slab<Active>>,
     pub parked: Parked,
     pub draining: Cell<bool>,
+    /// While draining with a next generation: where idle cleartext connections leave by.
+    pub way_out: RefCell<Option<mpsc::UnboundedSender<Report>>>,
     /// Connections, whatever their state.
     pub open: Cell<u32>,
     /// Most connections this thread may have.
@@ -80,6 +109,11 @@ impl Thread {
     /// Whether new connections may come in.
     pub fn has_room(&self) -> bool {
         self.open.get() < self.limit
+    }
+
+    /// Whether an idle connection on `connection`'s listener leaves for the next generation.
+    pub fn hands_over(&self, connection: &Connection) -> bool {
+        !connection.secure && self.way_out.borrow().is_some()
     }
 
     /// Gives an order to every active connection.
@@ -186,6 +220,7 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
         active: RefCell::default(),
         parked: Parked::new()?,
         draining: Cell::new(false),
+        way_out: RefCell::default(),
         open: Cell::new(0),
         limit,
         left: Notify::new(),
@@ -204,14 +239,55 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
             Command::Ping { sequence } => {
                 let _ = reports.send(Report::Pong { sequence });
             }
-            Command::Drain { deadline } => {
+            Command::Adopt { connections } => adopt(&thread, connections),
+            Command::Drain {
+                deadline,
+                hand_over,
+            } => {
                 doors.close();
+                if hand_over {
+                    open_way_out(&thread, &reports);
+                }
                 drain(&thread, deadline, &mut commands, &reports).await;
                 return Ok(());
             }
         }
     }
     Ok(())
+}
+
+/// Takes connections of an older generation in; a client that has spoken already is served at once.
+fn adopt(thread: &Rc<Thread>, connections: Vec<Arrival>) {
+    for Arrival {
+        listener,
+        peer,
+        served,
+        socket,
+    } in connections
+    {
+        let socket = if peer.is_some() {
+            Socket::Tcp(socket)
+        } else {
+            Socket::Unix(socket)
+        };
+        let (since, admission) = (thread.clock.now(), Admission::new(thread));
+        let reason = Reason::Idle { served };
+        parked::rest(Entry {
+            socket,
+            listener,
+            peer,
+            reason,
+            since,
+            admission,
+        });
+    }
+}
+
+/// From now on idle cleartext connections leave for the next generation.
+fn open_way_out(thread: &Rc<Thread>, reports: &mpsc::UnboundedSender<Report>) {
+    *thread.way_out.borrow_mut() = Some(reports.clone());
+    thread.order_all(Order::Park, |active| active.protocol == Protocol::Http1);
+    thread.parked.take_idle().into_iter().for_each(parked::rest);
 }
 
 /// Lets every connection end politely, for `deadline` at most.
@@ -238,12 +314,13 @@ async fn drain(
                     let _ = reports.send(Report::Pong { sequence });
                 }
                 // A second word to drain is a shorter one.
-                Command::Drain { deadline } => {
+                Command::Drain { deadline, .. } => {
                     end.as_mut().reset(tokio::time::Instant::now() + deadline);
                 }
                 Command::StopAccepting => {
                     let _ = reports.send(Report::StoppedAccepting);
                 }
+                Command::Adopt { connections } => adopt(thread, connections),
                 Command::Accept => {}
             }
         }

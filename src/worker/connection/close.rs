@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::Client;
 use crate::http::service::Connection;
 use crate::worker::io::Transport;
-use crate::worker::parked::{Entry, Peeked, Reason, Socket, peek};
+use crate::worker::parked::{Entry, Peeked, Reason, Socket, peek, rest};
 
 /// How long a client may take to accept our last bytes.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -24,9 +24,8 @@ pub fn park(transport: Transport, reason: Reason, client: Client) {
 }
 
 fn park_socket(socket: Socket, reason: Reason, client: Client) {
-    let thread = client.thread().clone();
+    let since = client.thread().clock.now();
     let Connection { listener, peer, .. } = *client.connection;
-    let since = thread.clock.now();
     let entry = Entry {
         socket,
         listener,
@@ -35,7 +34,7 @@ fn park_socket(socket: Socket, reason: Reason, client: Client) {
         since,
         admission: client.admission,
     };
-    thread.parked.insert(entry);
+    rest(entry);
 }
 
 /// Says 408 (RFC 9110 section 15.5.9) to a client whose request head did not arrive in time.

@@ -91,7 +91,7 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client) -> Stretch
     });
     let mut connection =
         builder(&thread.process.config.performance).serve_connection(TokioIo::new(io), service);
-    let end = poll_fn(|context| poll(&mut connection, &activity, context)).await;
+    let end = poll_fn(|context| poll(&mut connection, &activity, client, context)).await;
     let Parts { io, read_buf, .. } = connection.into_parts();
     Stretch {
         end,
@@ -113,7 +113,12 @@ fn builder(performance: &Performance) -> Builder {
     builder
 }
 
-fn poll<C>(connection: &mut C, activity: &Activity, context: &mut Context<'_>) -> Poll<End>
+fn poll<C>(
+    connection: &mut C,
+    activity: &Activity,
+    client: &Client,
+    context: &mut Context<'_>,
+) -> Poll<End>
 where
     C: Future<Output = hyper::Result<()>> + Unpin,
 {
@@ -123,8 +128,14 @@ where
         Poll::Ready(Err(error)) => return Poll::Ready(End::Failed(error)),
         Poll::Pending => {}
     }
+    let leaving = || {
+        client
+            .thread()
+            .hands_over(&client.connection)
+            .then_some(Order::Park)
+    };
     // What the sweep saw may be over by now.
-    match activity.take_order() {
+    match activity.take_order().or_else(leaving) {
         Some(Order::Park) if activity.is_idle() => Poll::Ready(End::Ordered(Order::Park)),
         Some(Order::HeadTimeout) if activity.head_started.get() && activity.quiet() > 0 => {
             Poll::Ready(End::Ordered(Order::HeadTimeout))

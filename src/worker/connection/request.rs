@@ -68,8 +68,13 @@ pub async fn answer(
             .reporting_to(activity.awaiting_body.clone())
     });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
-    let mut response = thread.service.clone().answer(request, connection).await;
-    if thread.draining.get() && version < Version::HTTP_2 {
+    let mut response = thread
+        .service
+        .clone()
+        .answer(request, connection.clone())
+        .await;
+    let last = thread.draining.get() && !thread.hands_over(&connection);
+    if last && version < Version::HTTP_2 {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
