@@ -12,7 +12,7 @@ use super::reader::File;
 use super::report::{Finding, Findings, Report};
 use super::resolve::{self, Resolved};
 use super::source::{Located, Place, Source, Unreadable, reason};
-use super::{Loaded, Options, connectivity, include};
+use super::{Loaded, Options, connectivity, include, syntax};
 
 /// The files read so far and what was found in them.
 #[derive(Default)]
@@ -136,7 +136,9 @@ impl Loading {
             let span = error.span().unwrap_or(0..0);
             self.broken = true;
             if lines.insert(source.line_index(source.boundary(span.start))) {
-                let finding = Finding::error(error.message().replace('`', "'"));
+                let span = source.boundary(span.start)..source.boundary(span.end);
+                let (message, help) = syntax::explain(error.message(), &source.text[span.clone()]);
+                let finding = Finding::error(message).help(help);
                 self.findings
                     .push(finding.at(Place::new(number, &span), ""));
             }

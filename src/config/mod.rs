@@ -22,6 +22,7 @@ pub mod report;
 mod resolve;
 mod schema;
 mod source;
+mod syntax;
 pub mod types;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reads spanned TOML tables: one method for each kind of value. Whatever does not fit becomes a finding with its
 //! place, and reading goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub(super) struct Table<'t> {
     file: File<'t>,
     entries: &'t DeTable<'t>,
     seen: RefCell<Vec<&'static str>>,
+    /// How many findings there were before the table's own keys; set by the first of them.
+    before: Cell<Option<usize>>,
 }
 
 /// The value of a key, or an item of a list.
@@ -51,17 +53,30 @@ impl<'t> Table<'t> {
             start: 0,
             end: 0,
         };
+        Self::new("", place, file, entries)
+    }
+
+    fn new(name: &'static str, place: Place, file: File<'t>, entries: &'t DeTable<'t>) -> Self {
         Self {
-            name: "",
+            name,
             place,
             file,
             entries,
             seen: RefCell::default(),
+            before: Cell::default(),
         }
+    }
+
+    /// Says that the tables within this one are read, and its own keys are next.
+    pub(super) fn begin_own_keys(&self) {
+        self.before.set(Some(self.file.findings.count()));
     }
 
     /// The value of a key, which is from now on known.
     pub(super) fn value(&self, key: &'static str) -> Option<Value<'t>> {
+        if self.before.get().is_none() {
+            self.begin_own_keys();
+        }
         let value = self.entries.get(key)?;
         self.seen.borrow_mut().push(key);
         Some(Value::new(self.name, key, value, self.file))
@@ -136,21 +151,30 @@ impl<'t> Table<'t> {
             .unwrap_or_default()
     }
 
-    /// Reports every key that was not asked for: its feature is not available, or nobody knows it.
-    pub(super) fn finish(self) {
+    /// Reports every key that was not asked for: its feature is not available, or nobody knows it. Returns whether a
+    /// key was refused or unknown: what then seems to be missing may be just that.
+    pub(super) fn finish(self) -> bool {
+        let refused = self
+            .before
+            .get()
+            .is_some_and(|before| self.file.findings.count() > before);
         let seen = self.seen.borrow();
         if seen.len() == self.entries.len() {
-            return;
+            return refused;
         }
+        let mut unknown = false;
         for (key, value) in self.entries.iter() {
-            if seen.contains(&key.get_ref().as_ref()) {
+            let name = key.get_ref().as_ref();
+            if seen.contains(&name) {
                 continue;
             }
             let place = Place::new(self.file.source, &key.span());
-            if let Some(finding) = self.unread(key.get_ref(), value.get_ref(), place) {
+            unknown |= !availability::lacks_key(self.name, name);
+            if let Some(finding) = self.unread(name, value.get_ref(), place) {
                 self.file.findings.push(finding);
             }
         }
+        refused || unknown
     }
 
     fn unread(&self, key: &str, value: &DeValue<'_>, place: Place) -> Option<Finding> {
@@ -158,10 +182,15 @@ impl<'t> Table<'t> {
             let off = availability::is_off(self.name, key, value);
             return (!off).then(|| not_available(&schema::qualified(self.name, key), place));
         }
-        let label = format!("not a key of {}", schema::heading(self.name));
+        let noun = if matches!(value, DeValue::Table(_)) {
+            "table"
+        } else {
+            "key"
+        };
+        let label = format!("not a {noun} of {}", schema::heading(self.name));
         let help = schema::suggestion(self.name, key);
         Some(
-            Finding::error(format!("unknown key '{key}'"))
+            Finding::error(format!("unknown {noun} '{key}'"))
                 .at(place, label)
                 .help(help),
         )
@@ -304,10 +333,11 @@ impl<'t> Value<'t> {
         if let Some((_, chosen)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*chosen);
         }
-        if availability::lacks_value(self.table, self.key, &text) {
-            return self.value_not_available(&text);
-        }
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        if availability::lacks_value(self.table, self.key, &text) {
+            let help = format!("write one of \"{}\"", words.join("\", \""));
+            return self.value_not_available(&format!("\"{text}\""), &help);
+        }
         let help = match schema::nearest(&text, words.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("write one of \"{}\"", words.join("\", \"")),
@@ -340,13 +370,7 @@ impl<'t> Value<'t> {
 
     pub(super) fn table(&self, name: &'static str) -> Option<Table<'t>> {
         match self.value {
-            DeValue::Table(entries) => Some(Table {
-                name,
-                place: self.place,
-                file: self.file,
-                entries,
-                seen: RefCell::default(),
-            }),
+            DeValue::Table(entries) => Some(Table::new(name, self.place, self.file, entries)),
             DeValue::Array(_) => {
                 self.wrong_type(&format!("one table, written {}", schema::heading(name)))
             }
@@ -375,12 +399,12 @@ impl<'t> Value<'t> {
     }
 
     /// Refuses a value whose feature does not exist yet.
-    pub(super) fn value_not_available<T>(&self, value: &str) -> Option<T> {
+    pub(super) fn value_not_available<T>(&self, value: &str, help: &str) -> Option<T> {
         let message = format!(
             "'{} = {value}' is not available in this version of BWS",
             self.name()
         );
-        self.refuse(message, "", "choose another value, or remove the key");
+        self.refuse(message, "", help);
         None
     }
 

@@ -203,6 +203,10 @@ impl Findings {
         self.0.borrow_mut().append(&mut other.0.into_inner());
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         self.0
             .borrow()

@@ -68,7 +68,7 @@ pub(super) fn keys(table: &str) -> &'static [&'static str] {
 /// How a table's head is written.
 pub(super) fn heading(table: &str) -> String {
     if table.is_empty() {
-        "the top of the file".to_owned()
+        "the top level".to_owned()
     } else if REPEATED.contains(&table) {
         format!("[[{table}]]")
     } else {
@@ -97,6 +97,9 @@ pub(super) fn suggestion(table: &str, key: &str) -> String {
         .map(|(name, _)| *name)
         .collect();
     match elsewhere[..] {
+        [other] if !keys(&qualified(other, key)).is_empty() => {
+            format!("write it as {}", heading(&qualified(other, key)))
+        }
         ["", ..] => format!(
             "'{key}' is a table of its own: write it as {}",
             heading(key)
@@ -118,7 +121,8 @@ pub(super) fn nearest<'a>(
     let limit = (lower.chars().count() / 3).max(1);
     candidates
         .map(|candidate| {
-            let extends = lower.len() >= 4 && candidate.starts_with(&lower);
+            let extends = (lower.len() >= 4 && candidate.starts_with(&lower))
+                || (candidate.len() >= 4 && lower.starts_with(candidate));
             let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
             (if extends { 1 } else { distance }, candidate)
         })
@@ -150,11 +154,11 @@ mod tests {
         );
         assert_eq!(
             suggestion("sites", "upstreams"),
-            "'upstreams' belongs in [sites.proxy]"
+            "write it as [[sites.proxy.upstreams]]"
         );
         assert_eq!(
             suggestion("sites.proxy", "logging"),
-            "'logging' is a table of its own: write it as [logging]"
+            "write it as [logging]"
         );
         assert!(
             suggestion("management", "zzz")

@@ -16,6 +16,8 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) routes: Vec<Route>,
     pub(in crate::config) timeout: Timeout,
     pub(in crate::config) headers: Headers,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
 }
 
 /// Smooth weighted round robin serves both words: equal weights are a plain round robin.
@@ -27,24 +29,27 @@ impl Proxy {
             balancing.choice("method", &METHODS);
             balancing.finish();
         }
+        let timeout = table
+            .table("timeout", "sites.proxy.timeout")
+            .map(Timeout::read);
+        let headers = table
+            .table("headers", "sites.proxy.headers")
+            .map(Headers::read);
+        table.begin_own_keys();
+        let enabled = table.boolean("enabled");
         let upstreams = table.tables("upstreams", "sites.proxy.upstreams");
         let routes = table.tables("routes", "sites.proxy.routes");
-        let proxy = Self {
-            place: table.place,
-            enabled: table.boolean("enabled"),
+        let place = table.place;
+        let damaged = table.finish();
+        Self {
+            place,
+            enabled,
             upstreams: upstreams.into_iter().map(Upstream::read).collect(),
             routes: routes.into_iter().map(Route::read).collect(),
-            timeout: table
-                .table("timeout", "sites.proxy.timeout")
-                .map(Timeout::read)
-                .unwrap_or_default(),
-            headers: table
-                .table("headers", "sites.proxy.headers")
-                .map(Headers::read)
-                .unwrap_or_default(),
-        };
-        table.finish();
-        proxy
+            timeout: timeout.unwrap_or_default(),
+            headers: headers.unwrap_or_default(),
+            damaged,
+        }
     }
 }
 
@@ -55,34 +60,28 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) name: Option<Located<String>>,
     pub(in crate::config) url: Option<Located<String>>,
     pub(in crate::config) weight: Option<u32>,
-    /// A key was there and was refused: its absence is no second error.
-    pub(in crate::config) refused: bool,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
 }
 
 impl Upstream {
     fn read(table: Table<'_>) -> Self {
-        let name = table.string("name");
-        let (url, refused) = url(&table);
-        let upstream = Self {
+        let mut upstream = Self {
             place: table.place,
-            refused: refused || (name.is_none() && table.value("name").is_some()),
-            name,
-            url,
+            name: table.string("name"),
+            url: url(&table),
             weight: table.small("weight", UPSTREAM_WEIGHT_RANGE),
+            damaged: false,
         };
-        table.finish();
+        upstream.damaged = table.finish();
         upstream
     }
 }
 
-/// The URL, and whether one was refused for its scheme or type.
-fn url(table: &Table<'_>) -> (Option<Located<String>>, bool) {
-    let Some(value) = table.value("url") else {
-        return (None, false);
-    };
-    let Some(url) = value.string() else {
-        return (None, true);
-    };
+/// A URL, unless its scheme is refused.
+fn url(table: &Table<'_>) -> Option<Located<String>> {
+    let value = table.value("url")?;
+    let url = value.string()?;
     let scheme = url
         .value
         .split(':')
@@ -90,10 +89,10 @@ fn url(table: &Table<'_>) -> (Option<Located<String>>, bool) {
         .unwrap_or_default()
         .to_ascii_lowercase();
     if availability::lacks_value(table.name, "url", &scheme) {
-        value.value_not_available::<()>(&format!("\"{scheme}://…\""));
-        return (None, true);
+        return value
+            .value_not_available(&format!("\"{scheme}:…\""), "use \"http://\" or \"unix:\"");
     }
-    (Some(url), false)
+    Some(url)
 }
 
 /// One of `[[sites.proxy.routes]]`.
@@ -105,19 +104,22 @@ pub(in crate::config) struct Route {
     pub(in crate::config) strip_prefix: Option<Located<bool>>,
     pub(in crate::config) websocket: Option<Located<bool>>,
     pub(in crate::config) timeout: Option<Duration>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
 }
 
 impl Route {
     fn read(table: Table<'_>) -> Self {
-        let route = Self {
+        let mut route = Self {
             place: table.place,
             path: table.string("path"),
             upstream: table.string("upstream"),
             strip_prefix: table.boolean("strip_prefix"),
             websocket: websocket(&table),
             timeout: table.duration("timeout", SHORT_TIMEOUT_RANGE),
+            damaged: false,
         };
-        table.finish();
+        route.damaged = table.finish();
         route
     }
 }
@@ -126,7 +128,7 @@ fn websocket(table: &Table<'_>) -> Option<Located<bool>> {
     let value = table.value("websocket")?;
     let wanted = value.boolean()?;
     if wanted.value && availability::lacks_value(table.name, "websocket", "true") {
-        return value.value_not_available("true");
+        return value.value_not_available("true", "remove the key");
     }
     Some(wanted)
 }

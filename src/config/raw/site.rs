@@ -26,13 +26,18 @@ pub(in crate::config) struct Site {
     pub(in crate::config) api_only: Option<Located<bool>>,
     pub(in crate::config) ssl: Option<Ssl>,
     pub(in crate::config) proxy: Option<Proxy>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
 }
 
 impl Site {
     pub(super) fn read(table: Table<'_>) -> Self {
+        let ssl = table.table("ssl", "sites.ssl").map(Ssl::read);
+        let proxy = table.table("proxy", "sites.proxy").map(Proxy::read);
+        table.begin_own_keys();
         let mut hostnames: Vec<_> = table.string("hostname").into_iter().collect();
         hostnames.extend(table.strings("hostnames").unwrap_or_default());
-        let site = Self {
+        let mut site = Self {
             place: table.place,
             name: table.string("name"),
             hostnames,
@@ -44,10 +49,11 @@ impl Site {
             follow_symlinks: table.boolean("follow_symlinks"),
             headers: table.map("headers").unwrap_or_default(),
             api_only: table.boolean("api_only"),
-            ssl: table.table("ssl", "sites.ssl").map(Ssl::read),
-            proxy: table.table("proxy", "sites.proxy").map(Proxy::read),
+            ssl,
+            proxy,
+            damaged: false,
         };
-        table.finish();
+        site.damaged = table.finish();
         site
     }
 }
@@ -74,8 +80,8 @@ pub(in crate::config) struct Ssl {
     pub(in crate::config) domains: Vec<Located<String>>,
     pub(in crate::config) min_version: Option<TlsVersion>,
     pub(in crate::config) acme: Option<Acme>,
-    /// A finding was made that explains a missing file.
-    pub(in crate::config) refused: bool,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
 }
 
 const TLS_VERSIONS: [(&str, TlsVersion); 4] = [
@@ -87,50 +93,47 @@ const TLS_VERSIONS: [(&str, TlsVersion); 4] = [
 
 impl Ssl {
     fn read(table: Table<'_>) -> Self {
-        let automatic = has_automatic_certificate(&table);
-        let key_file = key_file(&table);
-        let ssl = Self {
+        let acme = table.table("acme", "sites.ssl.acme").map(Acme::read);
+        table.begin_own_keys();
+        check_automatic_certificate(&table);
+        let mut ssl = Self {
             place: table.place,
             enabled: table.boolean("enabled"),
             cert_file: table.path("cert_file"),
-            refused: automatic || key_file.is_err(),
-            key_file: key_file.unwrap_or_default(),
+            key_file: key_file(&table),
             domains: table.strings("domains").unwrap_or_default(),
             min_version: table.choice("min_version", &TLS_VERSIONS),
-            acme: table.table("acme", "sites.ssl.acme").map(Acme::read),
+            acme,
+            damaged: false,
         };
-        table.finish();
+        ssl.damaged = table.finish();
         ssl
     }
 }
 
-/// `auto_cert = true`, which may be refused.
-fn has_automatic_certificate(table: &Table<'_>) -> bool {
+/// `auto_cert = true` may be refused.
+fn check_automatic_certificate(table: &Table<'_>) {
     let Some(value) = table.value("auto_cert") else {
-        return false;
+        return;
     };
     let wanted = value.boolean().is_some_and(|wanted| wanted.value);
     if wanted && availability::lacks_value(table.name, "auto_cert", "true") {
-        value.value_not_available::<()>("true");
+        value.value_not_available::<()>("true", "name 'cert_file' and 'key_file'");
     }
-    wanted
 }
 
 /// A path, or `credential:NAME`, which may be refused.
-fn key_file(table: &Table<'_>) -> Result<Option<Located<PathBuf>>, ()> {
-    let Some(value) = table.value("key_file") else {
-        return Ok(None);
-    };
-    let path = value.path().ok_or(())?;
+fn key_file(table: &Table<'_>) -> Option<Located<PathBuf>> {
+    let value = table.value("key_file")?;
+    let path = value.path()?;
     let is_credential = path
         .value
         .to_str()
         .is_some_and(|it| it.starts_with("credential:"));
     if is_credential && availability::lacks_value(table.name, "key_file", "credential:") {
-        value.value_not_available::<()>(&path.value.display().to_string());
-        return Err(());
+        return value.value_not_available(&format!("\"{}\"", path.value.display()), "name a file");
     }
-    Ok(Some(path))
+    Some(path)
 }
 
 /// `[sites.ssl.acme]`.

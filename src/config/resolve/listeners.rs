@@ -17,7 +17,7 @@ pub(super) const MAX_SOCKET_PATH: usize = 107;
 /// What a site listens on: `port` or `listen`.
 pub(super) fn address(
     raw: &raw::Site,
-    name: &str,
+    title: &str,
     at: Place,
     findings: &Findings,
 ) -> Option<(ListenAddress, Place)> {
@@ -26,16 +26,17 @@ pub(super) fn address(
         (None, Some(listen)) => Some((parse(listen, findings)?, listen.place)),
         (Some(port), Some(listen)) => {
             findings.push(
-                Finding::error(format!("site '{name}' has both 'port' and 'listen'"))
+                Finding::error(format!("{title} has both 'port' and 'listen'"))
                     .at(listen.place, "")
                     .at(port.place, "")
                     .help("keep one: 'port' for every address, 'listen' for one"),
             );
             None
         }
+        (None, None) if raw.damaged => None,
         (None, None) => {
             findings.push(
-                Finding::error(format!("site '{name}' has no port"))
+                Finding::error(format!("{title} has no port"))
                     .at(at, "")
                     .help("add 'port = 8080', or 'listen = \"127.0.0.1:8080\"'"),
             );
@@ -159,7 +160,7 @@ fn check_tls(members: &[&Draft], shown: &str, findings: &Findings) {
         let (one, other) = (&secure.site.name, &clear.site.name);
         findings.push(
             Finding::error(format!("TLS and cleartext are mixed on {shown}"))
-                .at(clear.place, format!("site '{other}' has no [sites.ssl]"))
+                .at(clear.place, format!("site '{other}' speaks cleartext"))
                 .at(secure.place, format!("site '{one}' speaks TLS"))
                 .help("give one of them another port, or both TLS"),
         );

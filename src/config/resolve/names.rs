@@ -12,6 +12,9 @@ pub(super) fn check(sites: &[Site], findings: &Findings) {
     let mut first = HashMap::new();
     for site in sites {
         let Some(name) = &site.name else {
+            if site.damaged {
+                continue;
+            }
             findings.push(
                 Finding::error("a site has no name")
                     .at(site.place, "")

@@ -57,7 +57,10 @@ pub(super) fn resolve(raw: raw::proxy::Proxy, context: &mut Context<'_>) -> Opti
 }
 
 fn gather(raw: &raw::proxy::Proxy, context: &mut Context<'_>) -> Pools {
-    let mut gathered = Pools::default();
+    let mut gathered = Pools {
+        incomplete: raw.damaged,
+        ..Pools::default()
+    };
     let mut known: HashMap<&str, usize> = HashMap::new();
     for upstream in &raw.upstreams {
         let Some((name, server, place)) = server(upstream, context.findings) else {
@@ -92,7 +95,7 @@ fn server<'a>(
     findings: &Findings,
 ) -> Option<(&'a str, Upstream, Place)> {
     let (Some(name), Some(url)) = (&raw.name, &raw.url) else {
-        if !raw.refused {
+        if !raw.damaged {
             let missing = if raw.name.is_none() { "name" } else { "url" };
             findings.push(
                 Finding::error(format!("an upstream has no '{missing}'"))
@@ -123,6 +126,9 @@ fn routes(raw: &[raw::proxy::Route], pools: &Pools, findings: &Findings) -> Vec<
     let mut routes = Vec::with_capacity(raw.len());
     for route in raw {
         let (Some(path), Some(upstream)) = (&route.path, &route.upstream) else {
+            if route.damaged {
+                continue;
+            }
             let missing = if route.path.is_none() {
                 "path"
             } else {

@@ -26,10 +26,14 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         .name
         .as_ref()
         .map_or_else(String::new, |name| name.value.clone());
+    let title = match &raw.name {
+        Some(name) => format!("site '{}'", name.value),
+        None => "this site".to_owned(),
+    };
     let at = raw.name.as_ref().map_or(raw.place, |name| name.place);
-    check_purpose(&raw, &name, at, context.findings);
-    let listen = listeners::address(&raw, &name, at, context.findings);
-    let hostnames = hostname_patterns(&raw, &name, at, context.findings);
+    check_purpose(&raw, &title, at, context.findings);
+    let listen = listeners::address(&raw, &title, at, context.findings);
+    let hostnames = hostname_patterns(&raw, &title, at, context.findings);
     let tls = raw
         .ssl
         .as_ref()
@@ -70,27 +74,25 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
     }
 }
 
-/// A site must have something to answer with.
-fn check_purpose(raw: &raw::Site, name: &str, at: Place, findings: &Findings) {
+/// A site should have something to answer with. A warning, as a documented example has a site with a certificate only.
+fn check_purpose(raw: &raw::Site, title: &str, at: Place, findings: &Findings) {
     let has_proxy = raw
         .proxy
         .as_ref()
         .is_some_and(|it| is_on(it.enabled.as_ref(), true));
     let api_only = is_on(raw.api_only.as_ref(), false);
-    if raw.static_dir.is_none() && !has_proxy && !api_only {
+    if raw.static_dir.is_none() && !has_proxy && !api_only && !raw.damaged {
         findings.push(
-            Finding::error(format!("site '{name}' has nothing to serve"))
-                .at(at, "")
+            Finding::warning(format!("{title} has nothing to serve"))
+                .at(at, "answers 404 to all but health checks")
                 .help("add 'static_dir', [sites.proxy], or 'api_only = true'"),
         );
     }
     if let (Some(folder), true) = (&raw.static_dir, api_only) {
         findings.push(
-            Finding::warning(format!(
-                "site '{name}' is api_only: its static_dir has no effect"
-            ))
-            .at(folder.place, "")
-            .help("remove one of both"),
+            Finding::warning(format!("{title} is api_only: its static_dir has no effect"))
+                .at(folder.place, "")
+                .help("remove one of both"),
         );
     }
 }
@@ -98,7 +100,7 @@ fn check_purpose(raw: &raw::Site, name: &str, at: Place, findings: &Findings) {
 /// The site's host patterns, each once; without any, every host is meant.
 fn hostname_patterns(
     raw: &raw::Site,
-    name: &str,
+    title: &str,
     at: Place,
     findings: &Findings,
 ) -> Vec<Located<HostPattern>> {
@@ -113,7 +115,7 @@ fn hostname_patterns(
                 });
             }
             Ok(_) => findings.push(
-                Finding::warning(format!("site '{name}' lists hostname '{value}' twice"))
+                Finding::warning(format!("{title} lists hostname '{value}' twice"))
                     .at(*place, "")
                     .help("remove one"),
             ),
@@ -124,7 +126,7 @@ fn hostname_patterns(
             ),
         }
     }
-    if raw.hostnames.is_empty() {
+    if raw.hostnames.is_empty() && !raw.damaged {
         patterns.push(Located {
             value: HostPattern::Any,
             place: at,
@@ -178,7 +180,7 @@ fn resolve_tls(
         return None;
     }
     let (Some(cert_file), Some(key_file)) = (&ssl.cert_file, &ssl.key_file) else {
-        if !ssl.refused {
+        if !ssl.damaged {
             context.findings.push(missing_files(ssl));
         }
         return None;

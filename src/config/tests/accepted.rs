@@ -58,7 +58,6 @@ fn the_documented_examples_load_unchanged() {
             .replace("\"/etc", &format!("\"{root}/etc"));
         match folder.load(&text) {
             Ok(loaded) => names += loaded.config.sites.len(),
-            // The example for TLS serves no files; it is shown to be a part of a site.
             Err(report) => panic!("{}: {}", path.display(), report.plain()),
         }
     }
@@ -199,4 +198,34 @@ fn ten_thousand_sites_load() {
     assert_eq!(config.sites[9_999].headers[0].value, "9999");
     let hashes: std::collections::HashSet<_> = config.sites.iter().map(|site| &site.hash).collect();
     assert_eq!(hashes.len(), 10_000);
+}
+
+#[test]
+fn scratch_timing() {
+    let folder = Folder::new();
+    let mut text = String::new();
+    for number in 0..10_000 {
+        let _ = write!(
+            text,
+            "[[sites]]\nname = \"site-{number}\"\nhostname = \"host-{number}.example\"\nport = 8080\nstatic_dir = \"www/{number}\"\nheaders = {{X-Site = \"{number}\"}}\n",
+        );
+        std::fs::create_dir_all(folder.path(&format!("www/{number}"))).unwrap();
+    }
+    for _ in 0..5 {
+        let t = std::time::Instant::now();
+        let l = folder.load(&text).unwrap();
+        eprintln!("load {:?}", t.elapsed());
+        let t = std::time::Instant::now();
+        let p = super::super::diff(&l.config, &l.config);
+        eprintln!("diff {:?} {}", t.elapsed(), p.summary());
+        let t = std::time::Instant::now();
+        let (_, e) = toml::de::DeTable::parse_recoverable(&text);
+        eprintln!("parse {:?} {}", t.elapsed(), e.len());
+    }
+    let r = folder.load("[[sites]]\nport = 80 80\nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n").unwrap_err();
+    eprintln!("{}", r.plain());
+    let r = folder.load("[[sites]]\nstatic_dir = \nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n").unwrap_err();
+    eprintln!("{}", r.plain());
+    let r = folder.load("a = [1,\n[server]\nx = 1\n").unwrap_err();
+    eprintln!("{}", r.plain());
 }

@@ -74,7 +74,7 @@ fn a_renewed_certificate_changes_its_sites_only() {
         folder.write(&format!("{name}.pem"), &pair.cert);
         folder.write(&format!("{name}.key"), &pair.key);
     };
-    ["a", "b"].map(renew);
+    ["a", "b"].into_iter().for_each(renew);
     let load = |text: &str| -> Config { folder.load(text).unwrap().config };
     let old = load(&(text("a") + &text("b")));
     renew("b");
