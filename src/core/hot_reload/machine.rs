@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::core::supervisor::Supervisor;
-use crate::core::supervisor::event::{Action, Cause, Moment, Notice, Outcome, RequestId, Settings};
+use crate::core::supervisor::event::{Action, Cause, LoadError, Moment, Notice, Outcome, RequestId, Settings};
 use crate::core::supervisor::worker::{Pool, State};
 use crate::ipc::message::{Generation, WorkerId};
 
@@ -91,7 +91,7 @@ impl Supervisor {
         self.act(Action::LoadConfig);
     }
 
-    pub(in crate::core) fn config_loaded(&mut self, result: Result<Settings, String>) {
+    pub(in crate::core) fn config_loaded(&mut self, result: Result<Settings, LoadError>) {
         let now = self.now;
         let Some(reload) = self.reload.as_mut() else {
             return;
@@ -100,7 +100,7 @@ impl Supervisor {
             return;
         }
         match result {
-            Err(message) => self.fail_reload(Cause::Configuration, message),
+            Err(error) => self.fail_reload(error.cause, error.message),
             Ok(settings) => {
                 self.last_generation += 1;
                 let pool = Pool::new(Generation(self.last_generation), settings, now);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ipc::message::{Generation, WorkerId};
 
@@ -22,14 +22,22 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
 }
 
+/// Why no generation can be made of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError {
+    pub cause: Cause,
+    /// One line.
+    pub message: String,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The first event: load the first configuration.
     Boot,
     ReloadRequested(RequestId),
-    /// The answer to [`Action::LoadConfig`]; the error is one line.
-    ConfigLoaded(Result<Settings, String>),
+    /// The answer to [`Action::LoadConfig`].
+    ConfigLoaded(Result<Settings, LoadError>),
     /// The answer to [`Action::Spawn`].
     WorkerSpawned(WorkerId),
     /// The other answer to [`Action::Spawn`]; `exhausted`: descriptors, processes or memory ran out.
@@ -114,11 +122,13 @@ pub enum Outcome {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The configuration was refused.
     Configuration,
+    /// A port is taken or not held, or the system denied something else that the configuration asks for.
+    System,
     /// Its workers did not start.
     Worker,
     /// The master is stopping.

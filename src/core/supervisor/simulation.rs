@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::Supervisor;
-use super::event::{Action, Event, Moment, Outcome, RequestId, Settings};
+use super::event::{Action, Cause, Event, LoadError, Moment, Outcome, RequestId, Settings};
 use crate::ipc::message::{Generation, WorkerId};
 
 const SCHEDULES: u32 = 4000;
@@ -70,7 +70,9 @@ struct World {
     faults: Vec<Fault>,
     drought_until: Moment,
     broken_configs: u32,
+    /// Of the configuration loaded last, and of the one in force.
     workers: u32,
+    active_workers: u32,
     answered: BTreeSet<RequestId>,
     asked: u64,
     reloading: bool,
@@ -95,6 +97,7 @@ impl World {
             drought_until: Duration::ZERO,
             broken_configs: 0,
             workers: 1,
+            active_workers: 0,
             answered: BTreeSet::new(),
             asked: 0,
             reloading: false,
@@ -292,6 +295,7 @@ impl World {
                 assert_eq!(version, self.version + 1, "the version moves by one");
                 self.version = version;
                 self.active = Some(generation);
+                self.active_workers = self.workers;
             }
             Action::NotifyReloading => {
                 assert!(!self.reloading, "RELOADING twice");
@@ -315,7 +319,7 @@ impl World {
             shutdown_timeout: Duration::from_secs(5),
         };
         let result = if broken {
-            Err("broken".into())
+            Err(LoadError { cause: Cause::Configuration, message: "broken".into() })
         } else {
             Ok(settings)
         };
@@ -438,6 +442,7 @@ impl World {
         self.drought_until = Duration::ZERO;
         self.advance(Duration::from_secs(60));
         if self.exit.is_none() && self.stops == 0 {
+            self.check_quiet();
             self.ask();
             self.advance(Duration::from_secs(60));
         }
@@ -463,7 +468,7 @@ impl World {
         let accepting: Vec<Generation> = self.accepting().collect();
         assert_eq!(
             accepting.len(),
-            self.workers as usize,
+            self.active_workers as usize,
             "all workers of the configuration accept"
         );
         assert!(
