@@ -62,17 +62,26 @@ impl fmt::Display for Plan {
 
 pub fn diff(old: &Config, new: &Config) -> Plan {
     let names = new.sites.iter().filter(|site| !old.sites.contains(site));
-    Plan { changes: names.map(|site| site.name.clone()).collect() }
+    Plan {
+        changes: names.map(|site| site.name.clone()).collect(),
+    }
 }
 
 fn fail(text: impl ToString) -> Report {
-    Report { errors: vec![text.to_string()] }
+    Report {
+        errors: vec![text.to_string()],
+    }
 }
 
 pub fn load(path: &Path, _options: &Options) -> Result<Loaded, Report> {
-    let text = std::fs::read_to_string(path).map_err(|e| fail(format!("{}: {e}", path.display())))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| fail(format!("{}: {e}", path.display())))?;
     let table: toml::Table = text.parse().map_err(fail)?;
-    let sites = table.get("sites").and_then(|v| v.as_array()).cloned().unwrap_or_default();
+    let sites = table
+        .get("sites")
+        .and_then(|v| v.as_array())
+        .cloned()
+        .unwrap_or_default();
     let mut config = empty();
     if let Some(server) = table.get("server") {
         if let Some(workers) = server.get("workers").and_then(|v| v.as_integer()) {
@@ -87,27 +96,52 @@ pub fn load(path: &Path, _options: &Options) -> Result<Loaded, Report> {
         if let Some(port) = management.get("port").and_then(|v| v.as_integer()) {
             config.management.port = port as u16;
         }
-        config.management.api_key =
-            management.get("api_key").and_then(|v| v.as_str()).map(str::to_owned);
+        config.management.api_key = management
+            .get("api_key")
+            .and_then(|v| v.as_str())
+            .map(str::to_owned);
     }
-    if let Some(level) = table.get("logging").and_then(|l| l.get("level")).and_then(|v| v.as_str()) {
-        config.logging.level = if level == "debug" { LogLevel::Debug } else { LogLevel::Info };
+    if let Some(level) = table
+        .get("logging")
+        .and_then(|l| l.get("level"))
+        .and_then(|v| v.as_str())
+    {
+        config.logging.level = if level == "debug" {
+            LogLevel::Debug
+        } else {
+            LogLevel::Info
+        };
     }
     for site in sites {
-        let port = site.get("port").and_then(|v| v.as_integer()).unwrap_or(8080) as u16;
-        let name = site.get("name").and_then(|v| v.as_str()).ok_or_else(|| fail("no name"))?;
-        let root = site.get("static_dir").and_then(|v| v.as_str()).ok_or_else(|| fail("no dir"))?;
+        let port = site
+            .get("port")
+            .and_then(|v| v.as_integer())
+            .unwrap_or(8080) as u16;
+        let name = site
+            .get("name")
+            .and_then(|v| v.as_str())
+            .ok_or_else(|| fail("no name"))?;
+        let root = site
+            .get("static_dir")
+            .and_then(|v| v.as_str())
+            .ok_or_else(|| fail("no dir"))?;
         add(&mut config, name, root, port);
     }
     config.sources = vec![path.to_path_buf()];
     config.hash = format!("{}", text.len());
-    Ok(Loaded { config, warnings: Report::default() })
+    Ok(Loaded {
+        config,
+        warnings: Report::default(),
+    })
 }
 
 pub fn serve_folder(root: &Path, port: u16) -> Result<Loaded, Report> {
     let mut config = empty();
     add(&mut config, "folder", &root.to_string_lossy(), port);
-    Ok(Loaded { config, warnings: Report::default() })
+    Ok(Loaded {
+        config,
+        warnings: Report::default(),
+    })
 }
 
 fn add(config: &mut Config, name: &str, root: &str, port: u16) {
@@ -128,7 +162,11 @@ fn add(config: &mut Config, name: &str, root: &str, port: u16) {
         api_only: false,
         hash: root.into(),
     });
-    match config.listeners.iter_mut().find(|l| l.address == ListenAddress::Port(port)) {
+    match config
+        .listeners
+        .iter_mut()
+        .find(|l| l.address == ListenAddress::Port(port))
+    {
         Some(listener) => listener.sites.push(index),
         None => config.listeners.push(Listener {
             address: ListenAddress::Port(port),

@@ -3,5 +3,9 @@
 //!
 //! - `supervisor`: its decisions, pure
 //! - `hot_reload`: the steps of a reload
+//! - `sockets`: the listening sockets
+//! - `process`: title, program path, limits
 pub mod hot_reload;
+pub mod process;
+pub mod sockets;
 pub mod supervisor;

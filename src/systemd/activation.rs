@@ -23,13 +23,21 @@ pub fn take() -> io::Result<Option<Vec<Inherited>>> {
         Some(_) => activation::receive_descriptors_with_names(true),
         None => activation::receive_descriptors(true).map(without_names),
     };
-    let inherited: Vec<Inherited> =
-        descriptors.map_err(io::Error::other)?.into_iter().map(own).collect();
+    let inherited: Vec<Inherited> = descriptors
+        .map_err(io::Error::other)?
+        .into_iter()
+        .map(own)
+        .collect();
     Ok(Some(inherited).filter(|inherited| !inherited.is_empty()))
 }
 
-fn without_names(descriptors: Vec<activation::FileDescriptor>) -> Vec<(activation::FileDescriptor, String)> {
-    descriptors.into_iter().map(|descriptor| (descriptor, "unknown".into())).collect()
+fn without_names(
+    descriptors: Vec<activation::FileDescriptor>,
+) -> Vec<(activation::FileDescriptor, String)> {
+    descriptors
+        .into_iter()
+        .map(|descriptor| (descriptor, "unknown".into()))
+        .collect()
 }
 
 fn own((descriptor, name): (activation::FileDescriptor, String)) -> Inherited {

@@ -45,7 +45,13 @@ pub fn init(logging: &Logging, role: Role) {
         return reconfigure(logging);
     }
     let current = Mutex::new(Some(logging.clone()));
-    let control = Control { role, filter: filter_handle, output: output_handle, current, file };
+    let control = Control {
+        role,
+        filter: filter_handle,
+        output: output_handle,
+        current,
+        file,
+    };
     let _ = CONTROL.set(control);
     warn_of(problem);
 }
@@ -53,12 +59,16 @@ pub fn init(logging: &Logging, role: Role) {
 /// Follows a new configuration.
 pub fn reconfigure(logging: &Logging) {
     let Some(control) = CONTROL.get() else { return };
-    let mut current = control.current.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut current = control
+        .current
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     if current.as_ref() == Some(logging) {
         return;
     }
     let _ = control.filter.reload(filter(logging.level));
-    let same_output = |old: &Logging| (old.output, &old.file_path) == (logging.output, &logging.file_path);
+    let same_output =
+        |old: &Logging| (old.output, &old.file_path) == (logging.output, &logging.file_path);
     let mut problem = None;
     if !current.as_ref().is_some_and(same_output) {
         let (layer, failure) = output(logging, control.role, &control.file);
@@ -73,8 +83,14 @@ pub fn reconfigure(logging: &Logging) {
 /// Opens the log file anew, after logrotate moved it away. On failure lines go on into the old one.
 pub fn reopen() {
     let Some(control) = CONTROL.get() else { return };
-    let current = control.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(logging) = current.filter(|logging| logging.output == LogOutput::File) else { return };
+    let current = control
+        .current
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let Some(logging) = current.filter(|logging| logging.output == LogOutput::File) else {
+        return;
+    };
     warn_of(control.file.open(&logging.file_path).err());
 }
 
@@ -86,7 +102,9 @@ fn warn_of(problem: Option<io::Error>) {
 
 /// RUST_LOG wins. Libraries speak only of what is wrong, whatever the level.
 fn filter(level: LogLevel) -> EnvFilter {
-    let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
+    let from_environment = std::env::var(EnvFilter::DEFAULT_ENV)
+        .ok()
+        .filter(|text| !text.is_empty());
     if let Some(filter) = from_environment.and_then(|text| EnvFilter::try_new(text).ok()) {
         return filter;
     }
@@ -103,14 +121,19 @@ fn output(logging: &Logging, role: Role, file: &LogFile) -> (Output, Option<io::
     match logging.output {
         LogOutput::Journald => journal_or_stderr(role),
         LogOutput::Auto if stderr_is_the_journal() => journal_or_stderr(role),
-        LogOutput::Auto | LogOutput::Stderr => (lines(role, io::stderr, io::stderr().is_terminal()), None),
+        LogOutput::Auto | LogOutput::Stderr => {
+            (lines(role, io::stderr, io::stderr().is_terminal()), None)
+        }
         LogOutput::Stdout => (lines(role, io::stdout, io::stdout().is_terminal()), None),
         LogOutput::File => match file.open(&logging.file_path) {
             Ok(()) => {
                 let file = file.clone();
                 (lines(role, move || file.clone(), false), None)
             }
-            Err(error) => (lines(role, io::stderr, io::stderr().is_terminal()), Some(error)),
+            Err(error) => (
+                lines(role, io::stderr, io::stderr().is_terminal()),
+                Some(error),
+            ),
         },
     }
 }
@@ -152,7 +175,9 @@ fn journal(layer: tracing_journald::Layer) -> tracing_journald::Layer {
 
 /// Whether systemd connected our stderr to the journal (`$JOURNAL_STREAM`, systemd.exec(5)).
 fn stderr_is_the_journal() -> bool {
-    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
     std::fs::metadata("/proc/self/fd/2")
         .is_ok_and(|stderr| format!("{}:{}", stderr.dev(), stderr.ino()) == stream)
 }
@@ -169,9 +194,17 @@ impl LogFile {
         };
         if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
             let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true).mode(0o750).create(folder).map_err(explain)?;
+            builder
+                .recursive(true)
+                .mode(0o750)
+                .create(folder)
+                .map_err(explain)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(explain)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(explain)?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
         Ok(())
     }
@@ -179,7 +212,12 @@ impl LogFile {
 
 impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        match self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
             Some(file) => file.write(bytes),
             None => Ok(bytes.len()),
         }

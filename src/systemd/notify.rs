@@ -35,7 +35,9 @@ pub fn alive() {
 
 /// How often to call [`alive`]: at half of the time that the watchdog allows. None: nobody watches.
 pub fn watchdog_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|interval| !interval.is_zero())
+    sd_notify::watchdog_enabled()
+        .map(|limit| limit / 2)
+        .filter(|interval| !interval.is_zero())
 }
 
 /// A reload that the service manager knows of. However it ends, dropping this sends READY=1: systemd 252 and 257 would
@@ -48,7 +50,11 @@ pub struct Reloading {
 impl Reloading {
     pub fn begin(status: &str) -> Self {
         let monotonic = NotifyState::monotonic_usec_now().ok();
-        let states = [Some(NotifyState::Reloading), monotonic, Some(NotifyState::Status(status))];
+        let states = [
+            Some(NotifyState::Reloading),
+            monotonic,
+            Some(NotifyState::Status(status)),
+        ];
         send(&states.into_iter().flatten().collect::<Vec<_>>());
         Self { status: None }
     }

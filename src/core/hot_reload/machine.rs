@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::core::supervisor::Supervisor;
-use crate::core::supervisor::event::{Action, Cause, LoadError, Moment, Notice, Outcome, RequestId, Settings};
+use crate::core::supervisor::event::{
+    Action, Cause, LoadError, Moment, Notice, Outcome, RequestId, Settings,
+};
 use crate::core::supervisor::worker::{Pool, State};
 use crate::ipc::message::{Generation, WorkerId};
 

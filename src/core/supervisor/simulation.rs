@@ -319,7 +319,10 @@ impl World {
             shutdown_timeout: Duration::from_secs(5),
         };
         let result = if broken {
-            Err(LoadError { cause: Cause::Configuration, message: "broken".into() })
+            Err(LoadError {
+                cause: Cause::Configuration,
+                message: "broken".into(),
+            })
         } else {
             Ok(settings)
         };
