@@ -87,6 +87,11 @@ impl Supervisor {
         self.active.as_ref().map(|pool| pool.generation)
     }
 
+    /// The generation that starts.
+    pub fn candidate_generation(&self) -> Option<Generation> {
+        self.reload.as_ref().and_then(Reload::candidate).map(|pool| pool.generation)
+    }
+
     /// Successful configurations so far: the version in force.
     pub fn version(&self) -> u64 {
         self.version
