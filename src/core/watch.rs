@@ -36,7 +36,9 @@ impl Watch {
         let mut watcher = match notify::recommended_watcher(on_event) {
             Ok(watcher) => watcher,
             Err(error) => {
-                tracing::warn!("server.watch_config has no effect: {error}: raise it with 'sysctl fs.inotify.max_user_instances'");
+                tracing::warn!(
+                    "server.watch_config has no effect: {error}: raise it with 'sysctl fs.inotify.max_user_instances'"
+                );
                 return None;
             }
         };
@@ -60,8 +62,15 @@ fn is_change(kind: EventKind) -> bool {
 
 /// The folders in which a replacement of `sources` would be seen: their own, and those that symbolic links lead to.
 fn folders(sources: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let targets = sources.iter().filter_map(|source| source.canonicalize().ok());
-    sources.iter().cloned().chain(targets).filter_map(|path| folder_of(&path)).collect()
+    let targets = sources
+        .iter()
+        .filter_map(|source| source.canonicalize().ok());
+    sources
+        .iter()
+        .cloned()
+        .chain(targets)
+        .filter_map(|path| folder_of(&path))
+        .collect()
 }
 
 fn folder_of(path: &Path) -> Option<PathBuf> {

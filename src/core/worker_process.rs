@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -38,9 +38,23 @@ pub struct WorkerProcess {
     pub page: CountersPage,
     /// Has said Hello in our protocol.
     pub greeted: bool,
-    outbox: mpsc::UnboundedSender<ToWorker>,
+    outbox: mpsc::UnboundedSender<Letter>,
+    target: Target,
+}
+
+/// A process to send signals to.
+#[derive(Clone)]
+struct Target {
+    pid: u32,
     /// False from the moment on at which its PID may belong to another process.
     alive: Rc<Cell<bool>>,
+}
+
+/// What goes to a worker, in this order.
+enum Letter {
+    Message(ToWorker, Vec<OwnedFd>),
+    /// SIGTERM.
+    Terminate,
 }
 
 /// What a worker is started with.
@@ -61,65 +75,103 @@ impl Launch<'_> {
         let words = page_words(threads, self.config.sites.len());
         let (page, memory) = CountersPage::create(words)?;
         let channel = Channel::from_fd(ours)?;
-        let mut command = self.command(vec![theirs, self.snapshot.try_clone()?, memory])?;
-        let child = tokio::process::Command::from(command_for_tokio(&mut command)).spawn()?;
+        let command = self.command(vec![theirs, self.snapshot.try_clone()?, memory])?;
+        let child = tokio::process::Command::from(command).spawn()?;
         let (outbox, messages) = mpsc::unbounded_channel();
         let (id, generation) = (self.assignment.worker, self.assignment.generation);
         // The receiver lives: it is in this function.
-        let _ = outbox.send(ToWorker::Assign(self.assignment));
+        let _ = outbox.send(Letter::Message(
+            ToWorker::Assign(self.assignment),
+            Vec::new(),
+        ));
         let alive = Rc::new(Cell::new(true));
         let pid = child.id().unwrap_or_default();
         tokio::task::spawn_local(wait(id, child, alive.clone(), self.inputs.clone()));
-        tokio::task::spawn_local(converse(id, channel, messages, self.inputs.clone()));
+        let target = Target { pid, alive };
+        let conversation = Conversation {
+            worker: id,
+            channel,
+            target: target.clone(),
+            inputs: self.inputs.clone(),
+        };
+        tokio::task::spawn_local(conversation.run(messages));
         let spawned = Instant::now();
-        Ok(WorkerProcess { pid, generation, spawned, page, greeted: false, outbox, alive })
+        Ok(WorkerProcess {
+            pid,
+            generation,
+            spawned,
+            page,
+            greeted: false,
+            outbox,
+            target,
+        })
     }
 
     fn command(&self, mut descriptors: Vec<OwnedFd>) -> io::Result<Command> {
-        let mut names = vec![inheritance::CONTROL, inheritance::CONFIG, inheritance::COUNTERS];
+        let mut names = vec![
+            inheritance::CONTROL,
+            inheritance::CONFIG,
+            inheritance::COUNTERS,
+        ];
         for (socket, _) in self.sockets {
             descriptors.push(socket.try_clone()?);
             names.push(inheritance::LISTEN);
         }
         let mut command = Command::new(self.program);
         command
-            .arg0(format!("bws: worker (generation {})", self.assignment.generation.0))
+            .arg0(format!(
+                "bws: worker (generation {})",
+                self.assignment.generation.0
+            ))
             .arg("--worker")
             .env("LISTEN_FDS", descriptors.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
             // Memory that a connection no longer needs goes back to the system at once.
             .env("MIMALLOC_PURGE_DELAY", "0")
             .stdin(Stdio::null());
-        for name in ["LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        for name in [
+            "LISTEN_PID",
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+        ] {
             command.env_remove(name);
         }
         let mappings = (FIRST_DESCRIPTOR..)
             .zip(descriptors)
-            .map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd })
+            .map(|(child_fd, parent_fd)| FdMapping {
+                parent_fd,
+                child_fd,
+            })
             .collect();
         command.fd_mappings(mappings).map_err(io::Error::other)?;
         Ok(command)
     }
 }
 
-fn command_for_tokio(command: &mut Command) -> Command {
-    std::mem::replace(command, Command::new("/proc/self/exe"))
-}
-
 impl WorkerProcess {
     /// Messages arrive in order, or the worker is reported as broken.
     pub fn tell(&self, message: ToWorker) {
-        let _ = self.outbox.send(message);
+        self.hand(message, Vec::new());
     }
 
+    /// Like [`Self::tell`], with descriptors beside it.
+    pub fn hand(&self, message: ToWorker, descriptors: Vec<OwnedFd>) {
+        let _ = self.outbox.send(Letter::Message(message, descriptors));
+    }
+
+    /// SIGTERM, after everything that it was told before.
     pub fn terminate(&self) {
-        self.signal(Signal::TERM);
+        let _ = self.outbox.send(Letter::Terminate);
     }
 
+    /// SIGKILL, at once.
     pub fn kill(&self) {
-        self.signal(Signal::KILL);
+        self.target.signal(Signal::KILL);
     }
+}
 
+impl Target {
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid.filter(|_| self.alive.get()) {
@@ -150,36 +202,64 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-async fn converse(
+/// What is said between the master and one worker.
+struct Conversation {
     worker: WorkerId,
     channel: Channel,
-    mut messages: mpsc::UnboundedReceiver<ToWorker>,
+    target: Target,
     inputs: mpsc::Sender<Input>,
-) {
-    let reason = loop {
-        tokio::select! {
-            received = channel.receive::<FromWorker>() => match received {
-                Ok(Some(message)) => {
-                    let _ = inputs.send(Input::Said { worker, message }).await;
-                }
-                Ok(None) => {
-                    tokio::time::sleep(EXIT_GRACE).await;
-                    break "closed its control channel and did not exit".into();
-                }
-                Err(error) => break format!("sent what its master does not understand: {error}"),
-            },
-            message = messages.recv() => {
-                // None: the master has forgotten this worker.
-                let Some(message) = message else { return };
-                match tokio::time::timeout(SEND_TIMEOUT, channel.send(&message)).await {
-                    Ok(Ok(())) => {}
-                    // Its end is seen by `receive`, after what it said last.
-                    Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
-                    Ok(Err(error)) => break format!("takes no messages: {error}"),
-                    Err(_) => break "does not read its control channel".into(),
+}
+
+impl Conversation {
+    async fn run(self, mut letters: mpsc::UnboundedReceiver<Letter>) {
+        let worker = self.worker;
+        let reason = loop {
+            tokio::select! {
+                received = self.channel.receive_with::<FromWorker>() => match received {
+                    Ok(Some((message, descriptors))) => {
+                        let _ = self.inputs.send(Input::Said { worker, message, descriptors }).await;
+                    }
+                    Ok(None) => {
+                        tokio::time::sleep(EXIT_GRACE).await;
+                        break "closed its control channel and did not exit".into();
+                    }
+                    Err(error) => break format!("sent what its master does not understand: {error}"),
+                },
+                letter = letters.recv() => {
+                    // None: the master has forgotten this worker.
+                    let Some(letter) = letter else { return };
+                    if let Err(reason) = self.deliver(letter).await {
+                        break reason;
+                    }
                 }
             }
+        };
+        let _ = self.inputs.send(Input::Broken { worker, reason }).await;
+    }
+
+    async fn deliver(&self, letter: Letter) -> Result<(), String> {
+        let (message, descriptors) = match letter {
+            Letter::Message(message, descriptors) => (message, descriptors),
+            Letter::Terminate => {
+                self.target.signal(Signal::TERM);
+                return Ok(());
+            }
+        };
+        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        let sent = self.channel.send_with(&message, &borrowed);
+        match tokio::time::timeout(SEND_TIMEOUT, sent).await {
+            Ok(Ok(())) => Ok(()),
+            // `receive` sees the end, after what the worker said last.
+            Ok(Err(error)) if is_gone(&error) => Ok(()),
+            Ok(Err(error)) => Err(format!("takes no messages: {error}")),
+            Err(_) => Err("does not read its control channel".into()),
         }
-    };
-    let _ = inputs.send(Input::Broken { worker, reason }).await;
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }

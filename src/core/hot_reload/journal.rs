@@ -20,7 +20,10 @@ pub fn triggered(by: &str) {
 
 pub fn loading(context: Context, source: &Path) {
     match context {
-        Context::Reload => info!("Hot reload: loading configuration from {}", source.display()),
+        Context::Reload => info!(
+            "Hot reload: loading configuration from {}",
+            source.display()
+        ),
         Context::Boot => info!("loading configuration from {}", source.display()),
     }
 }
@@ -40,7 +43,10 @@ pub fn spawned(context: Context, pid: u32) {
 
 pub fn worker_ready(context: Context, pid: u32, took: Duration) {
     if context == Context::Reload {
-        info!("Hot reload: new worker (PID {pid}) is ready after {} ms", took.as_millis());
+        info!(
+            "Hot reload: new worker (PID {pid}) is ready after {} ms",
+            took.as_millis()
+        );
     }
 }
 
@@ -52,7 +58,10 @@ pub fn terminating(stopping: bool, pid: u32) {
 }
 
 pub fn complete(version: u64, took: Duration, summary: &str) {
-    info!("Hot reload: complete: version {version}, {} ms, {summary}", took.as_millis());
+    info!(
+        "Hot reload: complete: version {version}, {} ms, {summary}",
+        took.as_millis()
+    );
 }
 
 pub fn failed(message: &str, version: u64) {
@@ -60,12 +69,21 @@ pub fn failed(message: &str, version: u64) {
 }
 
 pub fn attempt_failed(context: Context, reason: &str, delay: Duration) {
-    let prefix = if context == Context::Reload { "Hot reload: " } else { "" };
-    warn!("{prefix}a new worker did not start: {reason}; next attempt in {} ms", delay.as_millis());
+    let prefix = if context == Context::Reload {
+        "Hot reload: "
+    } else {
+        ""
+    };
+    warn!(
+        "{prefix}a new worker did not start: {reason}; next attempt in {} ms",
+        delay.as_millis()
+    );
 }
 
 pub fn not_stopped(pid: u32) {
-    warn!("Hot reload: the old worker (PID {pid}) did not confirm that it stopped accepting; going on");
+    warn!(
+        "Hot reload: the old worker (PID {pid}) did not confirm that it stopped accepting; going on"
+    );
 }
 
 pub fn heard(event: &Event) {

@@ -90,7 +90,9 @@ fn listen(path: &Path) -> io::Result<(PathBuf, UnixListener)> {
 async fn accept(listener: UnixListener, inputs: mpsc::Sender<Input>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let Ok(permit) = room.clone().acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let inputs = inputs.clone();

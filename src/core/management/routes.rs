@@ -40,7 +40,9 @@ impl Access {
         match self {
             Self::Trusted => true,
             Self::Local => is_local(headers),
-            Self::Key(key) => presented_key(headers).is_some_and(|shown| is_same(shown, key.as_bytes())),
+            Self::Key(key) => {
+                presented_key(headers).is_some_and(|shown| is_same(shown, key.as_bytes()))
+            }
         }
     }
 }
@@ -87,21 +89,32 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Answer> {
         return Ok(endpoint);
     }
     let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, &format!("use {allowed}"));
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     Err(answer)
 }
 
 impl Endpoint {
     async fn answer(self, inputs: &mpsc::Sender<Input>) -> Answer {
         let answer = match self {
-            Self::Status => ask(inputs, Input::Status).await.map(|status| json(StatusCode::OK, &status)),
-            Self::Workers => ask(inputs, Input::Status)
+            Self::Status => ask(inputs, Input::Status)
                 .await
-                .map(|status: Status| json(StatusCode::OK, &json!({ "generations": status.generations }))),
-            Self::Reload => ask(inputs, Input::Reload).await.map(|report| reload(&report)),
+                .map(|status| json(StatusCode::OK, &status)),
+            Self::Workers => ask(inputs, Input::Status).await.map(|status: Status| {
+                json(
+                    StatusCode::OK,
+                    &json!({ "generations": status.generations }),
+                )
+            }),
+            Self::Reload => ask(inputs, Input::Reload)
+                .await
+                .map(|report| reload(&report)),
             Self::Check => ask(inputs, Input::Check).await.map(|report| check(&report)),
             Self::Metrics => ask(inputs, Input::Metrics).await.map(metrics),
-            Self::Health => ask(inputs, Input::Status).await.map(|status| health(&status)),
+            Self::Health => ask(inputs, Input::Status)
+                .await
+                .map(|status| health(&status)),
         };
         answer.unwrap_or_else(|| error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"))
     }
@@ -140,7 +153,10 @@ fn health(status: &Status) -> Answer {
         false => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
     };
     let version = status.config_version;
-    json(code, &json!({ "status": word, "state": status.state, "config_version": version }))
+    json(
+        code,
+        &json!({ "status": word, "state": status.state, "config_version": version }),
+    )
 }
 
 fn metrics(page: String) -> Answer {
@@ -154,7 +170,9 @@ fn error(status: StatusCode, text: &str) -> Answer {
 fn unauthorized() -> Answer {
     let text = "send the configured management.api_key as 'X-API-Key' or 'Authorization: Bearer'";
     let mut answer = error(StatusCode::UNAUTHORIZED, text);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    answer
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     answer
 }
 
@@ -167,8 +185,12 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Answer {
 fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
@@ -176,8 +198,14 @@ fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answe
 async fn read(body: Incoming) -> Result<(), Answer> {
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(error(StatusCode::PAYLOAD_TOO_LARGE, "the request body is longer than 64 KiB")),
-        Err(_) => Err(error(StatusCode::REQUEST_TIMEOUT, "the request body took too long")),
+        Ok(Err(_)) => Err(error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the request body is longer than 64 KiB",
+        )),
+        Err(_) => Err(error(
+            StatusCode::REQUEST_TIMEOUT,
+            "the request body took too long",
+        )),
     }
 }
 
@@ -186,7 +214,9 @@ fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
         return Some(key.as_bytes());
     }
     let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim().as_bytes())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(key.trim().as_bytes())
 }
 
 /// Takes the same time wherever they differ.
@@ -196,15 +226,26 @@ fn is_same(shown: &[u8], key: &[u8]) -> bool {
 
 /// A page of some web site that a browser on this host shows names that site in `Origin`, or its own name in `Host`.
 fn is_local(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value: &HeaderValue| value.to_str().unwrap_or("?"))
+    };
     let Some(host) = text(HOST) else { return false };
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+        if port.bytes().all(|byte| byte.is_ascii_digit()) {
+            name
+        } else {
+            host
+        }
     });
     let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let named_here = name.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok();
+    let named_here =
+        name.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok();
     let own_page = text(ORIGIN).is_none_or(|origin| {
-        origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+        origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
     });
     named_here && own_page
 }
@@ -214,7 +255,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -232,8 +276,14 @@ mod tests {
         let local = |pairs| Access::Local.allows(&headers(pairs));
         assert!(local(&[("host", "127.0.0.1:7654")]));
         assert!(local(&[("host", "[::1]:7654")]));
-        assert!(local(&[("host", "localhost:7654"), ("origin", "http://localhost:7654")]));
-        assert!(!local(&[("host", "127.0.0.1:7654"), ("origin", "https://evil.example")]));
+        assert!(local(&[
+            ("host", "localhost:7654"),
+            ("origin", "http://localhost:7654")
+        ]));
+        assert!(!local(&[
+            ("host", "127.0.0.1:7654"),
+            ("origin", "https://evil.example")
+        ]));
         assert!(!local(&[("host", "rebound.evil.example:7654")]));
     }
 
@@ -243,6 +293,9 @@ mod tests {
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(answer.headers()[ALLOW], "POST");
         assert_eq!(route("/metrics", &Method::HEAD).unwrap(), Endpoint::Metrics);
-        assert_eq!(route("/x", &Method::GET).unwrap_err().status(), StatusCode::NOT_FOUND);
+        assert_eq!(
+            route("/x", &Method::GET).unwrap_err().status(),
+            StatusCode::NOT_FOUND
+        );
     }
 }

@@ -23,7 +23,8 @@ impl Tcp {
     /// Binds, or takes over the socket of `current` when the address is the same.
     pub fn bind(settings: &Management, current: Option<&Self>) -> Result<Self, String> {
         let address = SocketAddr::new(settings.host, settings.port);
-        let same = |tcp: &&Self| (tcp.settings.host, tcp.settings.port) == (settings.host, settings.port);
+        let same =
+            |tcp: &&Self| (tcp.settings.host, tcp.settings.port) == (settings.host, settings.port);
         let listener = match current.filter(same) {
             Some(tcp) => tcp.listener.try_clone(),
             None => TcpListener::bind(address),
@@ -35,7 +36,11 @@ impl Tcp {
         let listener = listener.map_err(|error| {
             format!("the management API cannot listen on '{address}': {error}: choose another management.port")
         })?;
-        Ok(Self { settings: settings.clone(), listener, task: None })
+        Ok(Self {
+            settings: settings.clone(),
+            listener,
+            task: None,
+        })
     }
 
     pub fn serves(&self, settings: &Management) -> bool {
@@ -48,7 +53,10 @@ impl Tcp {
             Some(key) => Access::Key(key.clone()),
             None => Access::Local,
         });
-        let listener = self.listener.try_clone().and_then(tokio::net::TcpListener::from_std);
+        let listener = self
+            .listener
+            .try_clone()
+            .and_then(tokio::net::TcpListener::from_std);
         match listener {
             Ok(listener) => {
                 self.task = Some(tokio::task::spawn_local(accept(listener, access, inputs)));
@@ -67,10 +75,16 @@ impl Drop for Tcp {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, access: Rc<Access>, inputs: mpsc::Sender<Input>) {
+async fn accept(
+    listener: tokio::net::TcpListener,
+    access: Rc<Access>,
+    inputs: mpsc::Sender<Input>,
+) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let Ok(permit) = room.clone().acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (access, inputs) = (access.clone(), inputs.clone());

@@ -19,7 +19,9 @@ const NAMED_LISTENERS: usize = 4;
 impl Master {
     /// One line for `systemctl status` and the log.
     pub(super) fn status_line(&self) -> String {
-        let Some(active) = self.active() else { return "starting".into() };
+        let Some(active) = self.active() else {
+            return "starting".into();
+        };
         let listeners = &active.config.listeners;
         let named: Vec<String> = listeners.iter().take(NAMED_LISTENERS).map(url).collect();
         let more = match listeners.len().saturating_sub(NAMED_LISTENERS) {
@@ -46,7 +48,9 @@ impl Master {
             config_version: self.supervisor.version(),
             config_hash: config.map(|config| config.hash.clone()).unwrap_or_default(),
             sites: config.map_or(0, |config| config.sites.len()),
-            listeners: config.map(|config| config.listeners.iter().map(url).collect()).unwrap_or_default(),
+            listeners: config
+                .map(|config| config.listeners.iter().map(url).collect())
+                .unwrap_or_default(),
             generations: self.generation_statuses(),
             reloads: self.figures.reloads,
             last_reload: self.last_reload.clone(),
@@ -65,8 +69,12 @@ impl Master {
     fn generation_statuses(&self) -> Vec<GenerationStatus> {
         let mut workers: BTreeMap<Generation, Vec<WorkerStatus>> = BTreeMap::new();
         for (id, record) in self.supervisor.workers() {
-            let Some(process) = self.workers.get(&id) else { continue };
-            let Some(resources) = self.generations.get(&process.generation) else { continue };
+            let Some(process) = self.workers.get(&id) else {
+                continue;
+            };
+            let Some(resources) = self.generations.get(&process.generation) else {
+                continue;
+            };
             let status = worker_status(id.0, record.state, process, &resources.config);
             workers.entry(process.generation).or_default().push(status);
         }
@@ -92,8 +100,14 @@ impl Master {
         let old = self.active().map(|active| active.config.clone());
         tokio::task::spawn_blocking(move || {
             let report = match load::check(&source, verbose, old.as_deref()) {
-                Ok((details, _)) => CheckReport { valid: true, details },
-                Err(details) => CheckReport { valid: false, details },
+                Ok((details, _)) => CheckReport {
+                    valid: true,
+                    details,
+                },
+                Err(details) => CheckReport {
+                    valid: false,
+                    details,
+                },
             };
             let _ = reply.send(report);
         });
@@ -104,7 +118,9 @@ impl Master {
         let (source, inputs) = (self.options.source.clone(), self.inputs.clone());
         tokio::task::spawn_blocking(move || {
             let result = load::check(&source, false, None);
-            let result = result.map(|(_, hash)| hash).map_err(|details| details.errors_text);
+            let result = result
+                .map(|(_, hash)| hash)
+                .map_err(|details| details.errors_text);
             let _ = inputs.blocking_send(Input::SourcesChecked(result));
         });
     }
@@ -113,7 +129,9 @@ impl Master {
         match result {
             Ok(hash) => {
                 self.watch_complaint = None;
-                let differs = self.active().is_some_and(|active| active.config.hash != hash);
+                let differs = self
+                    .active()
+                    .is_some_and(|active| active.config.hash != hash);
                 let tried = self.watch_tried.as_ref() == Some(&hash);
                 // A reload that is under way looks again when it ends.
                 if differs && !tried && self.watch.is_some() && !self.supervisor.is_reloading() {
@@ -130,7 +148,12 @@ impl Master {
     }
 }
 
-fn worker_status(worker: u64, state: State, process: &WorkerProcess, config: &Config) -> WorkerStatus {
+fn worker_status(
+    worker: u64,
+    state: State,
+    process: &WorkerProcess,
+    config: &Config,
+) -> WorkerStatus {
     let value = |word| gauge(process.page.words(), config.sites.len(), word);
     WorkerStatus {
         worker,
@@ -151,7 +174,11 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 
 /// Where a browser would find it.
 fn url(listener: &Listener) -> String {
-    let (scheme, usual) = if listener.tls { ("https", 443) } else { ("http", 80) };
+    let (scheme, usual) = if listener.tls {
+        ("https", 443)
+    } else {
+        ("http", 80)
+    };
     match &listener.address {
         ListenAddress::Port(port) if *port == usual => format!("{scheme}://localhost"),
         ListenAddress::Port(port) => format!("{scheme}://localhost:{port}"),

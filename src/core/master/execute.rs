@@ -27,7 +27,10 @@ impl Master {
                     process.kill();
                 }
             }
-            Action::Activate { generation, version } => self.activate(generation, version),
+            Action::Activate {
+                generation,
+                version,
+            } => self.activate(generation, version),
             Action::NotifyReloading => {
                 self.reloading = Some(notify::Reloading::begin("reloading the configuration"));
             }
@@ -49,9 +52,13 @@ impl Master {
         let (context, inputs) = (self.context(), self.inputs.clone());
         tokio::task::spawn_local(async move {
             let work = move || load::candidate(&source, verbose, old.as_deref(), context);
-            let result = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-                Err(load::refused_by_system(&[format!("the configuration was not loaded: {error}")]))
-            });
+            let result = tokio::task::spawn_blocking(work)
+                .await
+                .unwrap_or_else(|error| {
+                    Err(load::refused_by_system(&[format!(
+                        "the configuration was not loaded: {error}"
+                    )]))
+                });
             let _ = inputs.send(Input::Loaded(Box::new(result))).await;
         });
     }
@@ -83,7 +90,11 @@ impl Master {
             ready_timeout: server.ready_timeout,
             shutdown_timeout: server.shutdown_timeout,
         };
-        self.candidate = Some(Prepared { candidate, sockets, tcp });
+        self.candidate = Some(Prepared {
+            candidate,
+            sockets,
+            tcp,
+        });
         Ok(settings)
     }
 
@@ -94,7 +105,9 @@ impl Master {
             return Ok(None);
         }
         let tcp = Tcp::bind(wanted, self.tcp.as_ref());
-        Ok(Some(tcp.map_err(|problem| load::refused_by_system(&[problem]))?))
+        Ok(Some(
+            tcp.map_err(|problem| load::refused_by_system(&[problem]))?,
+        ))
     }
 
     fn spawn(&mut self, worker: WorkerId, generation: Generation) {
@@ -103,7 +116,9 @@ impl Master {
             self.generations.insert(generation, resources);
         }
         let started_at_ns = self.started_at_ns();
-        let Some(resources) = self.generations.get(&generation) else { return };
+        let Some(resources) = self.generations.get(&generation) else {
+            return;
+        };
         let launch = Launch {
             program: &self.program,
             config: &resources.config,
@@ -114,7 +129,11 @@ impl Master {
                 generation,
                 config_version: resources.version,
                 started_at_ns,
-                sockets: resources.sockets.iter().map(|(_, listener)| *listener).collect(),
+                sockets: resources
+                    .sockets
+                    .iter()
+                    .map(|(_, listener)| *listener)
+                    .collect(),
             },
             inputs: &self.inputs,
         };
@@ -134,7 +153,11 @@ impl Master {
         if let Some(advice) = advice {
             reason = format!("{reason}: {advice}");
         }
-        Event::SpawnFailed { worker, reason, exhausted: advice.is_some() }
+        Event::SpawnFailed {
+            worker,
+            reason,
+            exhausted: advice.is_some(),
+        }
     }
 
     fn tell(&self, worker: WorkerId, message: ToWorker) {
@@ -144,10 +167,16 @@ impl Master {
     }
 
     fn drain(&self, worker: WorkerId, deadline: Duration) {
-        let Some(process) = self.workers.get(&worker) else { return };
+        let Some(process) = self.workers.get(&worker) else {
+            return;
+        };
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        journal::terminating(self.supervisor.is_stopping(), process.pid);
-        process.tell(ToWorker::Drain { deadline_ms });
+        let stopping = self.supervisor.is_stopping();
+        journal::terminating(stopping, process.pid);
+        process.tell(ToWorker::Drain {
+            deadline_ms,
+            hand_over: !stopping,
+        });
         process.terminate();
     }
 
@@ -158,7 +187,9 @@ impl Master {
                 resources.sockets.clear();
             }
         }
-        let Some(resources) = self.generations.get_mut(&generation) else { return };
+        let Some(resources) = self.generations.get_mut(&generation) else {
+            return;
+        };
         resources.version = version;
         let config = resources.config.clone();
         if let Some(tcp) = resources.tcp.take() {
@@ -176,7 +207,10 @@ impl Master {
 
     /// Closes what only a refused configuration, or a former one, wanted.
     fn release_sockets(&mut self) {
-        let used = self.active().map(|active| active.sockets.clone()).unwrap_or_default();
+        let used = self
+            .active()
+            .map(|active| active.sockets.clone())
+            .unwrap_or_default();
         self.sockets.retain(&used);
     }
 
@@ -189,12 +223,16 @@ impl Master {
     }
 
     fn report(&mut self, requests: Vec<RequestId>, outcome: Outcome) {
-        let boot = self.last_reload.is_none() && self.supervisor.version() <= 1 && requests.is_empty();
+        let boot =
+            self.last_reload.is_none() && self.supervisor.version() <= 1 && requests.is_empty();
         let report = match outcome {
             Outcome::Succeeded { version, took, .. } => self.succeeded(version, took, boot),
-            Outcome::Failed { cause, message, version, took } => {
-                self.failed(cause, message, version, took)
-            }
+            Outcome::Failed {
+                cause,
+                message,
+                version,
+                took,
+            } => self.failed(cause, message, version, took),
         };
         if report.cause != Some(Cause::Stopping) {
             self.figures.note_reload(report.success, boot);
@@ -202,7 +240,12 @@ impl Master {
         let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let (success, duration_ms) = (report.success, report.duration_ms);
         let message = report.message.clone();
-        self.last_reload = Some(LastReload { at, success, duration_ms, message });
+        self.last_reload = Some(LastReload {
+            at,
+            success,
+            duration_ms,
+            message,
+        });
         for request in requests {
             if let Some(reply) = self.waiting.remove(&request) {
                 let _ = reply.send(report.clone());
@@ -213,8 +256,12 @@ impl Master {
     fn succeeded(&mut self, version: u64, took: Duration, boot: bool) -> ReloadReport {
         self.refusal = None;
         let active = self.active();
-        let summary = active.map(|active| active.summary.clone()).unwrap_or_default();
-        let details = active.map(|active| active.details.clone()).unwrap_or_default();
+        let summary = active
+            .map(|active| active.summary.clone())
+            .unwrap_or_default();
+        let details = active
+            .map(|active| active.details.clone())
+            .unwrap_or_default();
         if !details.warnings_text.is_empty() {
             tracing::warn!("{}", details.warnings_text);
         }
@@ -222,12 +269,29 @@ impl Master {
             true => tracing::info!("{}", self.status_line()),
             false => journal::complete(version, took, &summary),
         }
-        let message = if boot { "first configuration".into() } else { summary };
+        let message = if boot {
+            "first configuration".into()
+        } else {
+            summary
+        };
         let duration_ms = milliseconds(took);
-        ReloadReport { success: true, version, duration_ms, message, details, cause: None }
+        ReloadReport {
+            success: true,
+            version,
+            duration_ms,
+            message,
+            details,
+            cause: None,
+        }
     }
 
-    fn failed(&mut self, cause: Cause, message: String, version: u64, took: Duration) -> ReloadReport {
+    fn failed(
+        &mut self,
+        cause: Cause,
+        message: String,
+        version: u64,
+        took: Duration,
+    ) -> ReloadReport {
         self.release_sockets();
         if self.watch.is_some() {
             self.sources_touched();
@@ -243,7 +307,14 @@ impl Master {
             None => tracing::error!("BWS does not start:\n{}", details.errors_text),
         }
         let duration_ms = milliseconds(took);
-        ReloadReport { success: false, version, duration_ms, message, details, cause: Some(cause) }
+        ReloadReport {
+            success: false,
+            version,
+            duration_ms,
+            message,
+            details,
+            cause: Some(cause),
+        }
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -273,7 +344,10 @@ impl Master {
             }
             Notice::DrainOverdue(worker) => {
                 if let Some(process) = self.workers.get(&worker) {
-                    tracing::warn!("worker (PID {}) drains beyond its deadline: killing it", process.pid);
+                    tracing::warn!(
+                        "worker (PID {}) drains beyond its deadline: killing it",
+                        process.pid
+                    );
                 }
             }
         }
@@ -290,9 +364,26 @@ impl Master {
 
 impl Resources {
     fn new(prepared: Prepared, version: u64) -> Self {
-        let Prepared { candidate, sockets, tcp } = prepared;
-        let Candidate { config, snapshot, summary, details } = candidate;
-        Self { config, snapshot, sockets, version, summary, details, tcp }
+        let Prepared {
+            candidate,
+            sockets,
+            tcp,
+        } = prepared;
+        let Candidate {
+            config,
+            snapshot,
+            summary,
+            details,
+        } = candidate;
+        Self {
+            config,
+            snapshot,
+            sockets,
+            version,
+            summary,
+            details,
+            tcp,
+        }
     }
 }
 

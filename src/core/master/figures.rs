@@ -52,7 +52,10 @@ impl Figures {
 }
 
 fn add_page(totals: &mut Totals, page: &CountersPage, config: &Config) {
-    totals.add_page(page.words(), config.sites.iter().map(|site| site.name.as_str()));
+    totals.add_page(
+        page.words(),
+        config.sites.iter().map(|site| site.name.as_str()),
+    );
 }
 
 impl Master {
@@ -102,7 +105,10 @@ impl Master {
         let figures = &self.figures;
         let mut workers = page.family("bws_workers", Kind::Gauge, "Worker processes by state.");
         for (name, states) in WORKER_STATES {
-            let count = self.supervisor.workers().filter(|(_, worker)| states.contains(&worker.state));
+            let count = self
+                .supervisor
+                .workers()
+                .filter(|(_, worker)| states.contains(&worker.state));
             workers.sample(&[("state", name)], count.count());
         }
         page.single(
@@ -133,9 +139,20 @@ impl Master {
 }
 
 const WORKER_STATES: [(&str, &[State]); 3] = [
-    ("starting", &[State::Spawning, State::Starting, State::Ready]),
+    (
+        "starting",
+        &[State::Spawning, State::Starting, State::Ready],
+    ),
     ("accepting", &[State::Accepting]),
-    ("draining", &[State::Stopping, State::Stopped, State::Draining, State::Killed]),
+    (
+        "draining",
+        &[
+            State::Stopping,
+            State::Stopped,
+            State::Draining,
+            State::Killed,
+        ],
+    ),
 ];
 
 fn write_traffic(page: &mut Exposition, totals: &Totals) {
@@ -145,14 +162,54 @@ fn write_traffic(page: &mut Exposition, totals: &Totals) {
     };
     use Kind::{Counter, Gauge};
     let all = [
-        ("bws_connections_accepted_total", Counter, ConnectionsAccepted, "Connections accepted."),
-        ("bws_connections_open", Gauge, ConnectionsOpen, "Connections open now."),
-        ("bws_connections_parked", Gauge, ConnectionsParked, "Open connections that are idle and parked."),
-        ("bws_tls_handshakes_failed_total", Counter, TlsHandshakesFailed, "TLS handshakes that failed."),
-        ("bws_requests_malformed_total", Counter, RequestsMalformed, "Requests that belong to no site."),
-        ("bws_requests_in_flight", Gauge, RequestsInFlight, "Requests being answered now."),
-        ("bws_received_bytes_total", Counter, BytesReceived, "Bytes received from clients."),
-        ("bws_sent_bytes_total", Counter, BytesSent, "Bytes sent to clients."),
+        (
+            "bws_connections_accepted_total",
+            Counter,
+            ConnectionsAccepted,
+            "Connections accepted.",
+        ),
+        (
+            "bws_connections_open",
+            Gauge,
+            ConnectionsOpen,
+            "Connections open now.",
+        ),
+        (
+            "bws_connections_parked",
+            Gauge,
+            ConnectionsParked,
+            "Open connections that are idle and parked.",
+        ),
+        (
+            "bws_tls_handshakes_failed_total",
+            Counter,
+            TlsHandshakesFailed,
+            "TLS handshakes that failed.",
+        ),
+        (
+            "bws_requests_malformed_total",
+            Counter,
+            RequestsMalformed,
+            "Requests that belong to no site.",
+        ),
+        (
+            "bws_requests_in_flight",
+            Gauge,
+            RequestsInFlight,
+            "Requests being answered now.",
+        ),
+        (
+            "bws_received_bytes_total",
+            Counter,
+            BytesReceived,
+            "Bytes received from clients.",
+        ),
+        (
+            "bws_sent_bytes_total",
+            Counter,
+            BytesSent,
+            "Bytes sent to clients.",
+        ),
     ];
     for (name, kind, word, help) in all {
         page.single(name, kind, help, totals.global(word));
@@ -169,8 +226,16 @@ fn write_sites(page: &mut Exposition, totals: &Totals) {
         }
     }
     let families = [
-        ("bws_site_sent_bytes_total", SITE_BYTES, "Response body bytes sent, by site."),
-        ("bws_site_connections_total", SITE_CONNECTIONS, "Connections by the site of their first request."),
+        (
+            "bws_site_sent_bytes_total",
+            SITE_BYTES,
+            "Response body bytes sent, by site.",
+        ),
+        (
+            "bws_site_connections_total",
+            SITE_CONNECTIONS,
+            "Connections by the site of their first request.",
+        ),
     ];
     for (name, word, help) in families {
         let mut family = page.family(name, Kind::Counter, help);

@@ -1,5 +1,7 @@
 //! Everything that the master's loop takes in.
 
+use std::os::fd::OwnedFd;
+
 use tokio::sync::oneshot;
 
 use super::load::{Candidate, Refused};
@@ -7,11 +9,21 @@ use crate::core::report::{CheckReport, ReloadReport, Status};
 use crate::ipc::message::{FromWorker, WorkerId};
 
 pub enum Input {
-    Said { worker: WorkerId, message: FromWorker },
+    Said {
+        worker: WorkerId,
+        message: FromWorker,
+        descriptors: Vec<OwnedFd>,
+    },
     /// Its channel is of no more use.
-    Broken { worker: WorkerId, reason: String },
+    Broken {
+        worker: WorkerId,
+        reason: String,
+    },
     /// The process ended.
-    Gone { worker: WorkerId, how: String },
+    Gone {
+        worker: WorkerId,
+        how: String,
+    },
     Loaded(Box<Result<Candidate, Refused>>),
     /// Someone wants a reload and waits for its end.
     Reload(oneshot::Sender<ReloadReport>),

@@ -20,7 +20,10 @@ use crate::ipc::snapshot;
 pub enum Source {
     File(PathBuf),
     /// `bws DIR`: serve a folder without a configuration file.
-    Folder { root: PathBuf, port: u16 },
+    Folder {
+        root: PathBuf,
+        port: u16,
+    },
 }
 
 impl Source {
@@ -45,7 +48,10 @@ impl Source {
 }
 
 fn config_options() -> config::Options {
-    config::Options { connect: false, connect_timeout: Duration::from_secs(3) }
+    config::Options {
+        connect: false,
+        connect_timeout: Duration::from_secs(3),
+    }
 }
 
 /// A validated configuration, ready to be handed to workers.
@@ -78,7 +84,12 @@ pub fn candidate(
         let message = format!("the configuration cannot be handed to workers: {error}");
         refused_by_system(&[message])
     })?;
-    Ok(Candidate { config: Arc::new(loaded.config), snapshot, summary, details })
+    Ok(Candidate {
+        config: Arc::new(loaded.config),
+        snapshot,
+        summary,
+        details,
+    })
 }
 
 /// What [`candidate`] would say of the file as it is now, without its consequences.
@@ -87,7 +98,9 @@ pub fn check(
     verbose: bool,
     old: Option<&Config>,
 ) -> Result<(Details, String), Details> {
-    let loaded = source.read(verbose).map_err(|report| refused(&report).details)?;
+    let loaded = source
+        .read(verbose)
+        .map_err(|report| refused(&report).details)?;
     let hash = loaded.config.hash.clone();
     Ok((describe(&loaded, old).1, hash))
 }
@@ -106,15 +119,25 @@ fn describe(loaded: &Loaded, old: Option<&Config>) -> (String, Details) {
 }
 
 fn refused(report: &Report) -> Refused {
-    let error = LoadError { cause: Cause::Configuration, message: report.one_line() };
+    let error = LoadError {
+        cause: Cause::Configuration,
+        message: report.one_line(),
+    };
     let errors_text = report.to_string();
-    let details = Details { errors: to_value(report), errors_text, ..Details::default() };
+    let details = Details {
+        errors: to_value(report),
+        errors_text,
+        ..Details::default()
+    };
     Refused { error, details }
 }
 
 /// The configuration is right, but the system does not give what it asks for.
 pub fn refused_by_system(problems: &[String]) -> Refused {
-    let error = LoadError { cause: Cause::System, message: problems.join("; ") };
+    let error = LoadError {
+        cause: Cause::System,
+        message: problems.join("; "),
+    };
     let details = Details {
         errors: to_value(&problems),
         errors_text: problems.join("\n"),

@@ -36,7 +36,7 @@ use super::supervisor::event::{Event, Moment, RequestId};
 use super::watch::Watch;
 use super::worker_process::WorkerProcess;
 use crate::config::types::Config;
-use crate::ipc::message::{FromWorker, Generation, PROTOCOL, WorkerId};
+use crate::ipc::message::{FromWorker, Generation, PROTOCOL, ToWorker, Travelling, WorkerId};
 use crate::systemd::notify::Reloading;
 
 /// How to run a master.
@@ -65,6 +65,8 @@ struct Master {
     candidate: Option<Prepared>,
     generations: BTreeMap<Generation, Resources>,
     workers: BTreeMap<WorkerId, WorkerProcess>,
+    /// Whose turn it was to adopt connections.
+    last_adopter: usize,
     waiting: HashMap<RequestId, oneshot::Sender<ReloadReport>>,
     last_request: u64,
     /// Of the reload under way, when its configuration was refused.
@@ -102,7 +104,11 @@ struct Resources {
 impl Master {
     fn take(&mut self, input: Input) {
         match input {
-            Input::Said { worker, message } => self.said(worker, message),
+            Input::Said {
+                worker,
+                message,
+                descriptors,
+            } => self.said(worker, message, descriptors),
             Input::Broken { worker, reason } => {
                 self.feed(Event::WorkerMisbehaved { worker, reason });
             }
@@ -151,8 +157,10 @@ impl Master {
         self.feed(Event::ReloadRequested(request));
     }
 
-    fn said(&mut self, worker: WorkerId, message: FromWorker) {
-        let Some(process) = self.workers.get_mut(&worker) else { return };
+    fn said(&mut self, worker: WorkerId, message: FromWorker, descriptors: Vec<OwnedFd>) {
+        let Some(process) = self.workers.get_mut(&worker) else {
+            return;
+        };
         let misbehaved = |reason: String| Event::WorkerMisbehaved { worker, reason };
         let event = match message {
             FromWorker::Hello { protocol } if protocol == PROTOCOL => {
@@ -170,9 +178,28 @@ impl Master {
             _ if !process.greeted => misbehaved("spoke before it said hello".into()),
             FromWorker::Ready => return self.ready(worker),
             FromWorker::StoppedAccepting => Event::WorkerStoppedAccepting(worker),
+            FromWorker::HandOver { connections } => {
+                return self.hand_over(connections, descriptors);
+            }
             FromWorker::Pong { .. } | FromWorker::Draining { .. } => return,
         };
         self.feed(event);
+    }
+
+    /// Gives idle connections of an older generation to one of the workers in force, each in turn. Without one they
+    /// are closed, which an idle connection's client expects at any time.
+    fn hand_over(&mut self, connections: Vec<Travelling>, descriptors: Vec<OwnedFd>) {
+        let active = self.supervisor.active_workers();
+        let processes: Vec<_> = active
+            .iter()
+            .filter_map(|id| self.workers.get(id))
+            .collect();
+        if connections.len() != descriptors.len() || processes.is_empty() {
+            return;
+        }
+        self.last_adopter = self.last_adopter.wrapping_add(1);
+        let process = processes[self.last_adopter % processes.len()];
+        process.hand(ToWorker::Adopt { connections }, descriptors);
     }
 
     fn ready(&mut self, worker: WorkerId) {
@@ -200,7 +227,9 @@ impl Master {
         let starting = self.supervisor.candidate_generation();
         let workers = &self.workers;
         self.generations.retain(|generation, _| {
-            let used = workers.values().any(|worker| worker.generation == *generation);
+            let used = workers
+                .values()
+                .any(|worker| worker.generation == *generation);
             used || Some(*generation) == active || Some(*generation) == starting
         });
     }
@@ -218,7 +247,10 @@ impl Master {
 
     /// Nanoseconds since the epoch.
     fn started_at_ns(&self) -> u64 {
-        let since = self.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = self
+            .started_at
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(since.as_nanos()).unwrap_or_default()
     }
 }

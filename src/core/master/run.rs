@@ -50,6 +50,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         candidate: None,
         generations: BTreeMap::new(),
         workers: BTreeMap::new(),
+        last_adopter: 0,
         waiting: HashMap::new(),
         last_request: 0,
         refusal: None,
@@ -79,7 +80,9 @@ impl Master {
             if let Some(code) = self.exit {
                 return Ok(code);
             }
-            let timer = self.timer.map(|at| tokio::time::Instant::from_std(self.started + at));
+            let timer = self
+                .timer
+                .map(|at| tokio::time::Instant::from_std(self.started + at));
             tokio::select! {
                 Some(input) = inputs.recv() => self.take(input),
                 Some(input) = signals.next() => self.take(input),

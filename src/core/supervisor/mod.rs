@@ -13,7 +13,7 @@ pub mod worker;
 use std::collections::BTreeMap;
 
 use event::{Action, Event, Moment, Outcome, RequestId};
-use worker::{Pool, Worker};
+use worker::{Pool, State, Worker};
 
 use crate::core::hot_reload::machine::Reload;
 use crate::ipc::message::{Generation, WorkerId};
@@ -87,9 +87,26 @@ impl Supervisor {
         self.active.as_ref().map(|pool| pool.generation)
     }
 
+    /// The workers of the generation in force: those that accept, or else those that will.
+    pub fn active_workers(&self) -> Vec<WorkerId> {
+        let all: Vec<WorkerId> = self.active.iter().flat_map(Pool::workers).collect();
+        let accepts = |id: &WorkerId| {
+            self.workers
+                .get(id)
+                .is_some_and(|worker| worker.state == State::Accepting)
+        };
+        match all.iter().any(accepts) {
+            true => all.into_iter().filter(accepts).collect(),
+            false => all,
+        }
+    }
+
     /// The generation that starts.
     pub fn candidate_generation(&self) -> Option<Generation> {
-        self.reload.as_ref().and_then(Reload::candidate).map(|pool| pool.generation)
+        self.reload
+            .as_ref()
+            .and_then(Reload::candidate)
+            .map(|pool| pool.generation)
     }
 
     /// Successful configurations so far: the version in force.
