@@ -94,7 +94,11 @@ pub struct TooLarge;
 
 impl RequestBody {
     pub fn new(incoming: Incoming, limit: u64, in_flight: InFlight) -> Self {
-        Self { incoming, remaining: limit, _in_flight: in_flight }
+        Self {
+            incoming,
+            remaining: limit,
+            _in_flight: in_flight,
+        }
     }
 
     /// Whether the announced length alone is beyond the limit.
@@ -135,5 +139,8 @@ impl http_body::Body for RequestBody {
 
 /// The error of a file that became shorter while it was sent.
 pub fn file_shrank() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent")
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the file became shorter while it was sent",
+    )
 }

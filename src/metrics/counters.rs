@@ -31,8 +31,11 @@ pub enum Global {
 pub const GLOBAL_WORDS: usize = 16;
 
 /// Gauges, which vanish with their process; all other words only grow.
-pub const GAUGES: [Global; 3] =
-    [Global::ConnectionsOpen, Global::ConnectionsParked, Global::RequestsInFlight];
+pub const GAUGES: [Global; 3] = [
+    Global::ConnectionsOpen,
+    Global::ConnectionsParked,
+    Global::RequestsInFlight,
+];
 
 /// Words of a site: requests by status class 1xx to 5xx, body bytes sent, connections opened for it (by its first
 /// request), and one to spare.
@@ -62,13 +65,17 @@ impl Recorder {
     /// The block of thread number `thread` in `page`, which must have [`page_words`] words for that many threads.
     pub fn new(page: &'static [AtomicU64], thread: usize, sites: usize) -> Self {
         let words = block_words(sites);
-        Self { block: &page[thread * words..(thread + 1) * words] }
+        Self {
+            block: &page[thread * words..(thread + 1) * words],
+        }
     }
 
     /// A recorder that nobody reads, for tests and tools.
     pub fn detached(sites: usize) -> Self {
         let page: Vec<AtomicU64> = (0..block_words(sites)).map(|_| AtomicU64::new(0)).collect();
-        Self { block: Vec::leak(page) }
+        Self {
+            block: Vec::leak(page),
+        }
     }
 
     pub fn add(&self, word: Global, amount: u64) {
@@ -87,17 +94,26 @@ impl Recorder {
     /// One answered request of site number `site`.
     pub fn request(&self, site: u32, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
-        bump(&self.block[GLOBAL_WORDS + site as usize * SITE_WORDS + class], 1);
+        bump(
+            &self.block[GLOBAL_WORDS + site as usize * SITE_WORDS + class],
+            1,
+        );
     }
 
     /// Adds to one of a site's other words ([`SITE_BYTES`], [`SITE_CONNECTIONS`]).
     pub fn site(&self, site: u32, word: usize, amount: u64) {
-        bump(&self.block[GLOBAL_WORDS + site as usize * SITE_WORDS + word], amount);
+        bump(
+            &self.block[GLOBAL_WORDS + site as usize * SITE_WORDS + word],
+            amount,
+        );
     }
 }
 
 fn bump(word: &AtomicU64, amount: u64) {
-    word.store(word.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    word.store(
+        word.load(Ordering::Relaxed).wrapping_add(amount),
+        Ordering::Relaxed,
+    );
 }
 
 #[cfg(test)]

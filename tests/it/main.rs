@@ -1,1 +1,15 @@
+//! The integration tests: the real binary, real sockets, real clients. One module a feature.
+//!
+//! `client` is the client that counts, `harness` starts and watches servers.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on shall say so and end"
+)]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "client and harness are shared with the benchmarks' driver"
+)]
 
+mod client;
+mod harness;
