@@ -13,3 +13,18 @@
 
 mod client;
 mod harness;
+
+mod commands;
+mod connections;
+mod downloads;
+mod examples;
+mod failing_reloads;
+mod files;
+mod kills;
+mod metrics;
+mod notifications;
+mod proxy;
+mod reload_storm;
+mod reloads;
+mod rooms;
+mod sites;

@@ -99,7 +99,12 @@ impl Bws {
 
     /// `bws <arguments>` beside the running master.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+        self.command_of(&self.binary, arguments)
+    }
+
+    /// The same with another executable.
+    pub fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command
             .args(arguments)
             .env("RUNTIME_DIRECTORY", &self.folder)

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::bws::Bws;
 use super::certificates::{Authority, Pair};
 use super::upstream::Upstream;
 use crate::client::content::{HEADER, marker};
@@ -41,6 +42,41 @@ impl Demo {
         };
         (0..=last).for_each(|number| demo.write_content(number));
         demo
+    }
+
+    /// The demo, served by BWS in configuration 0 on sockets that were passed in. Nobody else holds these sockets: when
+    /// all its processes are gone, connections are refused.
+    pub fn serve(last: u32) -> (Self, Bws) {
+        let (plain, secure) = (super::listener(), super::listener());
+        let demo = Self::new(last, plain.1, secure.1);
+        let server = Bws::start(demo.path(), &demo.bws(0), vec![plain.0, secure.0]);
+        (demo, server)
+    }
+
+    /// The number of the configuration that answers on a new connection.
+    ///
+    /// # Panics
+    /// When header and body are not of one configuration.
+    pub fn served(&self) -> u32 {
+        let (head, body) = super::get(self.plain, HOST, "/small.bin");
+        let number = head.header(HEADER).and_then(|value| value.parse().ok());
+        let number = number.unwrap_or_else(|| panic!("status {}, no {HEADER}", head.status));
+        assert!(
+            body.iter().all(|byte| *byte == marker(number)),
+            "a body of another configuration"
+        );
+        number
+    }
+
+    /// `/api/health`.
+    pub fn health(&self) -> serde_json::Value {
+        let (head, body) = super::get(self.plain, HOST, "/api/health");
+        assert_eq!(head.status, 200);
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    pub fn config_version(&self) -> u64 {
+        self.health()["config_version"].as_u64().expect("a number")
     }
 
     pub fn path(&self) -> &Path {

@@ -18,6 +18,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::client::transport::Endpoint;
+use crate::client::wire::{Head, Wire};
+
 /// Long enough for a loaded machine; what takes longer is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -58,6 +61,35 @@ pub fn write_file(path: &Path, text: &str) {
     let fresh = path.with_extension("new");
     std::fs::write(&fresh, text).expect("the test's folder is writable");
     std::fs::rename(&fresh, path).expect("the test's folder is writable");
+}
+
+/// One HTTP/1 exchange on a connection of its own: bytes in, a response out.
+///
+/// # Panics
+/// When there is no response in time.
+pub fn fetch(address: SocketAddr, request: &str) -> (Head, Vec<u8>) {
+    runtime().block_on(async {
+        let stream = Endpoint::plain(address)
+            .connect()
+            .await
+            .expect("a connection");
+        let mut wire = Wire::new(stream);
+        wire.send(request.as_bytes())
+            .await
+            .expect("a server that reads");
+        tokio::time::timeout(PATIENCE, wire.response())
+            .await
+            .expect("a response in time")
+            .expect("a whole response")
+    })
+}
+
+/// GET of `path` from `host`.
+pub fn get(address: SocketAddr, host: &str, path: &str) -> (Head, Vec<u8>) {
+    fetch(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+    )
 }
 
 /// A runtime for one test: a single thread, so that the clients cost little.
