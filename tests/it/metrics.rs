@@ -81,7 +81,7 @@ fn counters_never_go_backwards() {
     wait_for("a worker", || (server.workers().len() == 1).then_some(()));
     let now = counters(&server);
     assert_grown(&last, &now);
-    let counted = sum(&now, "bws_http_requests_total", &["site=\"plain\"", "2xx"]);
+    let counted = sum(&now, "bws_requests_total", &["site=\"plain\"", "2xx"]);
     assert!(
         counted >= answered as f64,
         "{answered} answered, {counted} counted: {now:?}"
