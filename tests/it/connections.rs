@@ -268,6 +268,36 @@ fn an_idle_connection_outlives_a_reload_or_is_told() {
 }
 
 #[test]
+fn hundreds_of_idle_connections_go_through_reloads() {
+    const CONNECTIONS: usize = 300;
+    let (demo, server) = Demo::serve(3);
+    runtime().block_on(async {
+        let endpoint = Endpoint::plain(demo.plain);
+        let mut all = Vec::new();
+        for _ in 0..CONNECTIONS {
+            all.push(Wire::new(endpoint.connect().await.unwrap()));
+        }
+        for number in 0..=3 {
+            if number > 0 {
+                server.reload_to(&demo.bws(number));
+            }
+            for (at, wire) in all.iter_mut().enumerate() {
+                wire.send(small().as_bytes()).await.unwrap();
+                let answer = tokio::time::timeout(PATIENCE, wire.response())
+                    .await
+                    .expect("in time");
+                let (head, _) =
+                    answer.unwrap_or_else(|failure| panic!("{failure:?} on connection {at}"));
+                assert_eq!(head.status, 200);
+                if head.closes() {
+                    *wire = Wire::new(endpoint.connect().await.unwrap());
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn one_connection_more_than_allowed_waits_and_is_not_reset() {
     let (demo, _server) = serve_with("max_connections = 4");
     runtime().block_on(async {

@@ -159,7 +159,7 @@ fn a_worker_binary_that_is_no_program() {
 
 #[test]
 fn a_worker_binary_that_ends_at_once() {
-    a_broken_binary(b"#!/bin/sh\nexit 3\n", &["worker", "3"]);
+    a_broken_binary(b"#!/bin/sh\nexit 3\n", &["worker", "exit"]);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_descriptor_limit_that_is_too_low() {
         maximum: usual.maximum,
     };
     prlimit(pid, Resource::Nofile, tight).unwrap();
-    assert_refused(&demo, &server, &["descriptor"]);
+    assert_refused(&demo, &server, &["limit of open files", "LimitNOFILE"]);
     prlimit(pid, Resource::Nofile, usual).unwrap();
     assert_recovers(&demo, &server);
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::client::content::{HEADER, Inspector};
-use crate::client::storm::{Kind, LARGE, Storm};
+use crate::client::storm::{Kind, Storm};
 use crate::client::tally::{Event, Outcome, Tally};
 use crate::client::transport::Endpoint;
 use crate::client::wire::Wire;
@@ -96,24 +95,25 @@ fn a_crash_loop_is_slowed_down_and_never_given_up() {
 
 #[test]
 fn workers_leave_when_their_master_is_killed_but_finish_first() {
+    /// Far more than the sockets on the way can hold.
+    const SIZE: u64 = 128 << 20;
     let (demo, mut server) = Demo::serve(0);
+    let huge = std::fs::File::create(demo.root(0).join("huge.bin")).unwrap();
+    huge.set_len(SIZE).unwrap();
     let workers = server.workers();
     runtime().block_on(async {
         let mut wire = Wire::new(Endpoint::plain(demo.plain).connect().await.unwrap());
-        let request = format!("GET /large.bin HTTP/1.1\r\nHost: {HOST}\r\n\r\n").repeat(40);
+        let request = format!("GET /huge.bin HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
         wire.send(request.as_bytes()).await.unwrap();
-        // Answers fill the socket: most of them are still to be made when the master dies.
+        // The answer has begun and most of it is still to be made.
+        wire.stream.readable().await.unwrap();
         server.process.signal(Signal::KILL);
         server.process.wait();
-        let mut inspector = Inspector::default();
-        inspector.begin();
-        let head = wire
-            .receive(false, |part| inspector.see(part))
+        let mut seen = 0;
+        wire.receive(false, |part| seen += part.len() as u64)
             .await
             .unwrap();
-        let expected = crate::client::content::Expected::Marker { length: LARGE };
-        let judged = inspector.judge(&expected, head.status, head.header(HEADER));
-        assert_eq!(judged.0, Outcome::Answered, "{}", judged.1);
+        assert_eq!(seen, SIZE);
     });
     wait_for("the workers to leave", || {
         workers.iter().all(|pid| !is_alive(*pid)).then_some(())

@@ -28,3 +28,4 @@ mod reload_storm;
 mod reloads;
 mod rooms;
 mod sites;
+mod watching;

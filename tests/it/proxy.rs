@@ -74,7 +74,7 @@ fn target_and_query_arrive_untouched() {
     for target in [
         "/head?a=%20b&c=%2F;d",
         "/x%2Fy/head?",
-        "/a//b/./head?x=1?y=2",
+        "/a//b/head?x=1?y=2",
         "/head?%zz",
     ] {
         assert_eq!(
@@ -210,13 +210,12 @@ pub fn peak_memory(pid: u32) -> u64 {
 
 #[test]
 fn a_body_beyond_the_limit_is_refused() {
-    let (demo, server) = Demo::serve(0);
+    let (demo, _server) = Demo::serve(0);
     let request = format!(
         "POST /echo/count HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {}\r\n\r\n",
         11 << 20
     );
     assert_eq!(fetch(demo.plain, &request).0.status, 413);
-    drop(server);
 }
 
 #[test]

@@ -17,21 +17,30 @@ const KINDS: [Kind; 4] = [Kind::Get, Kind::Post, Kind::Http2, Kind::Fresh];
 
 #[test]
 fn a_storm_of_reloads_loses_nothing_when_clients_never_pause() {
-    storm(Duration::ZERO);
+    storm(&KINDS, CLIENTS, Duration::ZERO);
 }
 
 #[test]
 fn a_storm_of_reloads_loses_nothing_when_clients_pause() {
-    storm(Duration::from_millis(2));
+    storm(&KINDS, CLIENTS, Duration::from_millis(2));
 }
 
-fn storm(think: Duration) {
+#[test]
+fn a_storm_of_reloads_loses_nothing_over_tls_and_through_the_proxy() {
+    storm(
+        &[Kind::Tls, Kind::Proxied, Kind::Post],
+        20,
+        Duration::from_millis(5),
+    );
+}
+
+fn storm(kinds: &[Kind], clients: u8, think: Duration) {
     let _alone = ALONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let (demo, server) = Demo::serve(RELOADS);
     let sums = runtime().block_on(async {
-        let storm = Storm::start(&demo.target(), &KINDS, CLIENTS, think);
+        let storm = Storm::start(&demo.target(), kinds, clients, think);
         let begun = Instant::now();
         for number in 1..=RELOADS {
             tokio::time::sleep_until((begun + INTERVAL * number).into()).await;
@@ -42,7 +51,7 @@ fn storm(think: Duration) {
     });
     sums.iter()
         .for_each(|(kind, tally)| println!("{kind:?}: {tally}"));
-    assert_eq!(sums.len(), KINDS.len());
+    assert_eq!(sums.len(), kinds.len());
     for (kind, tally) in &sums {
         assert_unharmed(*kind, tally);
     }

@@ -77,6 +77,11 @@ impl Transport {
         }
     }
 
+    /// Waits until something can be read, without reading it.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket().readable().await
+    }
+
     /// Asks the kernel, not the runtime's memory of it: what arrived until now is seen.
     pub fn idle(&self) -> Idle {
         peek(self.socket().as_fd())

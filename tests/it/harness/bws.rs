@@ -135,7 +135,7 @@ impl Bws {
         process::children(self.process.pid())
     }
 
-    /// A request over the control socket: status and body.
+    /// A request over the control socket: status and body. No runtime is needed, so that it can be used within one.
     pub fn control(&self, method: &str, path: &str) -> (u16, String) {
         let mut stream =
             UnixStream::connect(self.folder.join("control.sock")).expect("a control socket");
@@ -146,11 +146,13 @@ impl Bws {
             .expect("the master reads");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("the master answers");
-        let mut wire = crate::client::wire::Wire::new(std::io::Cursor::new(answer));
-        let (head, body) = super::runtime()
-            .block_on(wire.response())
-            .expect("an HTTP response");
-        (head.status, String::from_utf8(body).expect("text"))
+        let answer = String::from_utf8(answer).expect("text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP response");
+        let status = head
+            .get(9..12)
+            .and_then(|digits| digits.parse().ok())
+            .expect("a status");
+        (status, body.to_owned())
     }
 
     /// `/metrics`: each sample with its value.
