@@ -222,9 +222,13 @@ fn scratch_timing() {
         let (_, e) = toml::de::DeTable::parse_recoverable(&text);
         eprintln!("parse {:?} {}", t.elapsed(), e.len());
     }
-    let r = folder.load("[[sites]]\nport = 80 80\nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n").unwrap_err();
+    let r = folder
+        .load("[[sites]]\nport = 80 80\nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n")
+        .unwrap_err();
     eprintln!("{}", r.plain());
-    let r = folder.load("[[sites]]\nstatic_dir = \nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n").unwrap_err();
+    let r = folder
+        .load("[[sites]]\nstatic_dir = \nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n")
+        .unwrap_err();
     eprintln!("{}", r.plain());
     let r = folder.load("a = [1,\n[server]\nx = 1\n").unwrap_err();
     eprintln!("{}", r.plain());
