@@ -171,3 +171,41 @@ fn a_slow_client_is_not_the_upstreams_fault() {
         assert_eq!(&answer, b"HTTP/1.1 200");
     });
 }
+
+#[test]
+fn a_request_that_kills_its_server_is_not_sent_for_ever() {
+    run(async {
+        let (ports, seen) = serve_many(5, &[""]).await;
+        let service = service(through(proxy(&ports)));
+        assert_eq!(status(&ask(&service, "GET /", "").await), 502);
+        assert_eq!(
+            seen.iter().map(|seen| seen.borrow().len()).sum::<usize>(),
+            3
+        );
+    });
+}
+
+async fn serve_many(count: usize, answers: &'static [&'static str]) -> (Vec<u16>, Vec<Seen>) {
+    let (mut ports, mut logs) = (vec![], vec![]);
+    for _ in 0..count {
+        let (port, seen) = serve(answers).await;
+        ports.push(port);
+        logs.push(seen);
+    }
+    (ports, logs)
+}
+
+#[test]
+fn names_are_resolved() {
+    run(async {
+        let (port, _) = serve(&[OK]).await;
+        let mut proxy = proxy(&[port]);
+        let host = "localhost".into();
+        proxy.pools[0].servers[0].address =
+            crate::config::types::UpstreamAddress::Http { host, port };
+        assert_eq!(
+            status(&ask(&service(through(proxy)), "GET /", "").await),
+            200
+        );
+    });
+}
