@@ -234,6 +234,14 @@ pub(super) fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
     line.map(str::trim_end)
 }
 
+/// The status of a response as it came over the wire; 0 without one.
+pub(super) fn status(response: &str) -> u16 {
+    response
+        .get(9..12)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0)
+}
+
 pub(super) fn body(response: &str) -> &str {
     response.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }

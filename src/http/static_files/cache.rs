@@ -278,7 +278,8 @@ mod tests {
         setup.write("x", "two");
         let changed = std::time::Instant::now();
         testing::wait_until(|| setup.text("/x") == "two");
-        assert!(changed.elapsed() < std::time::Duration::from_secs(1));
+        // A second, and what a busy machine takes on top.
+        assert!(changed.elapsed() < std::time::Duration::from_millis(1500));
     }
 
     #[test]
