@@ -1,10 +1,11 @@
 //! What loads, and what it means.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
-use super::super::serve_folder;
 use super::super::types::*;
+use super::super::{Options, load, serve_folder};
 use super::{Folder, certificates, config, fixtures};
 
 #[test]
@@ -201,31 +202,9 @@ fn ten_thousand_sites_load() {
 }
 
 #[test]
-fn scratch_timing() {
-    let folder = Folder::new();
-    let mut text = String::new();
-    for number in 0..10_000 {
-        let _ = write!(
-            text,
-            "[[sites]]\nname = \"site-{number}\"\nhostname = \"host-{number}.example\"\nport = 8080\nstatic_dir = \"www/{number}\"\nheaders = {{X-Site = \"{number}\"}}\n",
-        );
-        std::fs::create_dir_all(folder.path(&format!("www/{number}"))).unwrap();
-    }
-    for _ in 0..5 {
-        let t = std::time::Instant::now();
-        let l = folder.load(&text).unwrap();
-        eprintln!("load {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let p = super::super::diff(&l.config, &l.config);
-        eprintln!("diff {:?} {}", t.elapsed(), p.summary());
-        let t = std::time::Instant::now();
-        let (_, e) = toml::de::DeTable::parse_recoverable(&text);
-        eprintln!("parse {:?} {}", t.elapsed(), e.len());
-    }
-    let r = folder.load("[[sites]]\nport = 80 80\nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n").unwrap_err();
-    eprintln!("{}", r.plain());
-    let r = folder.load("[[sites]]\nstatic_dir = \nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n").unwrap_err();
-    eprintln!("{}", r.plain());
-    let r = folder.load("a = [1,\n[server]\nx = 1\n").unwrap_err();
-    eprintln!("{}", r.plain());
+fn the_demo_loads() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/demo/config.toml");
+    let loaded = load(&file, &Options::default()).unwrap();
+    assert!(loaded.warnings.is_empty());
+    assert_eq!(loaded.config.sites[0].name, "demo");
 }
