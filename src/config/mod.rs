@@ -1,6 +1,6 @@
 //! The configuration file: source → raw → resolve → types; diff.
 //!
-//! - [`load`] goes all the way: `source` (text and places), `reader` (spanned tables, one method for each kind of value),
+//! - [`load()`] goes all the way: `source` (text and places), `reader` (spanned tables, one method for each kind of value),
 //!   `raw` (values as written), `resolve` (meaning, checks), [`types`] (what everybody else works with)
 //! - `schema` lists every key, `availability` those whose feature does not exist yet, `defaults` what is left out
 //! - [`report`]: all problems of a file, each with its place and what to do

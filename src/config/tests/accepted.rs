@@ -208,3 +208,28 @@ fn the_demo_loads() {
     assert!(loaded.warnings.is_empty());
     assert_eq!(loaded.config.sites[0].name, "demo");
 }
+
+#[test]
+fn an_upstream_that_does_not_listen_is_an_error_only_when_asked() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let folder = Folder::new();
+    let file = folder.write(
+        "config.toml",
+        &format!("[[sites]]\nname = \"a\"\nport = 80\nproxy = {{upstreams = [{{name = \"app\", url = \"http://{closed}\"}}]}}\n"),
+    );
+    assert!(load(&file, &Options::default()).is_ok());
+    let options = Options {
+        connect: true,
+        ..Options::default()
+    };
+    let report = load(&file, &options).unwrap_err();
+    assert!(
+        report.problems[0]
+            .message
+            .starts_with("upstream 'app' cannot be reached: ")
+    );
+    assert_eq!(report.problems[0].line, Some(4));
+}
