@@ -1,5 +1,6 @@
 //! Bodies of requests and responses, as this room sees them: the worker turns a [`Chunk`] into bytes on the wire.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
@@ -83,6 +84,8 @@ impl Body {
 pub struct RequestBody {
     incoming: Incoming,
     remaining: u64,
+    /// Set while a reader waits for the client to send more.
+    awaited: Rc<Cell<bool>>,
     /// While the body lives its connection is not idle.
     _in_flight: InFlight,
 }
@@ -94,11 +97,19 @@ pub struct TooLarge;
 
 impl RequestBody {
     pub fn new(incoming: Incoming, limit: u64, in_flight: InFlight) -> Self {
+        let awaited = Rc::default();
         Self {
             incoming,
             remaining: limit,
+            awaited,
             _in_flight: in_flight,
         }
+    }
+
+    /// Keeps `awaited` set while a reader waits for the client to send more.
+    pub fn reporting_to(mut self, awaited: Rc<Cell<bool>>) -> Self {
+        self.awaited = awaited;
+        self
     }
 
     /// Whether the announced length alone is beyond the limit.
@@ -115,7 +126,9 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(context)) {
+        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        self.awaited.set(polled.is_pending());
+        let frame = match ready!(polled) {
             None => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
             Some(Ok(frame)) => frame,
@@ -134,6 +147,12 @@ impl http_body::Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.awaited.set(false);
     }
 }
 

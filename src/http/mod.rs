@@ -1,4 +1,22 @@
 //! A request becomes a response; knows neither sockets nor TLS.
+//!
+//! The way of a request: [`admission`] (is it well-formed, which host does it mean) → [`router`] (which site) →
+//! [`service`] (endpoint, route or file) → [`static_files`] or [`proxy`] → [`site`] (headers of every response).
+mod admission;
 pub mod body;
+mod clock;
+mod endpoints;
+pub mod error_page;
 pub mod in_flight;
+mod proxy;
+#[cfg(test)]
+mod proxy_tests;
+mod request_path;
+mod router;
 pub mod service;
+mod site;
+mod static_files;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod wire_tests;

@@ -1,19 +1,43 @@
 //! A request becomes a response.
 
+use std::cell::{Cell, OnceCell};
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 
+use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
-use crate::config::types::Config;
-use crate::metrics::counters::Recorder;
+use super::endpoints::{self, Endpoint};
+use super::error_page::{self, Audience};
+use super::proxy::{self, Servers, Target};
+use super::request_path;
+use super::router::Router;
+use super::site::Site;
+use super::static_files::{self, Entry, FileCache};
+use crate::config::types::{Config, SiteIndex};
+use crate::metrics::counters::{Global, Recorder};
 
 /// What all threads of a worker share: made once, never written.
 pub struct Shared {
     pub config: Arc<Config>,
     pub identity: Identity,
+    router: Router,
+}
+
+impl Shared {
+    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
+    pub fn new(config: Arc<Config>, identity: Identity) -> Self {
+        let router = Router::new(&config);
+        Self {
+            config,
+            identity,
+            router,
+        }
+    }
 }
 
 /// What `/health` tells of the process.
@@ -40,19 +64,243 @@ pub struct Connection {
 pub struct Service {
     pub shared: Arc<Shared>,
     pub recorder: Recorder,
+    sites: Box<[OnceCell<Rc<Site>>]>,
+    files: FileCache,
+    servers: Servers,
+    ready: Cell<bool>,
+}
+
+type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
+
+/// An answer, at once or later: files take no await, so the future that every request has stays small.
+enum Answer {
+    Now(Response<Body>),
+    Later(Forwarding),
+}
+
+/// Who answers a request.
+enum Room {
+    Endpoint(Endpoint),
+    Static(Entry),
+    /// OPTIONS, or a method that files do not have.
+    Methods,
+    Upstream(Target),
+    Error(StatusCode),
 }
 
 impl Service {
+    /// The server of the calling thread; counts in `recorder`.
     pub fn new(shared: Arc<Shared>, recorder: Recorder) -> Rc<Self> {
-        Rc::new(Self { shared, recorder })
+        let sites = shared
+            .config
+            .sites
+            .iter()
+            .map(|_| OnceCell::new())
+            .collect();
+        Rc::new(Self {
+            shared,
+            recorder,
+            sites,
+            files: FileCache::default(),
+            servers: Servers::default(),
+            ready: Cell::new(true),
+        })
+    }
+
+    /// What `/api/health/ready` says; true from the start, a draining worker may say no.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(ready);
     }
 
     /// Never fails: what goes wrong becomes a response of status 4xx or 5xx.
     pub async fn answer(
         self: Rc<Self>,
-        _request: Request<RequestBody>,
-        _connection: Rc<Connection>,
+        request: Request<RequestBody>,
+        connection: Rc<Connection>,
     ) -> Response<Body> {
-        Response::new(Body::Empty)
+        match self.dispatch(request, connection) {
+            Answer::Now(response) => response,
+            Answer::Later(forwarding) => forwarding.await,
+        }
     }
+
+    fn dispatch(
+        self: Rc<Self>,
+        request: Request<RequestBody>,
+        connection: Rc<Connection>,
+    ) -> Answer {
+        let site = match self.find_site(&request, &connection) {
+            Ok(site) => site,
+            Err(refusal) => return Answer::Now(self.refuse(&request, refusal)),
+        };
+        let room = if request.body().announces_too_much() {
+            Room::Error(StatusCode::PAYLOAD_TOO_LARGE)
+        } else {
+            self.room(&site, request.method(), request.uri().path())
+        };
+        match room {
+            Room::Upstream(target) => {
+                Answer::Later(self.forward(site, target, request, connection))
+            }
+            room => {
+                let response = self.respond(&site, room, &request);
+                self.recorder
+                    .request(site.index, response.status().as_u16());
+                Answer::Now(response)
+            }
+        }
+    }
+
+    fn find_site<B>(
+        &self,
+        request: &Request<B>,
+        connection: &Connection,
+    ) -> Result<Rc<Site>, Refusal> {
+        let host = admission::admit(request)?;
+        let index = self.shared.router.site(connection.listener, host);
+        index.and_then(|index| self.site(index)).ok_or(Refusal {
+            status: StatusCode::MISDIRECTED_REQUEST,
+            close: true,
+        })
+    }
+
+    fn site(&self, index: SiteIndex) -> Option<Rc<Site>> {
+        let cell = self.sites.get(index as usize)?;
+        if let Some(site) = cell.get() {
+            return Some(site.clone());
+        }
+        let site = Rc::new(Site::new(&self.shared.config, index, &self.servers)?);
+        Some(cell.get_or_init(|| site).clone())
+    }
+
+    /// An exact route, a file that exists, an endpoint, a route by prefix, a file, the pool behind the files.
+    fn room(&self, site: &Site, method: &Method, path: &str) -> Room {
+        let Ok(clean) = request_path::without_dot_segments(path) else {
+            return Room::Error(StatusCode::BAD_REQUEST);
+        };
+        let proxy = self.shared.config.sites[site.index as usize].proxy.as_ref();
+        let route = proxy.and_then(|proxy| proxy::find_route(&proxy.routes, &clean));
+        let exact = |index: usize| proxy.is_some_and(|proxy| proxy.routes[index].path == clean);
+        if let Some(index) = route.filter(|&index| exact(index)) {
+            return Room::Upstream(Target::Route(index));
+        }
+        if let Some(endpoint) = endpoints::find(&self.shared.config.monitoring, &clean) {
+            return match site.root.as_ref().map(|_| self.entry(site, path)) {
+                Some(Some(Entry::File(file))) => Room::Static(Entry::File(file)),
+                _ => Room::Endpoint(endpoint),
+            };
+        }
+        match (route, proxy.and_then(|proxy| proxy.fallback_pool)) {
+            (Some(index), _) => Room::Upstream(Target::Route(index)),
+            (None, Some(pool)) => self.file_or_pool(site, method, path, pool),
+            (None, None) => self.file(site, method, path),
+        }
+    }
+
+    fn file(&self, site: &Site, method: &Method, path: &str) -> Room {
+        if path == "*" {
+            return Room::Methods;
+        }
+        match (site.root.is_some(), method) {
+            (false, _) => Room::Error(StatusCode::NOT_FOUND),
+            (true, &Method::GET | &Method::HEAD) => self
+                .entry(site, path)
+                .map_or(Room::Error(StatusCode::NOT_FOUND), Room::Static),
+            (true, _) => Room::Methods,
+        }
+    }
+
+    /// What the files do not hold, and every other method, is the upstream's.
+    fn file_or_pool(&self, site: &Site, method: &Method, path: &str, pool: u32) -> Room {
+        if path == "*" {
+            return Room::Methods;
+        }
+        let readable = method == Method::GET || method == Method::HEAD;
+        match readable.then(|| self.entry(site, path)).flatten() {
+            Some(entry @ (Entry::File(_) | Entry::Folder { has_index: true })) => {
+                Room::Static(entry)
+            }
+            Some(Entry::Missing(status))
+                if status == StatusCode::BAD_REQUEST || status.is_server_error() =>
+            {
+                Room::Error(status)
+            }
+            _ => Room::Upstream(Target::Pool(pool as usize)),
+        }
+    }
+
+    fn entry(&self, site: &Site, path: &str) -> Option<Entry> {
+        let root = site.root.as_ref()?;
+        Some(self.files.find(site.index, root, &site.base, path))
+    }
+
+    fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {
+        let (method, headers) = (request.method(), request.headers());
+        let audience = || Audience::of(method, headers);
+        let status = match room {
+            Room::Static(Entry::File(file)) if is_readable(method) => {
+                return static_files::respond_file(site, &file, method, headers);
+            }
+            Room::Endpoint(endpoint) if is_readable(method) => {
+                let ready = self.ready.get();
+                return endpoints::answer(endpoint, method, &self.shared, ready, &site.base);
+            }
+            Room::Static(Entry::Folder { .. }) => {
+                return static_files::respond_redirect(site, request.uri(), audience());
+            }
+            Room::Methods | Room::Static(Entry::File(_)) | Room::Endpoint(_) => {
+                return static_files::respond_methods(site, method, headers);
+            }
+            Room::Static(Entry::Missing(status)) | Room::Error(status) => status,
+            Room::Upstream(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let mut response = site.response();
+        error_page::write_error(&mut response, status, audience());
+        response
+    }
+
+    fn forward(
+        self: Rc<Self>,
+        site: Rc<Site>,
+        target: Target,
+        request: Request<RequestBody>,
+        connection: Rc<Connection>,
+    ) -> Forwarding {
+        Box::pin(async move {
+            let audience = Audience::of(request.method(), request.headers());
+            let config = &self.shared.config.sites[site.index as usize];
+            let forwarded = match (&config.proxy, &site.pools) {
+                (Some(proxy), Some(pools)) => {
+                    proxy::forward(proxy, pools, target, request, &connection).await
+                }
+                _ => Err(StatusCode::NOT_FOUND),
+            };
+            let mut response =
+                forwarded.unwrap_or_else(|status| error_page::respond_error(status, audience));
+            site.finish_headers(response.headers_mut());
+            self.recorder
+                .request(site.index, response.status().as_u16());
+            response
+        })
+    }
+
+    /// A request that belongs to no site.
+    fn refuse(&self, request: &Request<RequestBody>, refusal: Refusal) -> Response<Body> {
+        self.recorder.add(Global::RequestsMalformed, 1);
+        let audience = Audience::of(request.method(), request.headers());
+        let mut response = if refusal.close && request.version() <= http::Version::HTTP_11 {
+            error_page::respond_error_and_close(refusal.status, audience)
+        } else {
+            error_page::respond_error(refusal.status, audience)
+        };
+        if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
+            let allowed = http::HeaderValue::from_static("GET, HEAD, OPTIONS");
+            response.headers_mut().insert(http::header::ALLOW, allowed);
+        }
+        response
+    }
+}
+
+fn is_readable(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
 }

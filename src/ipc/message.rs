@@ -4,7 +4,11 @@
 //! A message is one packet of the control channel (`SOCK_SEQPACKET`), postcard-encoded, with at most
 //! [`super::channel::MAX_DESCRIPTORS`] file descriptors beside it.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::config::types::ListenAddress;
 
 /// Version of this protocol and of the configuration types. A worker of another version than its master says so in
 /// [`FromWorker::Hello`] and is refused, rather than misunderstood.
@@ -27,8 +31,11 @@ pub enum ToWorker {
     Accept,
     /// Stop accepting and answer [`FromWorker::StoppedAccepting`]; open connections go on.
     StopAccepting,
-    /// Drain: finish requests, let connections go politely, exit when empty or after `deadline_ms`.
-    Drain { deadline_ms: u64 },
+    /// Drain: finish requests, let connections go politely, exit when empty or after `deadline_ms`. With `hand_over`,
+    /// cleartext connections go to the next generation as soon as they are idle ([`FromWorker::HandOver`]).
+    Drain { deadline_ms: u64, hand_over: bool },
+    /// Serve these connections of an older generation; their descriptors come along, in the same order.
+    Adopt { connections: Vec<Travelling> },
     /// Open the log files anew (after logrotate).
     ReopenLogs,
     /// Answer [`FromWorker::Pong`] with the same number from every thread's point of view: all threads turn.
@@ -48,6 +55,8 @@ pub enum FromWorker {
     StoppedAccepting,
     /// All threads answered.
     Pong { sequence: u64 },
+    /// Idle connections for the next generation; their descriptors come along, in the same order.
+    HandOver { connections: Vec<Travelling> },
     /// While draining, about once a second: what is still open.
     Draining { connections: u64, requests: u64 },
 }
@@ -63,4 +72,15 @@ pub struct Assignment {
     pub started_at_ns: u64,
     /// For each inherited listening socket, in LISTEN_FDS order: which of `Config::listeners` it serves.
     pub sockets: Vec<u32>,
+}
+
+/// An idle client connection on its way from one generation to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Travelling {
+    /// What it was accepted on, as configured: the same in both configurations, whatever its index.
+    pub listener: ListenAddress,
+    /// None on a Unix socket.
+    pub peer: Option<SocketAddr>,
+    /// A request was answered on it before.
+    pub served: bool,
 }

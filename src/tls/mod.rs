@@ -1,1 +1,6 @@
-//! Certificates and their choice by SNI.
+//! TLS of a listener: certificates, their choice by SNI (RFC 6066 section 3), protocol versions and ALPN (RFC 7301).
+
+mod resolver;
+mod server_config;
+
+pub use server_config::{TlsError, TlsListener};

@@ -1,1 +1,18 @@
-//! Listeners, connections, drain.
+//! The worker process: listeners, connections, drain. It reads no file but those that it serves.
+//!
+//! A control loop (this thread) speaks with the master; each serving thread runs a runtime of its own and shares
+//! nothing that is written on the way of a request.
+
+mod accept;
+mod activity;
+mod connection;
+mod control;
+mod file_window;
+mod io;
+mod parked;
+mod start;
+mod sweep;
+mod thread;
+mod wire_body;
+
+pub use control::{Hooks, main};

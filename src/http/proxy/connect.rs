@@ -1,0 +1,100 @@
+//! New connections to upstream servers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
+
+use super::server::{Sender, Server};
+use crate::config::types::UpstreamAddress;
+
+/// How long a resolved name is believed.
+const RESOLVED_FOR: Duration = Duration::from_secs(10);
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectError {
+    Refused,
+    TimedOut,
+}
+
+/// Opens a connection to `server` within `limit`, the resolution of its name included.
+pub(super) async fn connect(server: &Server, limit: Duration) -> Result<Sender, ConnectError> {
+    match tokio::time::timeout(limit, open(server, Instant::now() + limit)).await {
+        Ok(Ok(sender)) => Ok(sender),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(ConnectError::TimedOut),
+        Ok(Err(_)) => Err(ConnectError::Refused),
+        Err(_) => Err(ConnectError::TimedOut),
+    }
+}
+
+async fn open(server: &Server, deadline: Instant) -> io::Result<Sender> {
+    match &server.address {
+        UpstreamAddress::Unix(path) => shake_hands(UnixStream::connect(path).await?).await,
+        UpstreamAddress::Http { host, port } => {
+            let addresses = resolve(server, host, *port).await?;
+            let stream = connect_any(&addresses, deadline).await?;
+            stream.set_nodelay(true)?;
+            shake_hands(stream).await
+        }
+    }
+}
+
+/// Tries one address after the other; each has its share of the time that is left.
+async fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for (index, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(Instant::now()) / left;
+        failure = match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+    }
+    Err(failure)
+}
+
+/// The addresses of `host`, remembered for a while; the old ones when the name cannot be resolved any more.
+async fn resolve(server: &Server, host: &str, port: u16) -> io::Result<Rc<[SocketAddr]>> {
+    if let Ok(address) = host.parse() {
+        return Ok([SocketAddr::new(address, port)].into());
+    }
+    let known = server.resolved.borrow().clone();
+    if let Some((at, addresses)) = &known {
+        if at.elapsed() < RESOLVED_FOR {
+            return Ok(addresses.clone());
+        }
+    }
+    let addresses: Rc<[SocketAddr]> = match (tokio::net::lookup_host((host, port)).await, known) {
+        (Ok(addresses), _) => addresses.collect(),
+        (Err(_), Some((_, addresses))) => addresses,
+        (Err(error), None) => return Err(error),
+    };
+    server
+        .resolved
+        .replace(Some((Instant::now(), addresses.clone())));
+    Ok(addresses)
+}
+
+async fn shake_hands<S>(stream: S) -> io::Result<Sender>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "upstream connection ended");
+        }
+    });
+    Ok(sender)
+}

@@ -1,0 +1,130 @@
+//! One upstream server as a thread knows it: idle connections, resolved addresses, whether it refused.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::Instant;
+
+use super::body::Upload;
+use crate::config::types::UpstreamAddress;
+
+const MAX_IDLE: usize = 64;
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a server that refused a connection is left alone.
+const AVOIDED_FOR: Duration = Duration::from_secs(1);
+
+/// A connection that can take the next request.
+pub(super) type Sender = SendRequest<Upload>;
+
+/// All servers that a thread knows, once for each address whatever the pools that name it.
+#[derive(Default)]
+pub(in crate::http) struct Servers {
+    by_address: RefCell<HashMap<UpstreamAddress, Rc<Server>>>,
+}
+
+impl Servers {
+    pub(super) fn server(&self, address: &UpstreamAddress) -> Rc<Server> {
+        let mut by_address = self.by_address.borrow_mut();
+        if let Some(server) = by_address.get(address) {
+            return server.clone();
+        }
+        let server = Rc::new(Server::new(address.clone()));
+        by_address.insert(address.clone(), server.clone());
+        server
+    }
+}
+
+pub(super) struct Server {
+    pub(super) address: UpstreamAddress,
+    /// What the name resolved to, and when.
+    pub(super) resolved: RefCell<Option<(Instant, Rc<[SocketAddr]>)>>,
+    /// Newest last, since when idle.
+    idle: RefCell<Vec<(Sender, Instant)>>,
+    sweeping: Cell<bool>,
+    avoided_until: Cell<Option<Instant>>,
+}
+
+impl Server {
+    fn new(address: UpstreamAddress) -> Self {
+        Self {
+            address,
+            resolved: RefCell::new(None),
+            idle: RefCell::new(Vec::new()),
+            sweeping: Cell::new(false),
+            avoided_until: Cell::new(None),
+        }
+    }
+
+    /// The idle connection that was used last; it is the least likely to be closed by now.
+    pub(super) fn take_idle(&self) -> Option<Sender> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some((sender, since)) = idle.pop() {
+            if sender.is_ready() && since.elapsed() < IDLE_LIMIT {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    /// Keeps `sender` for the next request, once the connection is through with this one.
+    pub(super) fn give_back(self: &Rc<Self>, mut sender: Sender) {
+        if sender.is_ready() {
+            self.keep(sender);
+        } else if !sender.is_closed() {
+            let server = self.clone();
+            // Ends with the connection: its request body has the client's time limits.
+            tokio::task::spawn_local(async move {
+                if sender.ready().await.is_ok() {
+                    server.keep(sender);
+                }
+            });
+        }
+    }
+
+    fn keep(self: &Rc<Self>, sender: Sender) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() >= MAX_IDLE {
+            idle.remove(0);
+        }
+        idle.push((sender, Instant::now()));
+        if !self.sweeping.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(self)));
+        }
+    }
+
+    /// Leaves the server alone for a moment.
+    pub(super) fn avoid(&self) {
+        self.avoided_until.set(Some(Instant::now() + AVOIDED_FOR));
+    }
+
+    pub(super) fn is_avoided(&self) -> bool {
+        self.avoided_until.get().is_some_and(|until| {
+            let avoided = Instant::now() < until;
+            if !avoided {
+                self.avoided_until.set(None);
+            }
+            avoided
+        })
+    }
+}
+
+/// Closes connections that idled too long; ends when none is left.
+async fn sweep(server: Weak<Server>) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        let Some(server) = server.upgrade() else {
+            return;
+        };
+        let mut idle = server.idle.borrow_mut();
+        idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_LIMIT);
+        if idle.is_empty() {
+            server.sweeping.set(false);
+            return;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a thread keeps for one site: prepared headers, the root folder, the upstream pools.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+
+use super::body::Body;
+use super::proxy::{Pools, Servers};
+use super::static_files::Root;
+use crate::config::types::{self, Config, SiteIndex};
+
+pub(super) struct Site {
+    pub(super) index: SiteIndex,
+    /// On every response that BWS makes itself.
+    pub(super) base: HeaderMap,
+    pub(super) root: Option<Root>,
+    pub(super) pools: Option<Pools>,
+    /// The site's `headers`: these replace what an upstream sent.
+    own: Vec<(HeaderName, HeaderValue)>,
+    /// `security_headers` and `Server`: these do not.
+    missing: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Site {
+    pub(super) fn new(config: &Config, index: SiteIndex, servers: &Servers) -> Option<Self> {
+        let site = config.sites.get(index as usize)?;
+        let own = parse_headers(&site.headers);
+        let mut missing = parse_headers(&config.security.security_headers);
+        if !config.security.hide_server_header {
+            missing.push((SERVER, server_value(&config.server.name)));
+        }
+        let mut prepared = Self {
+            index,
+            base: HeaderMap::new(),
+            root: site
+                .static_files
+                .as_ref()
+                .filter(|_| !site.api_only)
+                .map(Root::new),
+            pools: site.proxy.as_ref().map(|proxy| Pools::new(proxy, servers)),
+            own,
+            missing,
+        };
+        let mut base = HeaderMap::new();
+        prepared.finish_headers(&mut base);
+        prepared.base = base;
+        Some(prepared)
+    }
+
+    /// A response that has all the site's headers and nothing else yet.
+    pub(super) fn response(&self) -> Response<Body> {
+        let mut response = Response::new(Body::Empty);
+        response.headers_mut().clone_from(&self.base);
+        response
+    }
+
+    /// Puts the site's headers on a response that came from elsewhere.
+    pub(super) fn finish_headers(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.own {
+            headers.insert(name, value.clone());
+        }
+        for (name, value) in &self.missing {
+            if !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+}
+
+/// The headers that may be set by configuration: not those which frame a message.
+pub(super) fn parse_headers(headers: &[types::Header]) -> Vec<(HeaderName, HeaderValue)> {
+    let framing = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE];
+    headers
+        .iter()
+        .filter_map(|header| {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+            let value = HeaderValue::from_bytes(header.value.as_bytes()).ok()?;
+            Some((name, value))
+        })
+        .filter(|(name, _)| !framing.contains(name))
+        .collect()
+}
+
+fn server_value(name: &str) -> HeaderValue {
+    match HeaderValue::from_str(name.trim()) {
+        Ok(value) if !value.is_empty() && name.is_ascii() => value,
+        _ => HeaderValue::from_static("BWS"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing;
+
+    fn header(name: &str, value: &str) -> types::Header {
+        types::Header {
+            name: name.into(),
+            value: value.into(),
+        }
+    }
+
+    fn prepared(change: impl FnOnce(&mut Config)) -> Site {
+        let mut site = testing::site();
+        site.headers = vec![
+            header("x-frame-options", "SAMEORIGIN"),
+            header("content-length", "7"),
+        ];
+        let mut config = testing::config(vec![site]);
+        config.security.security_headers =
+            vec![header("x-frame-options", "DENY"), header("x-a", "b")];
+        change(&mut config);
+        Site::new(&config, 0, &Servers::default()).unwrap()
+    }
+
+    #[test]
+    fn the_site_wins_over_security_headers_and_framing_is_ours() {
+        let site = prepared(|_| {});
+        assert_eq!(site.base["x-frame-options"], "SAMEORIGIN");
+        assert_eq!(site.base["x-a"], "b");
+        assert!(!site.base.contains_key(CONTENT_LENGTH));
+    }
+
+    #[test]
+    fn an_upstream_keeps_its_server_and_security_headers() {
+        let site = prepared(|_| {});
+        let mut headers = HeaderMap::new();
+        headers.insert(SERVER, HeaderValue::from_static("app"));
+        headers.insert("x-a", HeaderValue::from_static("its own"));
+        headers.insert("x-frame-options", HeaderValue::from_static("its own"));
+        site.finish_headers(&mut headers);
+        assert_eq!(headers[SERVER], "app");
+        assert_eq!(headers["x-a"], "its own");
+        assert_eq!(headers["x-frame-options"], "SAMEORIGIN");
+    }
+
+    #[test]
+    fn the_server_header_shows_the_name_or_nothing() {
+        assert_eq!(
+            prepared(|config| config.server.name = "Shop".into()).base[SERVER],
+            "Shop"
+        );
+        assert_eq!(
+            prepared(|config| config.server.name = "ü\n".into()).base[SERVER],
+            "BWS"
+        );
+        let hidden = prepared(|config| config.security.hide_server_header = true);
+        assert!(!hidden.base.contains_key(SERVER));
+    }
+}

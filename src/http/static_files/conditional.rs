@@ -1,0 +1,125 @@
+//! Conditional requests: RFC 9110 section 13, evaluated in the order of section 13.2.2.
+
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::prepared::Prepared;
+
+/// What the conditions of a GET or HEAD request come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Proceed,
+    /// 304
+    NotModified,
+    /// 412
+    Failed,
+}
+
+pub(super) fn evaluate(request: &HeaderMap, file: &Prepared) -> Verdict {
+    let tag = file.etag.as_bytes();
+    if request.contains_key(IF_MATCH) {
+        if !lists(request, IF_MATCH, tag, Comparison::Strong) {
+            return Verdict::Failed;
+        }
+    } else if date(request, IF_UNMODIFIED_SINCE).is_some_and(|date| file.modified > date) {
+        return Verdict::Failed;
+    }
+    let unmodified = if request.contains_key(IF_NONE_MATCH) {
+        lists(request, IF_NONE_MATCH, tag, Comparison::Weak)
+    } else {
+        date(request, IF_MODIFIED_SINCE).is_some_and(|date| file.modified <= date)
+    };
+    if unmodified {
+        Verdict::NotModified
+    } else {
+        Verdict::Proceed
+    }
+}
+
+/// Whether a `Range` still means this state of the file (RFC 9110 section 13.1.5).
+pub(super) fn range_applies(request: &HeaderMap, file: &Prepared) -> bool {
+    let Some(condition) = request.get(IF_RANGE) else {
+        return true;
+    };
+    // A date is no strong validator here, as a file may change twice in a second; it must then be long past.
+    condition == file.etag || (condition == file.last_modified && is_long_past(file.modified))
+}
+
+/// A file's second is over when a minute lies between (RFC 9110 section 8.8.2.2).
+fn is_long_past(modified: i64) -> bool {
+    let now = std::time::SystemTime::now();
+    seconds(now).is_some_and(|now| now - modified >= 60)
+}
+
+/// The seconds of a date; None when it is missing, repeated or malformed, and then ignored.
+fn date(request: &HeaderMap, name: HeaderName) -> Option<i64> {
+    let mut values = request.get_all(name).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    seconds(httpdate::parse_http_date(value.to_str().ok()?).ok()?)
+}
+
+fn seconds(time: std::time::SystemTime) -> Option<i64> {
+    let since_epoch = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since_epoch.as_secs()).ok()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Weak,
+    Strong,
+}
+
+fn lists(request: &HeaderMap, name: HeaderName, tag: &[u8], comparison: Comparison) -> bool {
+    request
+        .get_all(name)
+        .iter()
+        .any(|value| list_contains(value, tag, comparison))
+}
+
+fn list_contains(list: &HeaderValue, tag: &[u8], comparison: Comparison) -> bool {
+    let mut rest = list.as_bytes();
+    if rest.trim_ascii() == b"*" {
+        return true;
+    }
+    loop {
+        while let [b' ' | b'\t' | b',', after @ ..] = rest {
+            rest = after;
+        }
+        let (weak, quoted) = match rest {
+            [b'W', b'/', after @ ..] => (true, after),
+            _ => (false, rest),
+        };
+        let Some(length) = quoted
+            .strip_prefix(b"\"")
+            .and_then(|text| memchr::memchr(b'"', text))
+        else {
+            return false;
+        };
+        let (one, after) = quoted.split_at(length + 2);
+        if one == tag && !(weak && comparison == Comparison::Strong) {
+            return true;
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contains(list: &str, comparison: Comparison) -> bool {
+        list_contains(&HeaderValue::from_str(list).unwrap(), b"\"a\"", comparison)
+    }
+
+    #[test]
+    fn tags_compare_weakly_or_strongly() {
+        assert!(contains("\"a\"", Comparison::Strong));
+        assert!(contains("W/\"a\"", Comparison::Weak));
+        assert!(!contains("W/\"a\"", Comparison::Strong));
+        assert!(contains(" \"x\" , W/\"b,\"\t,\"a\"", Comparison::Weak));
+        assert!(contains(" * ", Comparison::Strong));
+        for list in ["", "a", "\"a", "\"b\"", "w/\"a\"", "\"x\" a", ",,"] {
+            assert!(!contains(list, Comparison::Weak), "{list}");
+        }
+    }
+}

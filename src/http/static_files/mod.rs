@@ -1,0 +1,14 @@
+//! Files of a site: where they lie ([`path`], [`root`]), what is kept of them ([`cache`], [`prepared`]), and the
+//! response ([`conditional`], [`range`], [`respond`]).
+mod cache;
+mod conditional;
+mod locate;
+mod path;
+mod prepared;
+mod range;
+mod respond;
+mod root;
+
+pub(super) use cache::{Entry, FileCache};
+pub(super) use respond::{respond_file, respond_methods, respond_redirect};
+pub(super) use root::Root;

@@ -1,0 +1,297 @@
+//! A file made ready to be sent: its headers, and its bytes when they are few.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue};
+use rustix::fs::Stat;
+
+/// Files up to this many bytes are kept in memory.
+const SMALL: u64 = 64 * 1024;
+/// How often a file that keeps changing is read again.
+const MAX_READS: usize = 16;
+/// A file that changed this recently may change again without its times moving (the kernel's clock ticks).
+const RACY: Duration = Duration::from_millis(20);
+/// The last second that an HTTP date can tell.
+const LAST_DATE: i64 = 253_402_300_799;
+
+/// Tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    // The widths of these fields differ by architecture.
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+    pub(super) fn new(stat: &Stat) -> Self {
+        Self {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            size: stat.st_size as u64,
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        }
+    }
+
+    /// A strong validator (RFC 9110 section 8.8.1).
+    fn etag(&self) -> String {
+        let nanoseconds = |(seconds, nanoseconds): (i64, i64)| {
+            i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+        };
+        let (modified, changed) = (nanoseconds(self.modified), nanoseconds(self.changed));
+        format!(
+            "\"{:x}-{:x}-{:x}-{:x}\"",
+            self.inode,
+            self.size,
+            modified,
+            changed.wrapping_sub(modified)
+        )
+    }
+
+    /// Whether it may change again unseen, or be in the midst of a write.
+    pub(super) fn is_racy(&self) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let Ok(seconds) = u64::try_from(seconds) else {
+            return false;
+        };
+        let changed = Duration::new(seconds, u32::try_from(nanoseconds).unwrap_or(0));
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        changed + RACY > now
+    }
+}
+
+pub(super) enum Content {
+    Memory(Bytes),
+    Disk(Rc<File>),
+}
+
+/// All that a response needs of a file.
+pub(in crate::http) struct Prepared {
+    /// The whole head of a 200 response.
+    pub(super) headers: HeaderMap,
+    pub(super) etag: HeaderValue,
+    pub(super) last_modified: HeaderValue,
+    /// Seconds since the epoch, as `Last-Modified` tells it.
+    pub(super) modified: i64,
+    pub(super) length: u64,
+    pub(super) content: Content,
+    pub(super) stamp: Stamp,
+    /// Whether its stamp is enough to see the next change.
+    pub(super) cacheable: bool,
+}
+
+impl Prepared {
+    /// Reads `file` when it is small. `base` are the site's headers, `name` gives the media type.
+    pub(super) fn new(
+        file: OwnedFd,
+        stat: &Stat,
+        name: &[u8],
+        base: &HeaderMap,
+    ) -> io::Result<Self> {
+        let file = File::from(file);
+        let (content, stamp) = read(file, Stamp::new(stat))?;
+        let length = match &content {
+            Content::Memory(bytes) => bytes.len() as u64,
+            Content::Disk(_) => stamp.size,
+        };
+        let modified = last_modified(stamp);
+        let date = UNIX_EPOCH + Duration::from_secs(modified.unsigned_abs());
+        let mut prepared = Self {
+            headers: HeaderMap::new(),
+            etag: header_value(&stamp.etag()),
+            last_modified: header_value(&httpdate::fmt_http_date(date)),
+            modified,
+            length,
+            content,
+            stamp,
+            cacheable: !stamp.is_racy(),
+        };
+        prepared.headers = prepared.whole_headers(name, base);
+        Ok(prepared)
+    }
+
+    /// How much memory it takes, about.
+    pub(super) fn weight(&self) -> usize {
+        match &self.content {
+            Content::Memory(bytes) => bytes.len() + 1024,
+            Content::Disk(_) => 1024,
+        }
+    }
+
+    pub(super) fn holds_descriptor(&self) -> bool {
+        matches!(self.content, Content::Disk(_))
+    }
+
+    fn whole_headers(&self, name: &[u8], base: &HeaderMap) -> HeaderMap {
+        let mut headers = base.clone();
+        if !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, media_type(name));
+        }
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(self.length));
+        headers.insert(LAST_MODIFIED, self.last_modified.clone());
+        headers.insert(ETAG, self.etag.clone());
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers
+    }
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("entity tags and dates are visible ASCII")
+}
+
+/// Never later than now (RFC 9110 section 8.8.2.1), never outside of what a date can tell.
+fn last_modified(stamp: Stamp) -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    stamp
+        .modified
+        .0
+        .min(i64::try_from(now).unwrap_or(LAST_DATE))
+        .clamp(0, LAST_DATE)
+}
+
+/// The bytes of a small file are of one state: the stamp is the same before and after, or we read again. While a
+/// write is under way the stamp may be its new one already, so a file that just changed must read the same twice.
+fn read(file: File, mut stamp: Stamp) -> io::Result<(Content, Stamp)> {
+    let mut before: Option<Vec<u8>> = None;
+    for _ in 0..MAX_READS {
+        if stamp.size > SMALL {
+            return Ok((Content::Disk(Rc::new(file)), stamp));
+        }
+        let bytes = read_up_to(&file, stamp.size)?;
+        let after = Stamp::new(&rustix::fs::fstat(&file)?);
+        let whole = bytes.len() as u64 == stamp.size && after == stamp;
+        if whole && (before.as_ref() == Some(&bytes) || !stamp.is_racy()) {
+            return Ok((Content::Memory(Bytes::from(bytes)), stamp));
+        }
+        stamp = after;
+        before = Some(bytes);
+    }
+    // It changes faster than it can be read; what came last is as good as any.
+    Ok((
+        Content::Memory(Bytes::from(before.unwrap_or_default())),
+        stamp,
+    ))
+}
+
+fn read_up_to(file: &File, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(size).expect("small")];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+fn media_type(name: &[u8]) -> HeaderValue {
+    let name: &Path = std::ffi::OsStr::new(std::str::from_utf8(name).unwrap_or("")).as_ref();
+    let Some(media) = mime_guess::from_path(name).first_raw() else {
+        return HeaderValue::from_static("application/octet-stream");
+    };
+    let text = media.starts_with("text/")
+        || [
+            "application/javascript",
+            "application/json",
+            "application/xml",
+            "image/svg+xml",
+        ]
+        .contains(&media)
+        || media.ends_with("+xml")
+        || media.ends_with("+json");
+    if text {
+        header_value(&format!("{media}; charset=utf-8"))
+    } else {
+        HeaderValue::from_static(media)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepare(folder: &Path, name: &str) -> Prepared {
+        let file = File::open(folder.join(name)).unwrap();
+        let stat = rustix::fs::fstat(&file).unwrap();
+        Prepared::new(file.into(), &stat, name.as_bytes(), &HeaderMap::new()).unwrap()
+    }
+
+    #[test]
+    fn media_types_come_from_extensions() {
+        for (name, media) in [
+            ("a/index.html", "text/html; charset=utf-8"),
+            ("x.js", "text/javascript; charset=utf-8"),
+            ("x.json", "application/json; charset=utf-8"),
+            ("x.svg", "image/svg+xml; charset=utf-8"),
+            ("x.PNG", "image/png"),
+            ("x", "application/octet-stream"),
+            ("x.", "application/octet-stream"),
+        ] {
+            assert_eq!(media_type(name.as_bytes()), media, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_the_same_length_changes_the_tag() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "one").unwrap();
+        let old = File::options().write(true).open(&path).unwrap();
+        old.set_modified(UNIX_EPOCH + Duration::from_nanos(1_500_000_000))
+            .unwrap();
+        let first = prepare(folder.path(), "x");
+        assert_eq!(first.last_modified, "Thu, 01 Jan 1970 00:00:01 GMT");
+        assert!(!first.cacheable, "it changed this very moment");
+        old.set_modified(UNIX_EPOCH + Duration::from_nanos(1_500_000_001))
+            .unwrap();
+        assert_ne!(prepare(folder.path(), "x").etag, first.etag);
+    }
+
+    #[test]
+    fn times_beyond_the_calendar_do_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("x")).unwrap();
+        file.set_modified(UNIX_EPOCH - Duration::from_secs(86_400))
+            .unwrap();
+        assert_eq!(prepare(folder.path(), "x").modified, 0);
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(10_000_000_000))
+            .unwrap();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        assert!(prepare(folder.path(), "x").modified.unsigned_abs() <= now);
+    }
+
+    #[test]
+    fn large_files_stay_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("small"), vec![1; 65_536]).unwrap();
+        std::fs::write(folder.path().join("large"), vec![1; 65_537]).unwrap();
+        assert!(!prepare(folder.path(), "small").holds_descriptor());
+        let large = prepare(folder.path(), "large");
+        assert!(large.holds_descriptor());
+        assert_eq!(large.headers[CONTENT_LENGTH], "65537");
+    }
+}

@@ -1,0 +1,153 @@
+//! Responses of static files.
+
+use http::header::{
+    ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, RANGE,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+
+use super::conditional::{self, Verdict};
+use super::prepared::{Content, Prepared};
+use super::range::{self, Selection};
+use crate::http::body::{Body, FileSlice};
+use crate::http::error_page::{self, Audience};
+use crate::http::site::Site;
+
+const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// Answers a GET or HEAD request with `file`, as its conditions and its range ask.
+pub(in crate::http) fn respond_file(
+    site: &Site,
+    file: &Prepared,
+    method: &Method,
+    request: &HeaderMap,
+) -> Response<Body> {
+    match conditional::evaluate(request, file) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return respond_not_modified(file),
+        Verdict::Failed => {
+            let mut response = site.response();
+            let audience = Audience::of(method, request);
+            error_page::write_error(&mut response, StatusCode::PRECONDITION_FAILED, audience);
+            return response;
+        }
+    }
+    match select(file, method, request) {
+        Selection::Whole => respond_whole(file, method),
+        Selection::Part { start, length } => respond_part(file, start, length),
+        Selection::Unsatisfiable => {
+            respond_unsatisfiable(site, file, Audience::of(method, request))
+        }
+    }
+}
+
+/// A range means something for GET alone, once, and for the state of the file that the client knows.
+fn select(file: &Prepared, method: &Method, request: &HeaderMap) -> Selection {
+    let mut ranges = request.get_all(RANGE).iter();
+    match (ranges.next(), ranges.next()) {
+        (Some(value), None)
+            if method == Method::GET && conditional::range_applies(request, file) =>
+        {
+            range::select(value.as_bytes(), file.length)
+        }
+        _ => Selection::Whole,
+    }
+}
+
+fn respond_whole(file: &Prepared, method: &Method) -> Response<Body> {
+    let body = if method == Method::HEAD {
+        Body::Empty
+    } else {
+        slice(file, 0, file.length)
+    };
+    let mut response = Response::new(body);
+    *response.headers_mut() = file.headers.clone();
+    response
+}
+
+fn respond_part(file: &Prepared, start: u64, length: u64) -> Response<Body> {
+    let mut response = Response::new(slice(file, start, length));
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let headers = response.headers_mut();
+    *headers = file.headers.clone();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    let range = format!("bytes {start}-{}/{}", start + length - 1, file.length);
+    headers.insert(CONTENT_RANGE, ascii(&range));
+    response
+}
+
+fn respond_unsatisfiable(site: &Site, file: &Prepared, audience: Audience) -> Response<Body> {
+    let mut response = site.response();
+    error_page::write_error(&mut response, StatusCode::RANGE_NOT_SATISFIABLE, audience);
+    response
+        .headers_mut()
+        .insert(CONTENT_RANGE, ascii(&format!("bytes */{}", file.length)));
+    response
+}
+
+/// RFC 9110 section 15.4.5: what a 200 would say of the file's identity, nothing of its content.
+fn respond_not_modified(file: &Prepared) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let headers = response.headers_mut();
+    *headers = file.headers.clone();
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(CONTENT_TYPE);
+    headers.insert(ETAG, file.etag.clone());
+    headers.insert(LAST_MODIFIED, file.last_modified.clone());
+    response
+}
+
+fn slice(file: &Prepared, offset: u64, length: u64) -> Body {
+    match &file.content {
+        Content::Memory(bytes) => match (usize::try_from(offset), usize::try_from(length)) {
+            (Ok(offset), Ok(length)) => Body::Full(bytes.slice(offset..offset + length)),
+            _ => Body::Empty,
+        },
+        Content::Disk(file) => Body::File(FileSlice {
+            file: file.clone(),
+            offset,
+            length,
+        }),
+    }
+}
+
+/// 301 to the same path with a slash behind it. Relative, so that neither scheme nor host can be wrong, and with
+/// a single slash in front, so that it cannot become the host.
+pub(in crate::http) fn respond_redirect(
+    site: &Site,
+    uri: &Uri,
+    audience: Audience,
+) -> Response<Body> {
+    let mut response = site.response();
+    error_page::write_error(&mut response, StatusCode::MOVED_PERMANENTLY, audience);
+    let mut location = format!("/{}/", uri.path().trim_start_matches(['/', '\\']));
+    if let Some(query) = uri.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// 204 for OPTIONS, 405 for methods that files do not have.
+pub(in crate::http) fn respond_methods(
+    site: &Site,
+    method: &Method,
+    request: &HeaderMap,
+) -> Response<Body> {
+    let mut response = site.response();
+    if method == Method::OPTIONS {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    } else {
+        let audience = Audience::of(method, request);
+        error_page::write_error(&mut response, StatusCode::METHOD_NOT_ALLOWED, audience);
+    }
+    response.headers_mut().insert(ALLOW, ALLOWED);
+    response
+}
+
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("ranges are visible ASCII")
+}

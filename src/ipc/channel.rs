@@ -1,0 +1,197 @@
+//! The control channel: one packet, one message, on a `SOCK_SEQPACKET` socket pair (unix(7)), with file descriptors
+//! beside it (`SCM_RIGHTS`).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Descriptors in one message at most (the kernel takes 253).
+pub const MAX_DESCRIPTORS: usize = 128;
+
+/// Bytes of one message at most. Messages are small; the assignment of a configuration with thousands of listening
+/// sockets is the largest.
+const MAX_MESSAGE: usize = 64 * 1024;
+
+/// One end of a control channel.
+pub struct Channel {
+    socket: AsyncFd<OwnedFd>,
+}
+
+impl Channel {
+    /// Both ends, for the master to keep one and to hand one to a worker.
+    pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let pair =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        Ok(pair)
+    }
+
+    /// Must run inside a tokio runtime.
+    pub fn from_fd(socket: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        Ok(Self {
+            socket: super::readiness::watch(socket, interest)?,
+        })
+    }
+
+    pub async fn send<M: Serialize>(&self, message: &M) -> io::Result<()> {
+        self.send_with(message, &[]).await
+    }
+
+    /// Sends copies of `descriptors` along; at most [`MAX_DESCRIPTORS`].
+    pub async fn send_with<M: Serialize>(
+        &self,
+        message: &M,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let packet = encode(message)?;
+        self.socket
+            .async_io(Interest::WRITABLE, |socket| {
+                send_packet(socket, &packet, descriptors)
+            })
+            .await
+    }
+
+    /// The next message; `None` when the other end is gone. Safe to cancel.
+    pub async fn receive<M: DeserializeOwned>(&self) -> io::Result<Option<M>> {
+        Ok(self.receive_with().await?.map(|(message, _)| message))
+    }
+
+    /// The next message with the descriptors that came along.
+    pub async fn receive_with<M: DeserializeOwned>(&self) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
+        let received = self
+            .socket
+            .async_io(Interest::READABLE, receive_packet)
+            .await;
+        let (packet, descriptors) = match received {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if packet.is_empty() {
+            return Ok(None);
+        }
+        let message = postcard::from_bytes(&packet).map_err(io::Error::other)?;
+        Ok(Some((message, descriptors)))
+    }
+}
+
+fn encode<M: Serialize>(message: &M) -> io::Result<Vec<u8>> {
+    let packet = postcard::to_allocvec(message).map_err(io::Error::other)?;
+    if packet.len() > MAX_MESSAGE {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the message is too long",
+        ));
+    }
+    Ok(packet)
+}
+
+fn send_packet(socket: &OwnedFd, packet: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "too many descriptors",
+        ));
+    }
+    let slices = [IoSlice::new(packet)];
+    rustix::net::sendmsg(socket.as_fd(), &slices, &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+fn receive_packet(socket: &OwnedFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut packet = vec![0; MAX_MESSAGE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [IoSliceMut::new(&mut packet)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let message = rustix::net::recvmsg(socket.as_fd(), &mut slices, &mut ancillary, flags)?;
+    let mut descriptors = Vec::new();
+    for part in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = part {
+            descriptors.extend(received);
+        }
+    }
+    if message
+        .flags
+        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a message was cut off",
+        ));
+    }
+    packet.truncate(message.bytes);
+    Ok((packet, descriptors))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, Write};
+
+    use super::*;
+    use crate::ipc::message::{FromWorker, ToWorker};
+
+    fn channels() -> (Channel, Channel) {
+        let (ours, theirs) = Channel::pair().unwrap();
+        (
+            Channel::from_fd(ours).unwrap(),
+            Channel::from_fd(theirs).unwrap(),
+        )
+    }
+
+    #[tokio::test]
+    async fn messages_keep_their_borders() {
+        let (master, worker) = channels();
+        master.send(&ToWorker::Accept).await.unwrap();
+        master.send(&ToWorker::Ping { sequence: 7 }).await.unwrap();
+        assert_eq!(worker.receive().await.unwrap(), Some(ToWorker::Accept));
+        assert_eq!(
+            worker.receive().await.unwrap(),
+            Some(ToWorker::Ping { sequence: 7 })
+        );
+    }
+
+    #[tokio::test]
+    async fn descriptors_travel_along() {
+        let (master, worker) = channels();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"hello").unwrap();
+        file.rewind().unwrap();
+        master
+            .send_with(&ToWorker::Accept, &[file.as_fd()])
+            .await
+            .unwrap();
+        let (_, mut descriptors) = worker.receive_with::<ToWorker>().await.unwrap().unwrap();
+        let mut text = String::new();
+        std::fs::File::from(descriptors.remove(0))
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "hello");
+    }
+
+    #[tokio::test]
+    async fn a_vanished_peer_is_the_end() {
+        let (master, worker) = channels();
+        drop(worker);
+        assert_eq!(master.receive::<FromWorker>().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn garbage_is_an_error() {
+        let (master, worker) = channels();
+        master.send(&[255_u8; 9]).await.unwrap();
+        assert!(worker.receive::<ToWorker>().await.is_err());
+    }
+}

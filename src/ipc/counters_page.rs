@@ -1,0 +1,91 @@
+//! The memory behind `metrics::counters`: a memfd that master and worker map, so that counters survive the worker.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::AtomicU64;
+
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::mm::{MapFlags, ProtFlags};
+
+/// The master's mapping; unmapped when dropped.
+pub struct CountersPage {
+    start: *mut ::core::ffi::c_void,
+    words: usize,
+}
+
+// SAFETY: the mapping is only reached through shared references to atomics.
+unsafe impl Send for CountersPage {}
+// SAFETY: as above.
+unsafe impl Sync for CountersPage {}
+
+impl CountersPage {
+    /// A page of `words` zeros, and the descriptor to hand to the worker.
+    pub fn create(words: usize) -> io::Result<(Self, OwnedFd)> {
+        let words = words.max(1);
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memory = rustix::fs::memfd_create("bws-counters", flags)?;
+        rustix::fs::ftruncate(&memory, (words * size_of::<AtomicU64>()) as u64)?;
+        // Without these seals a worker could make our next read a SIGBUS.
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW;
+        rustix::fs::fcntl_add_seals(&memory, seals)?;
+        let start = map_shared(&memory, words)?;
+        Ok((Self { start, words }, memory))
+    }
+
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is `words` long, page-aligned, zero-filled, cannot shrink (sealed), and lives as long
+        // as `self`.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.words) }
+    }
+}
+
+impl Drop for CountersPage {
+    fn drop(&mut self) {
+        // SAFETY: ours, and every reference into it borrowed `self`.
+        let unmapped =
+            unsafe { rustix::mm::munmap(self.start, self.words * size_of::<AtomicU64>()) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
+
+/// The worker's mapping, kept until the process ends.
+pub fn map(memory: OwnedFd) -> io::Result<&'static [AtomicU64]> {
+    let bytes = usize::try_from(rustix::fs::fstat(&memory)?.st_size).map_err(io::Error::other)?;
+    let words = bytes / size_of::<AtomicU64>();
+    let start = map_shared(&memory, words)?;
+    // SAFETY: as in `words`; never unmapped.
+    Ok(unsafe { std::slice::from_raw_parts(start.cast(), words) })
+}
+
+fn map_shared(memory: &OwnedFd, words: usize) -> io::Result<*mut ::core::ffi::c_void> {
+    let length = words * size_of::<AtomicU64>();
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    let start = unsafe {
+        rustix::mm::mmap(
+            std::ptr::null_mut(),
+            length,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            memory.as_fd(),
+            0,
+        )?
+    };
+    Ok(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn the_master_reads_what_the_worker_wrote() {
+        let (page, memory) = CountersPage::create(20).unwrap();
+        let words = map(memory).unwrap();
+        words[19].store(42, Ordering::Relaxed);
+        assert_eq!(page.words()[19].load(Ordering::Relaxed), 42);
+        assert_eq!(page.words().len(), 20);
+    }
+}

@@ -1,0 +1,82 @@
+//! Which certificate answers a server name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::config::types::HostPattern;
+
+/// What belongs to each server name of one listener.
+#[derive(Debug)]
+pub(super) struct NameTable<T> {
+    exact: HashMap<String, T>,
+    /// By the part behind `*.`.
+    wildcard: HashMap<String, T>,
+    default: T,
+}
+
+impl<T: Clone> NameTable<T> {
+    pub(super) fn new(default: T) -> Self {
+        Self {
+            exact: HashMap::new(),
+            wildcard: HashMap::new(),
+            default,
+        }
+    }
+
+    pub(super) fn insert(&mut self, pattern: &HostPattern, value: T) {
+        match pattern {
+            HostPattern::Exact(name) => self.exact.insert(name.clone(), value),
+            HostPattern::Wildcard(name) => self.wildcard.insert(name.clone(), value),
+            HostPattern::Any => Some(std::mem::replace(&mut self.default, value)),
+        };
+    }
+
+    /// The entry of `name` (already lower case, as rustls gives it): exact, then the longest wildcard, then the default.
+    pub(super) fn find(&self, name: Option<&str>) -> &T {
+        let Some(name) = name else {
+            return &self.default;
+        };
+        if let Some(found) = self.exact.get(name) {
+            return found;
+        }
+        let mut rest = name;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(found) = self.wildcard.get(parent) {
+                return found;
+            }
+            rest = parent;
+        }
+        &self.default
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct CertificateByName(pub(super) NameTable<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for CertificateByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(str::to_ascii_lowercase);
+        Some(self.0.find(name.as_deref()).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_before_longest_wildcard_before_default() {
+        let mut table = NameTable::new(0);
+        table.insert(&HostPattern::Exact("www.example.com".into()), 1);
+        table.insert(&HostPattern::Wildcard("example.com".into()), 2);
+        table.insert(&HostPattern::Wildcard("a.example.com".into()), 3);
+        assert_eq!(*table.find(Some("www.example.com")), 1);
+        assert_eq!(*table.find(Some("x.example.com")), 2);
+        assert_eq!(*table.find(Some("y.a.example.com")), 3);
+        assert_eq!(*table.find(Some("example.com")), 0);
+        assert_eq!(*table.find(None), 0);
+    }
+}

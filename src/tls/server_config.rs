@@ -1,0 +1,168 @@
+//! From checked certificates to what rustls serves.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::resolver::{CertificateByName, NameTable};
+use crate::config::types::{Certificate, Config, Listener, PrivateKey, Site, TlsVersion};
+
+/// A certificate that the master accepted and rustls does not.
+#[derive(Debug, thiserror::Error)]
+#[error("certificate '{file}' cannot be served: {source}")]
+pub struct TlsError {
+    file: String,
+    source: rustls::Error,
+}
+
+/// The TLS side of one listener.
+pub enum TlsListener {
+    /// All sites ask for the same protocol versions.
+    Uniform(Arc<ServerConfig>),
+    /// The server name decides about versions as well.
+    ByName(Box<ConfigByName>),
+}
+
+/// A configuration for each protocol minimum, chosen by server name.
+pub struct ConfigByName {
+    versions: NameTable<TlsVersion>,
+    tls12: Arc<ServerConfig>,
+    tls13: Arc<ServerConfig>,
+}
+
+impl ConfigByName {
+    /// The configuration for a client that said `hello`.
+    pub fn choose(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        let name = hello.server_name().map(str::to_ascii_lowercase);
+        match self.versions.find(name.as_deref()) {
+            TlsVersion::Tls12 => self.tls12.clone(),
+            TlsVersion::Tls13 => self.tls13.clone(),
+        }
+    }
+}
+
+impl TlsListener {
+    /// The TLS side of `listener`; `None` for cleartext.
+    pub fn new(config: &Config, listener: &Listener) -> Result<Option<Self>, TlsError> {
+        let default = &config.sites[listener.default_site as usize];
+        if !listener.tls {
+            return Ok(None);
+        }
+        let default_tls = default
+            .tls
+            .as_ref()
+            .expect("all sites of a TLS listener have TLS");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let load = |site: &Site| load(config, site, &provider);
+        let mut keys = NameTable::new(load(default)?);
+        let mut versions = NameTable::new(default_tls.min_version);
+        let mut loaded = std::collections::HashMap::new();
+        for &index in &listener.sites {
+            let site = &config.sites[index as usize];
+            let Some(tls) = &site.tls else { continue };
+            let key = match loaded.get(&tls.certificate) {
+                Some(key) => Arc::clone(key),
+                None => load(site)?,
+            };
+            loaded.insert(tls.certificate, key.clone());
+            for pattern in &site.hostnames {
+                keys.insert(pattern, key.clone());
+                versions.insert(pattern, tls.min_version);
+            }
+        }
+        let mixed = listener.sites.iter().any(|&index| {
+            let tls = &config.sites[index as usize].tls;
+            tls.as_ref()
+                .is_some_and(|tls| tls.min_version != default_tls.min_version)
+        });
+        let make = Factory {
+            provider,
+            keys: Arc::new(CertificateByName(keys)),
+            ticketer: ticketer(),
+        };
+        Ok(Some(if mixed {
+            let (tls12, tls13) = (
+                make.config(TlsVersion::Tls12),
+                make.config(TlsVersion::Tls13),
+            );
+            Self::ByName(Box::new(ConfigByName {
+                versions,
+                tls12,
+                tls13,
+            }))
+        } else {
+            Self::Uniform(make.config(default_tls.min_version))
+        }))
+    }
+}
+
+fn ticketer() -> Option<Arc<dyn ProducesTickets>> {
+    rustls::crypto::aws_lc_rs::Ticketer::new().ok()
+}
+
+struct Factory {
+    provider: Arc<CryptoProvider>,
+    keys: Arc<CertificateByName>,
+    ticketer: Option<Arc<dyn ProducesTickets>>,
+}
+
+impl Factory {
+    fn config(&self, min_version: TlsVersion) -> Arc<ServerConfig> {
+        let versions: &[_] = match min_version {
+            TlsVersion::Tls12 => &[&TLS13, &TLS12],
+            TlsVersion::Tls13 => &[&TLS13],
+        };
+        let mut config = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(versions)
+            .expect("aws-lc-rs speaks TLS 1.2 and 1.3")
+            .with_no_client_auth()
+            .with_cert_resolver(self.keys.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Resumption is by tickets alone: nothing to keep, nothing to share between threads.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        if let Some(ticketer) = &self.ticketer {
+            config.ticketer = ticketer.clone();
+        }
+        Arc::new(config)
+    }
+}
+
+fn load(
+    config: &Config,
+    site: &Site,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let tls = site.tls.as_ref().expect("only called for sites with TLS");
+    let certificate = &config.certificates[tls.certificate as usize];
+    certified_key(certificate, provider)
+        .map(Arc::new)
+        .map_err(|source| TlsError {
+            file: certificate.cert_file.display().to_string(),
+            source,
+        })
+}
+
+fn certified_key(
+    certificate: &Certificate,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, rustls::Error> {
+    let chain = certificate
+        .chain
+        .iter()
+        .map(|der| CertificateDer::from(der.clone()))
+        .collect();
+    let key = match &certificate.key {
+        PrivateKey::Pkcs8(der) => PrivateKeyDer::Pkcs8(der.clone().into()),
+        PrivateKey::Pkcs1(der) => PrivateKeyDer::Pkcs1(der.clone().into()),
+        PrivateKey::Sec1(der) => PrivateKeyDer::Sec1(der.clone().into()),
+    };
+    Ok(CertifiedKey::new(
+        chain,
+        provider.key_provider.load_private_key(key)?,
+    ))
+}

@@ -1,0 +1,118 @@
+//! What a connection is doing, as its I/O, its requests and the sweep see it together.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+/// Coarse time of a thread: ticks of [`super::sweep::TICK`] since it started.
+pub type Ticks = u32;
+
+/// A thread's clock, moved on by its sweep: reading it costs nothing.
+#[derive(Default)]
+pub struct Clock(Cell<Ticks>);
+
+impl Clock {
+    pub fn now(&self) -> Ticks {
+        self.0.get()
+    }
+
+    pub fn advance(&self) {
+        self.0.set(self.0.get().wrapping_add(1));
+    }
+}
+
+/// What the sweep wants of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Idle for a moment: give the buffers back.
+    Park,
+    /// The request head takes too long (408).
+    HeadTimeout,
+    /// Nothing moved for too long, or the drain is over: close.
+    Close,
+    /// Drain (HTTP/2): say GOAWAY.
+    Drain,
+}
+
+/// State of one active connection.
+pub struct Activity {
+    clock: Rc<Clock>,
+    /// Requests and bodies alive.
+    pub in_flight: Rc<Cell<u32>>,
+    /// A handler waits for more of the request body.
+    pub awaiting_body: Rc<Cell<bool>>,
+    /// The last write could not be finished: something is still to be sent.
+    pub write_blocked: Cell<bool>,
+    /// Bytes came that belong to no request yet.
+    pub head_started: Cell<bool>,
+    /// When bytes last moved, or a phase began.
+    pub since: Cell<Ticks>,
+    order: Cell<Option<Order>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Activity {
+    pub fn new(clock: Rc<Clock>) -> Self {
+        let since = Cell::new(clock.now());
+        Self {
+            clock,
+            in_flight: Rc::default(),
+            awaiting_body: Rc::default(),
+            write_blocked: Cell::default(),
+            head_started: Cell::default(),
+            since,
+            order: Cell::default(),
+            waker: RefCell::default(),
+        }
+    }
+
+    /// Nothing to do for the client and nothing under way to it.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.get() == 0 && !self.write_blocked.get() && !self.head_started.get()
+    }
+
+    /// Notes that bytes moved.
+    pub fn touch(&self) {
+        self.since.set(self.clock.now());
+    }
+
+    /// Ticks since bytes last moved.
+    pub fn quiet(&self) -> Ticks {
+        self.clock.now().wrapping_sub(self.since.get())
+    }
+
+    /// Bytes from the client. The first bytes of a head start the clock of the head; the later ones do not restart it.
+    pub fn note_read(&self) {
+        let in_head = self.in_flight.get() == 0;
+        if !in_head || !self.head_started.get() {
+            self.touch();
+        }
+        self.head_started.set(in_head);
+    }
+
+    /// A whole head arrived.
+    pub fn note_request(&self) {
+        self.head_started.set(false);
+        self.touch();
+    }
+
+    pub fn give(&self, order: Order) {
+        self.order.set(Some(order));
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub fn take_order(&self) -> Option<Order> {
+        self.order.take()
+    }
+
+    /// Whom to wake when an order comes.
+    pub fn register(&self, context: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        match &*waker {
+            Some(known) if known.will_wake(context.waker()) => {}
+            _ => *waker = Some(context.waker().clone()),
+        }
+    }
+}

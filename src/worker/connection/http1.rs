@@ -1,0 +1,146 @@
+//! HTTP/1 on a connection: hyper while the client is active, nothing but the socket while it is not.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::server::conn::http1::{Builder, Parts};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use super::{Client, close, request};
+use crate::config::types::Performance;
+use crate::metrics::counters::Global;
+use crate::worker::activity::{Activity, Order};
+use crate::worker::io::{ClientIo, Transport};
+use crate::worker::parked::Reason;
+use crate::worker::thread::{Listed, Protocol};
+
+/// The least that hyper takes as a buffer limit.
+const MIN_BUFFER: usize = 8192;
+
+/// Why hyper's part is over.
+enum End {
+    /// By HTTP's own rules.
+    Done,
+    /// Malformed, or the stream broke.
+    Failed(hyper::Error),
+    Ordered(Order),
+}
+
+/// Serves a connection until it closes or can be parked. `served`: a request was answered on it before.
+pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served: bool) {
+    let (mut transport, mut rewound, mut served) = (transport, rewound, served);
+    loop {
+        let stretch = drive(transport, rewound, &client).await;
+        transport = stretch.transport;
+        rewound = stretch.unread;
+        served |= stretch.answered;
+        match stretch.end {
+            End::Done => return close::finish(transport, client).await,
+            End::Failed(error) => {
+                if error.is_parse() {
+                    client.thread().recorder.add(Global::RequestsMalformed, 1);
+                    close::finish(transport, client).await;
+                }
+                return;
+            }
+            End::Ordered(Order::HeadTimeout) => return close::time_out(transport, client).await,
+            // The client's next head had begun in the very read that ended the last request.
+            End::Ordered(Order::Park) if !rewound.is_empty() => {}
+            End::Ordered(Order::Park) => {
+                return close::park(transport, Reason::Idle { served }, client);
+            }
+            End::Ordered(Order::Close | Order::Drain) => return,
+        }
+    }
+}
+
+/// What is left after a stretch of activity.
+struct Stretch {
+    end: End,
+    transport: Transport,
+    /// Bytes that hyper read and did not use.
+    unread: Bytes,
+    /// Whether a request came in.
+    answered: bool,
+}
+
+async fn drive(transport: Transport, rewound: Bytes, client: &Client) -> Stretch {
+    let thread = client.thread();
+    let activity = Rc::new(Activity::new(thread.clock.clone()));
+    let protocol = match transport {
+        Transport::Tls(_) => Protocol::Http1Tls,
+        _ => Protocol::Http1,
+    };
+    let _listed = Listed::new(thread, &activity, protocol);
+    let mut io = ClientIo::new(transport, rewound, activity.clone(), thread.recorder);
+    let context = request::Context {
+        thread: thread.clone(),
+        connection: client.connection.clone(),
+        activity: activity.clone(),
+        files: io.enable_sendfile(),
+    };
+    let answered = Rc::new(std::cell::Cell::new(false));
+    let note = answered.clone();
+    let service = service_fn(move |request| {
+        note.set(true);
+        request::answer(context.clone(), request)
+    });
+    let mut connection =
+        builder(&thread.process.config.performance).serve_connection(TokioIo::new(io), service);
+    let end = poll_fn(|context| poll(&mut connection, &activity, client, context)).await;
+    let Parts { io, read_buf, .. } = connection.into_parts();
+    Stretch {
+        end,
+        transport: io.into_inner().transport,
+        unread: read_buf,
+        answered: answered.get(),
+    }
+}
+
+fn builder(performance: &Performance) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        // Half-closed clients get their answer.
+        .half_close(true)
+        // The sweep has the clock.
+        .header_read_timeout(None)
+        .max_buf_size((performance.read_buffer_size as usize).max(MIN_BUFFER))
+        .writev(true);
+    builder
+}
+
+fn poll<C>(
+    connection: &mut C,
+    activity: &Activity,
+    client: &Client,
+    context: &mut Context<'_>,
+) -> Poll<End>
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    activity.register(context);
+    match Pin::new(connection).poll(context) {
+        Poll::Ready(Ok(())) => return Poll::Ready(End::Done),
+        Poll::Ready(Err(error)) => return Poll::Ready(End::Failed(error)),
+        Poll::Pending => {}
+    }
+    let leaving = || {
+        client
+            .thread()
+            .hands_over(&client.connection)
+            .then_some(Order::Park)
+    };
+    // What the sweep saw may be over by now.
+    match activity.take_order().or_else(leaving) {
+        Some(Order::Park) if activity.is_idle() => Poll::Ready(End::Ordered(Order::Park)),
+        Some(Order::HeadTimeout) if activity.head_started.get() && activity.quiet() > 0 => {
+            Poll::Ready(End::Ordered(Order::HeadTimeout))
+        }
+        Some(Order::Close) if activity.quiet() > 0 => Poll::Ready(End::Ordered(Order::Close)),
+        _ => Poll::Pending,
+    }
+}

@@ -1,0 +1,122 @@
+//! The first moments of a connection: the TLS handshake, and which HTTP the client speaks.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
+
+use crate::tls::TlsListener;
+use crate::worker::io::Transport;
+use crate::worker::thread::Thread;
+
+/// How an HTTP/2 client with prior knowledge begins (RFC 9113 section 3.4): enough of it to tell it from HTTP/1.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long a new client may be silent before its connection is parked.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// How long to wait before looking again at a preface that came in pieces.
+const PIECE_PAUSE: Duration = Duration::from_millis(5);
+
+pub enum Opened {
+    Http1(Transport),
+    Http2(Transport),
+    /// Connected, and said nothing yet.
+    Silent(Transport),
+}
+
+pub enum Failure {
+    Tls,
+    Gone,
+}
+
+/// Handshake and protocol choice, within the header timeout.
+pub async fn open(
+    transport: Transport,
+    tls: Option<&TlsListener>,
+    thread: &Thread,
+) -> Result<Opened, Failure> {
+    let Some(tls) = tls else {
+        return Ok(match speaks_http2(&transport, thread).await {
+            Some(true) => Opened::Http2(transport),
+            Some(false) => Opened::Http1(transport),
+            None => Opened::Silent(transport),
+        });
+    };
+    let Transport::Tcp(stream) = transport else {
+        return Err(Failure::Gone);
+    };
+    let limit = thread.process.config.performance.header_timeout;
+    let stream = match tokio::time::timeout(limit, Box::pin(handshake(stream, tls))).await {
+        Ok(Ok(stream)) => stream,
+        _ => return Err(Failure::Tls),
+    };
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let transport = Transport::Tls(Box::new(stream));
+    Ok(if http2 {
+        Opened::Http2(transport)
+    } else {
+        Opened::Http1(transport)
+    })
+}
+
+async fn handshake(stream: TcpStream, tls: &TlsListener) -> io::Result<TlsStream<TcpStream>> {
+    match tls {
+        TlsListener::Uniform(config) => accept(config.clone(), stream).await,
+        TlsListener::ByName(configs) => {
+            let start = LazyConfigAcceptor::new(Default::default(), stream).await?;
+            let config = configs.choose(&start.client_hello());
+            start.into_stream(config).await
+        }
+    }
+}
+
+fn accept(
+    config: Arc<ServerConfig>,
+    stream: TcpStream,
+) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> {
+    TlsAcceptor::from(config).accept(stream)
+}
+
+/// Whether a cleartext client begins with the HTTP/2 preface; `None` when it says nothing for a moment. Nothing is taken
+/// from the stream.
+pub async fn speaks_http2(transport: &Transport, thread: &Thread) -> Option<bool> {
+    let Transport::Tcp(stream) = transport else {
+        return Some(false);
+    };
+    let mut start = [0; PREFACE.len()];
+    let peeked = tokio::time::timeout(SILENCE, stream.peek(&mut start))
+        .await
+        .ok()?;
+    // An error is found again, and dealt with, by the HTTP/1 side.
+    let mut count = peeked.unwrap_or_default();
+    let patience = thread.process.config.performance.header_timeout;
+    let until = tokio::time::Instant::now() + patience;
+    while is_piece(&start[..count]) && tokio::time::Instant::now() < until {
+        tokio::time::sleep(PIECE_PAUSE).await;
+        count = stream.peek(&mut start).await.unwrap_or_default();
+    }
+    Some(start[..count] == *PREFACE)
+}
+
+fn is_piece(start: &[u8]) -> bool {
+    !start.is_empty() && start.len() < PREFACE.len() && PREFACE.starts_with(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_unfinished_preface_is_waited_for() {
+        assert!(is_piece(b"PRI * HT"));
+        assert!(!is_piece(b""));
+        assert!(!is_piece(b"POST / H"));
+        assert!(!is_piece(PREFACE));
+    }
+}

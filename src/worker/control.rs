@@ -1,0 +1,313 @@
+//! The worker's control loop: does what the master says, tells it what became of it, and drains when it is gone.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+use super::start::{self, Crew};
+use super::thread::{Command, Departure, Report};
+use crate::config::types::{Config, Logging};
+use crate::ipc::channel::{Channel, MAX_DESCRIPTORS};
+use crate::ipc::inheritance::Inheritance;
+use crate::ipc::message::{Assignment, FromWorker, PROTOCOL, ToWorker};
+use crate::ipc::{counters_page, snapshot};
+use crate::metrics::counters::{GLOBAL_WORDS, Global, block_words};
+
+/// How often a draining worker tells what is still open.
+const DRAIN_REPORT: Duration = Duration::from_secs(1);
+
+/// How long a SIGTERM waits for the master's word that goes with it, which knows more: the deadline, and whether there
+/// is a next generation.
+const MASTERS_WORD: Duration = Duration::from_millis(200);
+
+/// What the worker needs of the rooms that it may not know.
+pub struct Hooks {
+    pub start_logging: fn(&Logging),
+    pub reopen_logs: fn(),
+}
+
+/// The main function of a process that a master started.
+pub fn main(hooks: &Hooks) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime.and_then(|runtime| runtime.block_on(work(hooks)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bws worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn work(hooks: &Hooks) -> io::Result<()> {
+    let Inheritance {
+        control,
+        config,
+        counters,
+        sockets,
+    } = Inheritance::take().map_err(io::Error::other)?;
+    let channel = Channel::from_fd(control)?;
+    channel
+        .send(&FromWorker::Hello {
+            protocol: PROTOCOL.to_owned(),
+        })
+        .await?;
+    let Some(ToWorker::Assign(assignment)) = channel.receive().await? else {
+        return Ok(());
+    };
+    let counters = counters_page::map(counters)?;
+    let prepared = snapshot::open(config)
+        .map_err(|error| error.to_string())
+        .and_then(|config| {
+            (hooks.start_logging)(&config.logging);
+            let summary = Summary::new(&config, &assignment);
+            let crew = start::start(config, &assignment, counters, &sockets);
+            crew.map(|crew| (crew, summary))
+                .map_err(|error| error.to_string())
+        });
+    drop(sockets);
+    match prepared {
+        Ok((crew, summary)) => {
+            let signals = Signals::new()?;
+            let control = Control {
+                channel,
+                crew,
+                summary,
+                counters,
+                hooks,
+                pending: Pending::default(),
+            };
+            control.run(signals).await
+        }
+        Err(message) => {
+            channel.send(&FromWorker::Failed { message }).await?;
+            Err(io::Error::other("could not start"))
+        }
+    }
+}
+
+/// What the loop needs to remember of its configuration.
+struct Summary {
+    generation: u64,
+    version: u64,
+    sites: usize,
+    threads: usize,
+    shutdown_timeout: Duration,
+}
+
+impl Summary {
+    fn new(config: &Config, assignment: &Assignment) -> Self {
+        Self {
+            generation: assignment.generation.0,
+            version: assignment.config_version,
+            sites: config.sites.len(),
+            threads: config.performance.worker_threads as usize,
+            shutdown_timeout: config.server.shutdown_timeout,
+        }
+    }
+}
+
+/// Signals that concern a worker. Those of a terminal or a stray `pkill` are the master's business.
+struct Signals {
+    terminate: Signal,
+    _ignored: [Signal; 3],
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let ignored = [
+            SignalKind::interrupt(),
+            SignalKind::hangup(),
+            SignalKind::user_defined1(),
+        ];
+        let [interrupt, hangup, reopen] = ignored.map(signal);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            _ignored: [interrupt?, hangup?, reopen?],
+        })
+    }
+}
+
+/// How many threads still owe an answer.
+#[derive(Default)]
+struct Pending {
+    ready: usize,
+    stopped: usize,
+    pong: Option<(u64, usize)>,
+    finished: usize,
+}
+
+struct Control<'a> {
+    channel: Channel,
+    crew: Crew,
+    summary: Summary,
+    counters: &'static [std::sync::atomic::AtomicU64],
+    hooks: &'a Hooks,
+    pending: Pending,
+}
+
+impl Control<'_> {
+    async fn run(mut self, mut signals: Signals) -> io::Result<()> {
+        let mut master_lives = true;
+        let mut draining = false;
+        let mut terminating = false;
+        let terminated = tokio::time::sleep(Duration::MAX);
+        tokio::pin!(terminated);
+        let mut tick = tokio::time::interval_at(Instant::now() + DRAIN_REPORT, DRAIN_REPORT);
+        while self.pending.finished < self.summary.threads {
+            tokio::select! {
+                message = self.channel.receive_with::<ToWorker>(), if master_lives => match message {
+                    Ok(Some((message, descriptors))) => draining |= self.obey(message, descriptors),
+                    Ok(None) | Err(_) => {
+                        master_lives = false;
+                        tracing::warn!("the master is gone: draining");
+                        draining |= self.drain(self.summary.shutdown_timeout, false);
+                    }
+                },
+                Some(report) = self.crew.reports.recv() => self.forward(report).await?,
+                Some(()) = signals.terminate.recv(), if !draining => {
+                    terminated.as_mut().reset(Instant::now() + MASTERS_WORD);
+                    terminating = true;
+                }
+                () = &mut terminated, if terminating => {
+                    terminating = false;
+                    if !draining {
+                        draining = self.drain(self.summary.shutdown_timeout, false);
+                    }
+                }
+                _ = tick.tick(), if draining && master_lives => self.report_drain().await,
+            }
+        }
+        tracing::info!("graceful shutdown complete");
+        Ok(())
+    }
+
+    /// Does what the master says; true when it says drain.
+    fn obey(&mut self, message: ToWorker, descriptors: Vec<OwnedFd>) -> bool {
+        match message {
+            ToWorker::Assign(_) => {}
+            ToWorker::Accept => {
+                self.crew.tell(|| Command::Accept);
+                tracing::info!(
+                    "ready to accept connections (generation {}, configuration version {})",
+                    self.summary.generation,
+                    self.summary.version
+                );
+            }
+            ToWorker::StopAccepting => self.crew.tell(|| Command::StopAccepting),
+            ToWorker::Drain {
+                deadline_ms,
+                hand_over,
+            } => {
+                return self.drain(Duration::from_millis(deadline_ms), hand_over);
+            }
+            ToWorker::Adopt { connections } => self.crew.adopt(connections, descriptors),
+            ToWorker::ReopenLogs => (self.hooks.reopen_logs)(),
+            ToWorker::Ping { sequence } => {
+                self.pending.pong = Some((sequence, 0));
+                self.crew.tell(|| Command::Ping { sequence });
+            }
+        }
+        false
+    }
+
+    fn drain(&self, deadline: Duration, hand_over: bool) -> bool {
+        let open = self.total(Global::ConnectionsOpen);
+        tracing::info!("finishing existing connections ({open} open)");
+        self.crew.tell(|| Command::Drain {
+            deadline,
+            hand_over,
+        });
+        true
+    }
+
+    async fn forward(&mut self, report: Report) -> io::Result<()> {
+        let all = self.summary.threads;
+        let message = match report {
+            Report::Ready => {
+                self.pending.ready += 1;
+                (self.pending.ready == all).then_some(FromWorker::Ready)
+            }
+            Report::StoppedAccepting => {
+                self.pending.stopped += 1;
+                (self.pending.stopped == all).then_some(FromWorker::StoppedAccepting)
+            }
+            Report::Pong { sequence } => self.count_pong(sequence),
+            Report::HandOver { connections } => {
+                self.hand_over(connections).await;
+                None
+            }
+            Report::Finished => {
+                self.pending.finished += 1;
+                None
+            }
+            Report::Failed { message } => {
+                // Without one of its threads a worker is no worker.
+                let _ = self
+                    .channel
+                    .send(&FromWorker::Failed {
+                        message: message.clone(),
+                    })
+                    .await;
+                return Err(io::Error::other(message));
+            }
+        };
+        if let Some(message) = message {
+            // When the master is gone, receive finds out.
+            let _ = self.channel.send(&message).await;
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&self, departures: Vec<Departure>) {
+        for batch in departures.chunks(MAX_DESCRIPTORS) {
+            let connections = batch
+                .iter()
+                .map(|departure| departure.connection.clone())
+                .collect();
+            let sockets: Vec<_> = batch
+                .iter()
+                .map(|departure| departure.socket.as_fd())
+                .collect();
+            let message = FromWorker::HandOver { connections };
+            // Without a master there is no next generation: the connections are closed.
+            let _ = self.channel.send_with(&message, &sockets).await;
+        }
+    }
+
+    fn count_pong(&mut self, sequence: u64) -> Option<FromWorker> {
+        let (awaited, count) = self.pending.pong.as_mut()?;
+        if *awaited != sequence {
+            return None;
+        }
+        *count += 1;
+        (*count == self.summary.threads).then_some(FromWorker::Pong { sequence })
+    }
+
+    async fn report_drain(&self) {
+        let connections = self.total(Global::ConnectionsOpen);
+        let requests = self.total(Global::RequestsInFlight);
+        let _ = self
+            .channel
+            .send(&FromWorker::Draining {
+                connections,
+                requests,
+            })
+            .await;
+    }
+
+    fn total(&self, word: Global) -> u64 {
+        const { assert!((Global::BytesSent as usize) < GLOBAL_WORDS) };
+        let block = block_words(self.summary.sites);
+        let values = (0..self.summary.threads).map(|thread| {
+            self.counters[thread * block + word as usize].load(std::sync::atomic::Ordering::Relaxed)
+        });
+        values.fold(0, u64::wrapping_add)
+    }
+}

@@ -1,0 +1,267 @@
+//! A client's byte stream as hyper sees it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use rustix::net::{SendAncillaryBuffer, SendFlags};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
+
+use super::activity::Activity;
+use super::file_window::{self, FileQueue};
+use crate::http::body::file_shrank;
+use crate::metrics::counters::{Global, Recorder};
+
+/// Bytes of one sendfile call at most, so that a fast reader cannot hold the thread.
+const SENDFILE_BYTES: u64 = 512 * 1024;
+
+/// The stream below HTTP.
+pub enum Transport {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// [`Transport`] for hyper.
+pub struct ClientIo {
+    pub transport: Transport,
+    /// Bytes that were read before hyper took over.
+    rewound: Bytes,
+    pub activity: Rc<Activity>,
+    /// File ranges under way, on cleartext connections.
+    files: Option<Rc<FileQueue>>,
+    recorder: Recorder,
+    /// hyper may shut the stream down (HTTP/2); else the connection does it itself.
+    shuts_down: bool,
+}
+
+impl ClientIo {
+    pub fn new(
+        transport: Transport,
+        rewound: Bytes,
+        activity: Rc<Activity>,
+        recorder: Recorder,
+    ) -> Self {
+        if !rewound.is_empty() {
+            activity.note_read();
+        }
+        Self {
+            transport,
+            rewound,
+            activity,
+            files: None,
+            recorder,
+            shuts_down: false,
+        }
+    }
+
+    /// Lets file ranges go out by sendfile, where the transport can.
+    pub fn enable_sendfile(&mut self) -> Option<Rc<FileQueue>> {
+        if matches!(self.transport, Transport::Tcp(_) | Transport::Unix(_)) {
+            self.files = Some(Rc::default());
+        }
+        self.files.clone()
+    }
+
+    pub fn shut_down_by_hyper(mut self) -> Self {
+        self.shuts_down = true;
+        self
+    }
+
+    fn note_write(&self, result: &Poll<io::Result<usize>>) {
+        match result {
+            Poll::Pending => self.activity.write_blocked.set(true),
+            Poll::Ready(Ok(count)) => {
+                self.activity.write_blocked.set(false);
+                self.activity.touch();
+                self.recorder.add(Global::BytesSent, *count as u64);
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+
+    fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let file_at = match &self.files {
+            Some(_) => slices.iter().position(|slice| file_window::contains(slice)),
+            None => None,
+        };
+        match file_at {
+            None => self.transport.poll_write_vectored(context, slices),
+            Some(0) => self.poll_send_file(context),
+            Some(index) => self.transport.poll_send_more(context, &slices[..index]),
+        }
+    }
+
+    fn poll_send_file(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let queue = self.files.as_ref().expect("only called with a queue");
+        let mut queue = queue.borrow_mut();
+        let slice = queue
+            .front_mut()
+            .expect("a window slice has its range in the queue");
+        let length = slice.length.min(SENDFILE_BYTES) as usize;
+        let mut offset = slice.offset;
+        let sent = ready!(self.transport.poll_try(context, |socket| {
+            Ok(rustix::fs::sendfile(
+                socket,
+                &*slice.file,
+                Some(&mut offset),
+                length,
+            )?)
+        }))?;
+        if sent == 0 {
+            return Poll::Ready(Err(file_shrank()));
+        }
+        slice.offset += sent as u64;
+        slice.length -= sent as u64;
+        if slice.length == 0 {
+            queue.pop_front();
+        }
+        Poll::Ready(Ok(sent))
+    }
+}
+
+impl Transport {
+    fn poll_write_vectored(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    /// Sends `slices` and tells TCP that more comes at once, so that head and file share a segment.
+    fn poll_send_more(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        self.poll_try(context, |socket| {
+            let mut nothing = SendAncillaryBuffer::default();
+            Ok(rustix::net::sendmsg(socket, slices, &mut nothing, flags)?)
+        })
+    }
+
+    /// Tries a system call on the socket itself (never under TLS) until it would not block.
+    fn poll_try(
+        &mut self,
+        context: &mut Context<'_>,
+        mut call: impl FnMut(std::os::fd::BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        use std::os::fd::AsFd as _;
+        loop {
+            let result = match self {
+                Self::Tcp(stream) => {
+                    ready!(stream.poll_write_ready(context))?;
+                    stream.try_io(Interest::WRITABLE, || call(stream.as_fd()))
+                }
+                Self::Unix(stream) => {
+                    ready!(stream.poll_write_ready(context))?;
+                    stream.try_io(Interest::WRITABLE, || call(stream.as_fd()))
+                }
+                Self::Tls(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    pub fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.rewound.is_empty() {
+            let count = self.rewound.len().min(buffer.remaining());
+            buffer.put_slice(&self.rewound[..count]);
+            self.rewound.advance(count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
+        let count = buffer.filled().len() - before;
+        if count > 0 {
+            self.activity.note_read();
+            self.recorder.add(Global::BytesReceived, count as u64);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = self.poll_send(context, slices);
+        self.note_write(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Transport::Tls(stream) = &mut self.transport else {
+            return Poll::Ready(Ok(()));
+        };
+        let result = Pin::new(stream).poll_flush(context);
+        self.activity.write_blocked.set(result.is_pending());
+        result
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.shuts_down {
+            return self.transport.poll_shutdown(context);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

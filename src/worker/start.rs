@@ -1,0 +1,174 @@
+//! From what the master handed over to threads that are ready to accept.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rustix::net::sockopt;
+use tokio::sync::mpsc;
+
+use super::thread::{self, Arrival, Command, Outfit, Process, Report};
+use crate::config::types::{Config, Listener};
+use crate::http::service::{Identity, Shared};
+use crate::ipc::message::{Assignment, Travelling};
+use crate::metrics::counters::{Recorder, page_words};
+use crate::tls::{TlsError, TlsListener};
+
+/// Descriptors that a worker needs beside its connections: logs, files, upstreams, epoll sets.
+const SPARE_DESCRIPTORS: u64 = 64;
+
+/// Why a worker cannot serve. The text is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the counters page does not fit the configuration: master and worker differ")]
+    Counters,
+    #[error("cannot prepare a listening socket: {0}: raise LimitNOFILE= (or 'ulimit -n')")]
+    Socket(#[source] io::Error),
+    #[error("cannot start a serving thread: {0}: raise TasksMax= (or 'ulimit -u')")]
+    Thread(#[source] io::Error),
+    #[error(
+        "the limit of open files ({limit}) is too low to serve anything: raise LimitNOFILE= (or 'ulimit -n')"
+    )]
+    Descriptors { limit: u64 },
+}
+
+/// The serving threads, as the control loop knows them.
+pub struct Crew {
+    pub commands: Vec<mpsc::UnboundedSender<Command>>,
+    pub reports: mpsc::UnboundedReceiver<Report>,
+    pub threads: Vec<JoinHandle<()>>,
+    process: Arc<Process>,
+    /// The thread that adopts next.
+    next: usize,
+}
+
+impl Crew {
+    pub fn tell(&self, command: impl Fn() -> Command) {
+        for thread in &self.commands {
+            // A thread that has ended needs no more commands.
+            let _ = thread.send(command());
+        }
+    }
+
+    /// Deals connections of an older generation out to the threads. Those whose listener is gone, or speaks TLS now, are
+    /// closed: no site of this configuration could answer them.
+    pub fn adopt(&mut self, connections: Vec<Travelling>, sockets: Vec<OwnedFd>) {
+        for (travelling, socket) in connections.into_iter().zip(sockets) {
+            let Travelling {
+                listener,
+                peer,
+                served,
+            } = travelling;
+            let listeners = &self.process.config.listeners;
+            let known = |known: &Listener| known.address == listener && !known.tls;
+            let Some(index) = listeners.iter().position(known) else {
+                continue;
+            };
+            let listener = u32::try_from(index).expect("listeners are counted by u32");
+            let connections = vec![Arrival {
+                listener,
+                peer,
+                served,
+                socket,
+            }];
+            self.next = (self.next + 1) % self.commands.len();
+            let _ = self.commands[self.next].send(Command::Adopt { connections });
+        }
+    }
+}
+
+/// Builds what the threads share, and starts them.
+pub fn start(
+    config: Config,
+    assignment: &Assignment,
+    counters: &'static [std::sync::atomic::AtomicU64],
+    sockets: &[OwnedFd],
+) -> Result<Crew, StartError> {
+    let config = Arc::new(config);
+    let threads = config.performance.worker_threads as usize;
+    let sites = config.sites.len();
+    if counters.len() < page_words(threads, sites) {
+        return Err(StartError::Counters);
+    }
+    let process = Arc::new(process(config.clone(), assignment)?);
+    let limit = connection_limit(&config, threads)?;
+    sockets.iter().for_each(prepare);
+    let (reports, incoming) = mpsc::unbounded_channel();
+    let mut crew = Crew {
+        commands: Vec::new(),
+        reports: incoming,
+        threads: Vec::new(),
+        process: process.clone(),
+        next: 0,
+    };
+    for number in 0..threads {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let outfit = Outfit {
+            process: process.clone(),
+            recorder: Recorder::new(counters, number, sites),
+            sockets: copies(sockets, &assignment.sockets).map_err(StartError::Socket)?,
+            limit,
+            commands,
+            reports: reports.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("bws-serve-{number}"))
+            .spawn(move || thread::run(outfit))
+            .map_err(StartError::Thread)?;
+        crew.commands.push(sender);
+        crew.threads.push(thread);
+    }
+    Ok(crew)
+}
+
+fn process(config: Arc<Config>, assignment: &Assignment) -> Result<Process, TlsError> {
+    let identity = Identity {
+        generation: assignment.generation.0,
+        config_version: assignment.config_version,
+        started_at_ns: assignment.started_at_ns,
+    };
+    let listeners = config.listeners.iter();
+    let tls = listeners
+        .map(|listener| TlsListener::new(&config, listener))
+        .collect::<Result<_, _>>()?;
+    Ok(Process {
+        http: Arc::new(Shared::new(config.clone(), identity)),
+        config,
+        tls,
+    })
+}
+
+/// Connections of each thread: what the configuration allows, and no more than there can be descriptors.
+fn connection_limit(config: &Config, threads: usize) -> Result<u32, StartError> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.unwrap_or(u64::MAX);
+    let usable = limit.saturating_sub(SPARE_DESCRIPTORS + 4 * threads as u64);
+    if usable == 0 {
+        return Err(StartError::Descriptors { limit });
+    }
+    let wanted = config.performance.max_connections;
+    let granted = u64::from(wanted).min(usable);
+    if granted < u64::from(wanted) {
+        tracing::warn!(
+            "max_connections = {wanted} needs more open files than allowed ({limit}): serving {granted}; raise LimitNOFILE="
+        );
+    }
+    let each = granted.div_ceil(threads as u64).max(1);
+    Ok(u32::try_from(each).unwrap_or(u32::MAX))
+}
+
+/// Options that accepted connections inherit. A Unix socket has no such options.
+fn prepare(socket: &OwnedFd) {
+    let _ = sockopt::set_tcp_nodelay(socket, true);
+    let _ = rustix::io::ioctl_fionbio(socket, true);
+}
+
+fn copies(sockets: &[OwnedFd], listeners: &[u32]) -> io::Result<Vec<(u32, OwnedFd)>> {
+    let pairs = listeners.iter().zip(sockets);
+    pairs
+        .map(|(&listener, socket)| Ok((listener, socket.try_clone()?)))
+        .collect()
+}

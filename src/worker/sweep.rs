@@ -1,0 +1,155 @@
+//! One timer for all connections of a thread: parks those that idle, ends those that take too long.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use super::activity::{Order, Ticks};
+use super::parked::{Entry, Reason};
+use super::thread::{Active, Protocol, Thread};
+use crate::config::types::Performance;
+
+/// The grain of all connection timeouts.
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// How many ticks a connection must be idle to be parked.
+const PARK_AFTER: Ticks = 2;
+
+/// How often parked connections are looked at.
+const PARKED_EVERY: Ticks = 4;
+
+/// How long to wait for a client to close after our last word.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The configured limits in ticks.
+struct Limits {
+    header: Ticks,
+    keep_alive: Ticks,
+    request: Ticks,
+    linger: Ticks,
+}
+
+impl Limits {
+    fn new(performance: &Performance) -> Self {
+        Self {
+            header: ticks(performance.header_timeout),
+            keep_alive: ticks(performance.keep_alive_timeout),
+            request: ticks(performance.request_timeout),
+            linger: ticks(LINGER),
+        }
+    }
+
+    fn order(&self, active: &Active) -> Option<Order> {
+        let activity = &active.activity;
+        let quiet = activity.quiet();
+        let waits_for_client = activity.write_blocked.get() || activity.awaiting_body.get();
+        if waits_for_client {
+            return (quiet >= self.request).then_some(Order::Close);
+        }
+        if activity.in_flight.get() > 0 {
+            return None;
+        }
+        match active.protocol {
+            // A drained connection gets its GOAWAY first; what still stands a tick later is closed.
+            Protocol::Http2 if quiet > self.keep_alive + 8 => Some(Order::Close),
+            Protocol::Http2 => (quiet >= self.keep_alive).then_some(Order::Drain),
+            _ if activity.head_started.get() => {
+                (quiet >= self.header).then_some(Order::HeadTimeout)
+            }
+            Protocol::Http1 => (quiet >= PARK_AFTER).then_some(Order::Park),
+            Protocol::Http1Tls => (quiet >= self.keep_alive).then_some(Order::Close),
+        }
+    }
+
+    fn expired(&self, entry: &Entry, now: Ticks) -> bool {
+        let limit = match entry.reason {
+            Reason::Idle { served: true } => self.keep_alive,
+            Reason::Idle { served: false } => self.header,
+            Reason::Lingering => self.linger,
+        };
+        now.wrapping_sub(entry.since) >= limit
+    }
+}
+
+fn ticks(duration: Duration) -> Ticks {
+    let ticks = duration.as_millis().div_ceil(TICK.as_millis());
+    // More than ten years is for ever, and far below where the clock wraps.
+    Ticks::try_from(ticks)
+        .unwrap_or(Ticks::MAX)
+        .clamp(1, Ticks::MAX / 4)
+}
+
+/// Runs as long as the thread.
+pub async fn run(thread: Rc<Thread>) {
+    let limits = Limits::new(&thread.process.config.performance);
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        thread.clock.advance();
+        for (_, active) in thread.active.borrow().iter() {
+            if let Some(order) = limits.order(active) {
+                active.activity.give(order);
+            }
+        }
+        let now = thread.clock.now();
+        if now % PARKED_EVERY == 0 {
+            thread.parked.retain(|entry| limits.expired(entry, now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::activity::{Activity, Clock};
+
+    const LIMITS: Limits = Limits {
+        header: 10,
+        keep_alive: 60,
+        request: 30,
+        linger: 8,
+    };
+
+    fn after(protocol: Protocol, ticks: Ticks, prepare: impl Fn(&Activity)) -> Option<Order> {
+        let clock = Rc::new(Clock::default());
+        let activity = Rc::new(Activity::new(clock.clone()));
+        prepare(&activity);
+        (0..ticks).for_each(|_| clock.advance());
+        LIMITS.order(&Active { activity, protocol })
+    }
+
+    #[test]
+    fn an_idle_cleartext_connection_is_parked() {
+        assert_eq!(after(Protocol::Http1, 1, |_| ()), None);
+        assert_eq!(after(Protocol::Http1, 2, |_| ()), Some(Order::Park));
+        assert_eq!(after(Protocol::Http1Tls, 2, |_| ()), None);
+        assert_eq!(after(Protocol::Http1Tls, 60, |_| ()), Some(Order::Close));
+    }
+
+    #[test]
+    fn a_head_that_drips_in_is_timed_from_its_first_byte() {
+        let drip = |activity: &Activity| activity.note_read();
+        assert_eq!(after(Protocol::Http1, 9, drip), None);
+        assert_eq!(after(Protocol::Http1, 10, drip), Some(Order::HeadTimeout));
+    }
+
+    #[test]
+    fn a_request_in_hand_is_left_alone_unless_the_client_stalls() {
+        let busy = |activity: &Activity| activity.in_flight.set(1);
+        assert_eq!(after(Protocol::Http1, 1000, busy), None);
+        let stalled = |activity: &Activity| {
+            activity.in_flight.set(1);
+            activity.write_blocked.set(true);
+        };
+        assert_eq!(after(Protocol::Http2, 29, stalled), None);
+        assert_eq!(after(Protocol::Http2, 30, stalled), Some(Order::Close));
+    }
+
+    #[test]
+    fn absurd_durations_do_not_overflow() {
+        assert_eq!(ticks(Duration::MAX), Ticks::MAX / 4);
+        assert_eq!(ticks(Duration::ZERO), 1);
+    }
+}

@@ -1,0 +1,139 @@
+//! A response body as hyper wants it, made from the chunks of `http::Body`: file ranges become slices of the file
+//! window where the connection can sendfile, and blocks read by pread(2) where it cannot.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http_body::{Frame, SizeHint};
+
+use super::connection::RequestInFlight;
+use super::file_window::{FileQueue, window};
+use crate::http::body::{Body, BodyError, Chunk, FileSlice, file_shrank};
+
+/// Bytes read at once from a file that goes out encrypted or as HTTP/2 frames.
+const BLOCK: u64 = 64 * 1024;
+
+/// A response body on its way out; the connection is busy while it lives.
+pub struct WireBody {
+    body: Body,
+    /// The rest of a file range.
+    file: Option<FileSlice>,
+    /// Where the connection can sendfile.
+    queue: Option<Rc<FileQueue>>,
+    _request: RequestInFlight,
+}
+
+impl WireBody {
+    pub fn new(body: Body, queue: Option<Rc<FileQueue>>, request: RequestInFlight) -> Self {
+        Self {
+            body,
+            file: None,
+            queue,
+            _request: request,
+        }
+    }
+
+    fn next_of_file(&mut self, mut slice: FileSlice) -> Result<WireChunk, BodyError> {
+        let (chunk, taken) = match &self.queue {
+            Some(queue) if !window().is_empty() => {
+                let length = slice.length.min(window().len() as u64);
+                queue.borrow_mut().push_back(FileSlice {
+                    length,
+                    ..slice.clone()
+                });
+                // The window's length is a usize, so this one is.
+                (WireChunk::Window(&window()[..length as usize]), length)
+            }
+            _ => {
+                let block = read_block(&slice)?;
+                let length = block.len() as u64;
+                (WireChunk::Bytes(block), length)
+            }
+        };
+        slice.offset += taken;
+        slice.length -= taken;
+        self.file = (slice.length > 0).then_some(slice);
+        Ok(chunk)
+    }
+}
+
+/// The next block of a file range, never empty.
+fn read_block(slice: &FileSlice) -> io::Result<Bytes> {
+    let mut block = Vec::with_capacity(slice.length.min(BLOCK) as usize);
+    let count = rustix::io::pread(
+        &*slice.file,
+        rustix::buffer::spare_capacity(&mut block),
+        slice.offset,
+    )?;
+    if count == 0 {
+        return Err(file_shrank());
+    }
+    Ok(block.into())
+}
+
+impl http_body::Body for WireBody {
+    type Data = WireChunk;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<WireChunk>, BodyError>>> {
+        if let Some(slice) = self.file.take() {
+            return Poll::Ready(Some(self.next_of_file(slice).map(Frame::data)));
+        }
+        let frame = match ready!(self.body.poll_chunk(context)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Some(Ok(frame)) => frame,
+        };
+        Poll::Ready(Some(match frame.into_data() {
+            Ok(Chunk::Bytes(bytes)) => Ok(Frame::data(WireChunk::Bytes(bytes))),
+            Ok(Chunk::File(slice)) => self.next_of_file(slice).map(Frame::data),
+            Err(other) => match other.into_trailers() {
+                Ok(trailers) => Ok(Frame::trailers(trailers)),
+                Err(_) => return Poll::Ready(None),
+            },
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.file.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.file {
+            Some(slice) => SizeHint::with_exact(slice.length),
+            None => self.body.size_hint(),
+        }
+    }
+}
+
+/// Bytes to send, or a stretch of the file window.
+pub enum WireChunk {
+    Bytes(Bytes),
+    Window(&'static [u8]),
+}
+
+impl Buf for WireChunk {
+    fn remaining(&self) -> usize {
+        self.chunk().len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Window(slice) => slice,
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Bytes(bytes) => bytes.advance(count),
+            Self::Window(slice) => *slice = &slice[count..],
+        }
+    }
+}
