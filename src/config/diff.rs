@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::resolve::show_address;
-use super::types::{Config, Listener, Proxy, Site};
+use super::types::{Config, Listener, Logging, Performance, Proxy, Server, Site};
 
 /// What a reload would change. Sites are told apart by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -135,9 +135,17 @@ macro_rules! differing {
 }
 
 fn global_changes(old: &Config, new: &Config) -> Vec<String> {
-    let mut names = differing!(
-        old.server,
-        new.server,
+    let mut names = server_changes(&old.server, &new.server);
+    names.extend(performance_changes(&old.performance, &new.performance));
+    names.extend(logging_changes(&old.logging, &new.logging));
+    names.extend(service_changes(old, new));
+    names
+}
+
+fn server_changes(old: &Server, new: &Server) -> Vec<String> {
+    differing!(
+        old,
+        new,
         "server.",
         [
             name,
@@ -148,10 +156,13 @@ fn global_changes(old: &Config, new: &Config) -> Vec<String> {
             ready_timeout,
             watch_config,
         ]
-    );
-    names.extend(differing!(
-        old.performance,
-        new.performance,
+    )
+}
+
+fn performance_changes(old: &Performance, new: &Performance) -> Vec<String> {
+    differing!(
+        old,
+        new,
         "performance.",
         [
             worker_threads,
@@ -162,10 +173,13 @@ fn global_changes(old: &Config, new: &Config) -> Vec<String> {
             read_buffer_size,
             write_buffer_size,
         ]
-    ));
-    names.extend(differing!(
-        old.logging,
-        new.logging,
+    )
+}
+
+fn logging_changes(old: &Logging, new: &Logging) -> Vec<String> {
+    differing!(
+        old,
+        new,
         "logging.",
         [
             level,
@@ -176,18 +190,22 @@ fn global_changes(old: &Config, new: &Config) -> Vec<String> {
             file_path,
             log_requests,
         ]
-    ));
-    names.extend(differing!(
+    )
+}
+
+fn service_changes(old: &Config, new: &Config) -> Vec<String> {
+    let mut names = differing!(
         old.security,
         new.security,
         "security.",
         [hide_server_header, max_request_size, security_headers,]
-    ));
+    );
+    let (before, after) = (&old.management, &new.management);
     names.extend(differing!(
-        old.management,
-        new.management,
+        before,
+        after,
         "management.",
-        [enabled, host, port, api_key,]
+        [enabled, host, port, api_key]
     ));
     names.extend(differing!(
         old.monitoring,
@@ -255,9 +273,8 @@ fn tls_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
         };
     };
     let mut names = differing!(before, after, "ssl.", [min_version]);
-    let certificate =
-        |config: &Config, index: u32| config.certificates.get(index as usize).cloned();
-    if certificate(old.0, before.certificate) != certificate(new.0, after.certificate) {
+    let earlier = old.0.certificates.get(before.certificate as usize);
+    if earlier != new.0.certificates.get(after.certificate as usize) {
         names.push("certificate".to_owned());
     }
     names

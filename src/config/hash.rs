@@ -1,7 +1,5 @@
 //! Content hashes: equal hashes serve alike.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
@@ -12,7 +10,7 @@ pub(super) fn fill(config: &mut Config) {
     let certificates: Vec<String> = config
         .certificates
         .iter()
-        .map(|it| digest(&[&bytes(it)]))
+        .map(|it| digest([&bytes(it)[..]]))
         .collect();
     for site in &mut config.sites {
         site.hash = site_hash(site, &certificates);
@@ -20,7 +18,12 @@ pub(super) fn fill(config: &mut Config) {
     // Where a configuration came from changes nothing about how it serves.
     let sources = std::mem::take(&mut config.sources);
     config.hash.clear();
-    config.hash = digest(&[&bytes(config)]);
+    // The sites are in their hashes already.
+    let sites = std::mem::take(&mut config.sites);
+    let rest = bytes(config);
+    let parts = sites.iter().map(|site| site.hash.as_bytes());
+    config.hash = digest(parts.chain([&rest[..]]));
+    config.sites = sites;
     config.sources = sources;
 }
 
@@ -32,7 +35,10 @@ fn site_hash(site: &mut Site, certificates: &[String]) -> String {
         .as_mut()
         .map(|tls| std::mem::take(&mut tls.certificate));
     let certificate = index.and_then(|index| certificates.get(index as usize));
-    let hash = digest(&[&bytes(site), certificate.map_or(&[], |it| it.as_bytes())]);
+    let hash = digest([
+        &bytes(site)[..],
+        certificate.map_or(&[], |it| it.as_bytes()),
+    ]);
     if let (Some(tls), Some(index)) = (&mut site.tls, index) {
         tls.certificate = index;
     }
@@ -43,12 +49,15 @@ fn bytes(value: &impl Serialize) -> Vec<u8> {
     postcard::to_allocvec(value).expect("a configuration serializes into memory")
 }
 
-fn digest(parts: &[&[u8]]) -> String {
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
-    let mut hex = String::with_capacity(64);
-    for byte in context.finish().as_ref() {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    parts.into_iter().for_each(|part| context.update(part));
+    let digits = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(digits[usize::from(nibble)]);
+    context
+        .finish()
+        .as_ref()
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }

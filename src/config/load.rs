@@ -30,7 +30,11 @@ pub(super) fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     loading
         .watched
         .push(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
-    let source = Source::read(path);
+    // Every path of a configuration begins with this one, and crosses to the workers as text.
+    let source = match path_text(path) {
+        Some(_) => Source::read(path),
+        None => Err(not_text(path)),
+    };
     let raw = loading.read(source, None, Raw::read).unwrap_or_default();
     loading.finish(raw, options)
 }
@@ -43,6 +47,27 @@ pub(super) fn load_text(name: &Path, text: String, options: &Options) -> Result<
         .read(Ok(source), None, Raw::read)
         .unwrap_or_default();
     loading.finish(raw, options)
+}
+
+/// An absolute path as text, which not every path is.
+pub(super) fn path_text(path: &Path) -> Option<String> {
+    std::path::absolute(path)
+        .ok()?
+        .into_os_string()
+        .into_string()
+        .ok()
+}
+
+fn not_text(path: &Path) -> Unreadable {
+    let message = format!("the absolute path of '{}' is not UTF-8", path.display());
+    Unreadable::File(message, "rename the file or folder".to_owned())
+}
+
+/// A report of one error that belongs to no file.
+pub(super) fn refuse(message: String, help: &str) -> Report {
+    let findings = Findings::default();
+    findings.push(Finding::error(message).help(help));
+    findings.report(&[])
 }
 
 impl Loading {
@@ -77,32 +102,7 @@ impl Loading {
         read: impl FnOnce(&DeTable<'_>, File<'_>) -> T,
     ) -> Option<T> {
         let number = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
-        let source = match source {
-            Ok(source) => Arc::new(source),
-            Err(Unreadable::File(message, help)) => {
-                self.broken = true;
-                let finding = Finding::error(message).help(help);
-                self.findings.push(match named {
-                    Some(place) => finding.at(place, "included here"),
-                    None => finding,
-                });
-                return None;
-            }
-            Err(Unreadable::Encoding(source, offset)) => {
-                self.broken = true;
-                self.sources.push(Arc::new(source));
-                self.findings.push(
-                    Finding::error("the file is not UTF-8")
-                        .at(
-                            Place::new(number, &(offset..offset)),
-                            "the first wrong byte",
-                        )
-                        .help("save it as UTF-8"),
-                );
-                return None;
-            }
-        };
-        self.sources.push(source.clone());
+        let source = self.admit(source, number, named)?;
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         let broken_lines = self.syntax_errors(&source, number, &errors);
         let findings = Findings::default();
@@ -122,6 +122,43 @@ impl Loading {
         });
         self.findings.append(findings);
         Some(result)
+    }
+
+    /// Takes a file up among the sources, or says why not.
+    fn admit(
+        &mut self,
+        source: Result<Source, Unreadable>,
+        number: u32,
+        named: Option<Place>,
+    ) -> Option<Arc<Source>> {
+        let (source, finding) = match source {
+            Ok(source) => {
+                let source = Arc::new(source);
+                self.sources.push(source.clone());
+                return Some(source);
+            }
+            Err(Unreadable::File(message, help)) => {
+                let finding = Finding::error(message).help(help);
+                (
+                    None,
+                    named
+                        .into_iter()
+                        .fold(finding, |it, place| it.at(place, "included here")),
+                )
+            }
+            Err(Unreadable::Encoding(source, offset)) => {
+                let place = Place::new(number, &(offset..offset));
+                let finding = Finding::error("the file is not UTF-8");
+                let finding = finding
+                    .at(place, "the first wrong byte")
+                    .help("save it as UTF-8");
+                (Some(Arc::new(source)), finding)
+            }
+        };
+        self.broken = true;
+        self.sources.extend(source);
+        self.findings.push(finding);
+        None
     }
 
     /// The first syntax error of each line; returns the lines.

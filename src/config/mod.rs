@@ -1,6 +1,6 @@
 //! The configuration file: source → raw → resolve → types; diff.
 //!
-//! - [`load`] goes all the way: `source` (text and places), `reader` (spanned tables, one method for each kind of value),
+//! - [`load()`] goes all the way: `source` (text and places), `reader` (spanned tables, one method for each kind of value),
 //!   `raw` (values as written), `resolve` (meaning, checks), [`types`] (what everybody else works with)
 //! - `schema` lists every key, `availability` those whose feature does not exist yet, `defaults` what is left out
 //! - [`report`]: all problems of a file, each with its place and what to do
@@ -65,8 +65,11 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
 
 /// The configuration that `bws DIR --port P` serves: one site for any host, without a management port.
 pub fn serve_folder(folder: &Path, port: u16) -> Result<Loaded, Report> {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-    let quoted = toml::Value::from(folder.to_string_lossy().into_owned());
+    let Some(text) = load::path_text(folder) else {
+        let message = format!("the absolute path of '{}' is not UTF-8", folder.display());
+        return Err(load::refuse(message, "rename the folder"));
+    };
+    let quoted = toml::Value::from(text);
     let text = format!(
         "[[sites]]\nname = \"folder\"\nhostname = \"_\"\nport = {port}\nstatic_dir = {quoted}\n"
     );

@@ -6,15 +6,13 @@ pub(super) mod site;
 
 use toml::de::DeTable;
 
+pub(super) use super::reader::Pairs;
 use super::reader::{File, Table};
 use super::report::Finding;
 use super::source::{Located, Place};
 
 pub(super) use global::{Logging, Management, Monitoring, Performance, Security, Server};
 pub(super) use site::Site;
-
-/// Names with values, as `headers = {…}` has them.
-pub(super) type Pairs = Vec<(Located<String>, Located<String>)>;
 
 /// The main file.
 #[derive(Debug, Default)]

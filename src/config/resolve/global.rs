@@ -9,7 +9,18 @@ use super::super::source::Located;
 use super::super::types::{Header, Logging, Management, Monitoring, Performance, Security, Server};
 use super::{Context, headers, paths};
 
-pub(super) fn server(raw: raw::Server) -> Server {
+pub(super) fn server(raw: raw::Server, findings: &Findings) -> Server {
+    if let Some(name) = raw
+        .name
+        .as_ref()
+        .filter(|name| name.value.contains(char::is_control))
+    {
+        findings.push(
+            Finding::error("'server.name' has a control character")
+                .at(name.place, "")
+                .help("write it in one line: it is sent in the Server header"),
+        );
+    }
     Server {
         name: raw
             .name

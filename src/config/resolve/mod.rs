@@ -67,7 +67,7 @@ pub(super) fn resolve(
     let sites = listeners::with_defaults(drafts, &listeners);
     let (certificates, certificate_files) = context.certificates.finish();
     let mut config = Config {
-        server: global::server(raw.server),
+        server: global::server(raw.server, findings),
         performance: global::performance(&raw.performance),
         logging,
         security: global::security(raw.security, findings),

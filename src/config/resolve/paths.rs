@@ -53,6 +53,10 @@ pub(super) fn absolute(path: &Path, source: &Source) -> PathBuf {
 }
 
 fn trouble(folder: &Path) -> Option<Trouble> {
+    // One system call says yes for all: "folder/." is there only if it is a folder that can be searched.
+    if allows(&folder.join("."), Access::READ_OK | Access::EXEC_OK) {
+        return None;
+    }
     match std::fs::metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Trouble(
             "does not exist".to_owned(),
@@ -66,22 +70,18 @@ fn trouble(folder: &Path) -> Option<Trouble> {
             "is not a folder".to_owned(),
             "name the folder that holds the files".to_owned(),
         )),
-        Ok(_) if !allows(folder, Access::READ_OK | Access::EXEC_OK) => Some(Trouble(
+        Ok(_) => Some(Trouble(
             "cannot be read by this user".to_owned(),
             format!("allow it, for example: chmod o+rx '{}'", folder.display()),
         )),
-        Ok(_) => None,
     }
 }
 
 /// Whether this process may do so, with its effective user.
 fn allows(path: &Path, access: Access) -> bool {
-    match accessat(CWD, path, access, AtFlags::EACCESS) {
-        Ok(()) => true,
-        // Old kernels cannot tell for an effective user that differs from the real one.
-        Err(rustix::io::Errno::NOSYS) => true,
-        Err(_) => false,
-    }
+    // A kernel that cannot tell for the effective user says NOSYS: the worker will find out.
+    let answer = accessat(CWD, path, access, AtFlags::EACCESS);
+    matches!(answer, Ok(()) | Err(rustix::io::Errno::NOSYS))
 }
 
 /// Checks that a log file can be written, or made.
@@ -139,7 +139,7 @@ mod tests {
         );
         let closed = folder.path().join("closed");
         std::fs::create_dir(&closed).unwrap();
-        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
         // Root may read everything.
         if !rustix::process::geteuid().is_root() {
             assert!(trouble(&closed).unwrap().0.contains("cannot be read"));

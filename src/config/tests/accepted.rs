@@ -1,10 +1,11 @@
 //! What loads, and what it means.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
-use super::super::serve_folder;
 use super::super::types::*;
+use super::super::{Options, load, serve_folder};
 use super::{Folder, certificates, config, fixtures};
 
 #[test]
@@ -201,35 +202,34 @@ fn ten_thousand_sites_load() {
 }
 
 #[test]
-fn scratch_timing() {
+fn the_demo_loads() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/demo/config.toml");
+    let loaded = load(&file, &Options::default()).unwrap();
+    assert!(loaded.warnings.is_empty());
+    assert_eq!(loaded.config.sites[0].name, "demo");
+}
+
+#[test]
+fn an_upstream_that_does_not_listen_is_an_error_only_when_asked() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let folder = Folder::new();
-    let mut text = String::new();
-    for number in 0..10_000 {
-        let _ = write!(
-            text,
-            "[[sites]]\nname = \"site-{number}\"\nhostname = \"host-{number}.example\"\nport = 8080\nstatic_dir = \"www/{number}\"\nheaders = {{X-Site = \"{number}\"}}\n",
-        );
-        std::fs::create_dir_all(folder.path(&format!("www/{number}"))).unwrap();
-    }
-    for _ in 0..5 {
-        let t = std::time::Instant::now();
-        let l = folder.load(&text).unwrap();
-        eprintln!("load {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let p = super::super::diff(&l.config, &l.config);
-        eprintln!("diff {:?} {}", t.elapsed(), p.summary());
-        let t = std::time::Instant::now();
-        let (_, e) = toml::de::DeTable::parse_recoverable(&text);
-        eprintln!("parse {:?} {}", t.elapsed(), e.len());
-    }
-    let r = folder
-        .load("[[sites]]\nport = 80 80\nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n")
-        .unwrap_err();
-    eprintln!("{}", r.plain());
-    let r = folder
-        .load("[[sites]]\nstatic_dir = \nhostnmae = \"shop.example.com\"\n[server]\nx = 1\n")
-        .unwrap_err();
-    eprintln!("{}", r.plain());
-    let r = folder.load("a = [1,\n[server]\nx = 1\n").unwrap_err();
-    eprintln!("{}", r.plain());
+    let file = folder.write(
+        "config.toml",
+        &format!("[[sites]]\nname = \"a\"\nport = 80\nproxy = {{upstreams = [{{name = \"app\", url = \"http://{closed}\"}}]}}\n"),
+    );
+    assert!(load(&file, &Options::default()).is_ok());
+    let options = Options {
+        connect: true,
+        ..Options::default()
+    };
+    let report = load(&file, &options).unwrap_err();
+    assert!(
+        report.problems[0]
+            .message
+            .starts_with("upstream 'app' cannot be reached: ")
+    );
+    assert_eq!(report.problems[0].line, Some(4));
 }

@@ -89,3 +89,24 @@ fn what_is_not_a_file_is_an_error() {
         assert!(report.problems[0].help.is_some());
     }
 }
+
+#[test]
+fn a_path_that_is_no_text_is_an_error() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = super::Folder::new();
+    let odd = folder.0.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+    std::fs::create_dir(&odd).unwrap();
+    let file = odd.join("config.toml");
+    std::fs::write(
+        &file,
+        "[[sites]]\nname = \"a\"\nport = 80\nstatic_dir = \".\"\n",
+    )
+    .unwrap();
+    let report = super::load(&file, &Options::default()).unwrap_err();
+    assert!(
+        report.one_line().ends_with("is not UTF-8"),
+        "{}",
+        report.one_line()
+    );
+    assert!(super::super::serve_folder(&odd, 80).is_err());
+}
