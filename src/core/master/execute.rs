@@ -69,7 +69,7 @@ impl Master {
             Ok(settings) => Ok(settings),
             Err(refused) => {
                 self.release_sockets();
-                self.refusal = Some(refused.details);
+                self.refusal = Some(*refused.details);
                 Err(refused.error)
             }
         };

@@ -66,7 +66,7 @@ pub struct Candidate {
 /// Why there is none.
 pub struct Refused {
     pub error: LoadError,
-    pub details: Details,
+    pub details: Box<Details>,
 }
 
 /// Reads, validates, compares with the configuration in force, and writes the snapshot.
@@ -97,7 +97,7 @@ pub fn check(
     source: &Source,
     verbose: bool,
     old: Option<&Config>,
-) -> Result<(Details, String), Details> {
+) -> Result<(Details, String), Box<Details>> {
     let loaded = source
         .read(verbose)
         .map_err(|report| refused(&report).details)?;
@@ -129,7 +129,10 @@ fn refused(report: &Report) -> Refused {
         errors_text,
         ..Details::default()
     };
-    Refused { error, details }
+    Refused {
+        error,
+        details: Box::new(details),
+    }
 }
 
 /// The configuration is right, but the system does not give what it asks for.
@@ -143,7 +146,10 @@ pub fn refused_by_system(problems: &[String]) -> Refused {
         errors_text: problems.join("\n"),
         ..Details::default()
     };
-    Refused { error, details }
+    Refused {
+        error,
+        details: Box::new(details),
+    }
 }
 
 fn to_value<T: Serialize>(value: &T) -> Value {
