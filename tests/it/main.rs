@@ -1,1 +1,31 @@
+//! The integration tests: the real binary, real sockets, real clients. One module a feature.
+//!
+//! `client` is the client that counts, `harness` starts and watches servers.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on shall say so and end"
+)]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "client and harness are shared with the benchmarks' driver"
+)]
 
+mod client;
+mod harness;
+
+mod commands;
+mod connections;
+mod downloads;
+mod examples;
+mod failing_reloads;
+mod files;
+mod kills;
+mod metrics;
+mod notifications;
+mod proxy;
+mod reload_storm;
+mod reloads;
+mod rooms;
+mod sites;
+mod watching;

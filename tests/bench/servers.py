@@ -1,0 +1,199 @@
+"""Servers to measure, side by side: BWS, nginx, HAProxy. Each in a folder and on a port of its own.
+
+Used by the scripts beside this file; Python's standard library only. `BWS=path` chooses the binary.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "tests/bench/results"
+PATIENCE = 30
+
+
+def bws_binary():
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    path = os.environ.get("BWS", str(target / "release/bws"))
+    if not os.access(path, os.X_OK):
+        raise SystemExit(f"'{path}' is not there: cargo build --release, or set BWS=path")
+    return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A running server. `config(number)` returns the text of configuration `number`."""
+
+    def __init__(self, name, command, config, reload_signal, cpu=None):
+        self.name = name
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bws-bench-"))
+        self.port = free_port()
+        self.config = config
+        self.path = self.folder / "server.conf"
+        self.configure(0)
+        self.reload_signal = reload_signal
+        pinned = ["taskset", "-c", str(cpu)] if cpu is not None else []
+        environment = dict(os.environ, RUNTIME_DIRECTORY=str(self.folder))
+        environment.pop("NOTIFY_SOCKET", None)
+        self.log = open(self.folder / "server.log", "w")
+        self.process = subprocess.Popen(
+            pinned + command(self), env=environment, stdin=subprocess.DEVNULL,
+            stdout=self.log, stderr=self.log)
+        self.wait_until_it_answers()
+
+    def configure(self, number):
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(self.config(self, number))
+        fresh.rename(self.path)
+
+    def reload(self):
+        self.process.send_signal(self.reload_signal)
+
+    def wait_until_it_answers(self):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                return socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.01)
+        raise SystemExit(f"{self.name} does not start:\n" + (self.folder / "server.log").read_text())
+
+    def processes(self):
+        """Its pids: itself, its children, theirs."""
+        found, pending = [], [self.process.pid]
+        while pending:
+            pid = pending.pop()
+            found.append(pid)
+            for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                try:
+                    pending += map(int, path.read_text().split())
+                except OSError:
+                    pass
+        return found
+
+    def stop(self):
+        family = self.processes()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            for pid in family:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def content(server):
+    """The folder that every site serves: a file of 1 KiB."""
+    root = server.folder / "content"
+    root.mkdir(exist_ok=True)
+    for name in ("index.html", "small.bin"):
+        if not (root / name).exists():
+            (root / name).write_bytes(b"a" * 1024)
+    return root
+
+
+def bws(sites=1, threads=None, connections=20000, cpu=None):
+    def config(server, number):
+        root = content(server)
+        head = f"[performance]\nmax_connections = {connections}\nkeep_alive_timeout = 600\n"
+        if threads:
+            head += f"worker_threads = {threads}\n"
+        return head + "".join(
+            f'[[sites]]\nname = "site{i}"\nhostname = "site{i}.test"\n'
+            f'listen = "127.0.0.1:{server.port}"\nstatic_dir = "{root}"\n'
+            f'headers = {{ x-config = "{number if i == 0 else 0}" }}\n' for i in range(sites))
+
+    def command(server):
+        return [bws_binary(), "--config", str(server.path)]
+
+    return Server("BWS", command, config, signal.SIGHUP, cpu)
+
+
+def nginx(sites=1, workers="auto", connections=20000, cpu=None):
+    def config(server, number):
+        root, folder = content(server), server.folder
+        temporary = "".join(f"{name}_temp_path {folder}/{name};\n"
+                            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        return (
+            f"daemon off;\nuser root;\nworker_processes {workers};\npid {folder}/nginx.pid;\n"
+            f"worker_rlimit_nofile {connections + 1000};\n"
+            f"error_log {folder}/error.log error;\nevents {{ worker_connections {connections}; }}\n"
+            f"http {{\n{temporary}access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;\n"
+            "keepalive_requests 1000000000; keepalive_timeout 600;\n"
+            "open_file_cache max=1000 inactive=60s; open_file_cache_valid 1s;\n"
+            "server_names_hash_max_size 65536; server_names_hash_bucket_size 128;\n"
+            + "".join(
+                f"server {{ listen 127.0.0.1:{server.port}; server_name site{i}.test; root {root};\n"
+                f"add_header x-config {number if i == 0 else 0}; }}\n" for i in range(sites))
+            + "}\n")
+
+    def command(server):
+        return ["/usr/sbin/nginx", "-p", str(server.folder), "-c", str(server.path),
+                "-e", str(server.folder / "error.log")]
+
+    return Server("nginx", command, config, signal.SIGHUP, cpu)
+
+
+def haproxy(sites=1):
+    """HAProxy serves no files: each site answers 1 KiB from memory."""
+
+    def config(server, number):
+        (server.folder / "body").write_bytes(b"a" * 1024)
+        return (
+            "global\n    maxconn 4000\ndefaults\n    mode http\n    timeout connect 5s\n"
+            "    timeout client 600s\n    timeout server 60s\n"
+            f"frontend all\n    bind 127.0.0.1:{server.port}\n    use_backend %[req.hdr(host),lower]\n"
+            + "".join(
+                f"backend site{i}.test\n    http-request return status 200 content-type text/plain "
+                f"file {server.folder}/body hdr x-config {number if i == 0 else 0}\n"
+                for i in range(sites)))
+
+    def command(server):
+        return ["/usr/sbin/haproxy", "-W", "-db", "-f", str(server.path)]
+
+    return Server("HAProxy", command, config, signal.SIGUSR2)
+
+
+def version(program, *arguments):
+    """The first line in which a program says its version; None where it is not installed."""
+    if not shutil.which(program):
+        return None
+    output = subprocess.run([program, *arguments], capture_output=True, text=True)
+    return (output.stdout + output.stderr).strip().splitlines()[0]
+
+
+def versions():
+    known = [version(bws_binary(), "--version"), version("/usr/sbin/nginx", "-v"),
+             version("/usr/sbin/haproxy", "-v")]
+    return "; ".join(text for text in known if text)
+
+
+def write_result(name, text):
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.md"
+    path.write_text(text)
+    print(text)
+    print(f"written to {path.relative_to(ROOT)}")
