@@ -66,6 +66,15 @@ pub fn raise_file_limit() {
     }
 }
 
+/// Fails when fewer than `count` descriptors can be opened: what follows would fail half-way, with an error that does
+/// not say what to do.
+pub fn check_descriptors(count: usize) -> io::Result<()> {
+    let opened: io::Result<Vec<_>> = (0..count)
+        .map(|_| std::fs::File::open("/dev/null"))
+        .collect();
+    opened.map(drop)
+}
+
 /// What to do when this error says that descriptors, processes or memory ran out.
 pub fn exhaustion_advice(error: &io::Error) -> Option<&'static str> {
     use rustix::io::Errno;

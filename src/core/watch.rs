@@ -120,7 +120,7 @@ mod tests {
         std::fs::write(&file, "one").unwrap();
         let run = async {
             let (sender, mut inputs) = mpsc::channel(8);
-            let _watch = Watch::start(&[file.clone()], sender).unwrap();
+            let _watch = Watch::start(std::slice::from_ref(&file), sender).unwrap();
             assert!(touched(&mut inputs).await, "the first look");
             std::fs::read(&file).unwrap();
             tokio::time::sleep(QUIET * 2).await;

@@ -1,5 +1,6 @@
 //! The Unix socket of the management API. Who may open it (mode 0660) may give orders.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use super::connection::{self, CONNECTIONS};
 use super::routes::Access;
 use super::socket_path;
 use crate::core::master::Input;
+use crate::core::process;
 
 /// The open socket; its file goes with it.
 pub struct Control {
@@ -87,8 +89,10 @@ fn listen(path: &Path) -> io::Result<(PathBuf, UnixListener)> {
     Ok((path, listener))
 }
 
+/// One descriptor is kept aside, so that an operator gets an answer also when there are no others left.
 async fn accept(listener: UnixListener, inputs: mpsc::Sender<Input>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut spare = File::open("/dev/null").ok();
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else {
             return;
@@ -100,8 +104,15 @@ async fn accept(listener: UnixListener, inputs: mpsc::Sender<Input>) {
                     serve(stream, inputs).await;
                     drop(permit);
                 });
+                spare = spare.or_else(|| File::open("/dev/null").ok());
             }
-            Err(error) => connection::pause_after(&error).await,
+            Err(error) if process::exhaustion_advice(&error).is_some() && spare.is_some() => {
+                spare = None;
+            }
+            Err(error) => {
+                connection::pause_after(&error).await;
+                spare = spare.or_else(|| File::open("/dev/null").ok());
+            }
         }
     }
 }

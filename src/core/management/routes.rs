@@ -57,11 +57,11 @@ pub(super) async fn answer(
     }
     let (head, body) = request.into_parts();
     if let Err(answer) = read(body).await {
-        return answer;
+        return *answer;
     }
     match route(head.uri.path(), &head.method) {
         Ok(endpoint) => endpoint.answer(inputs).await,
-        Err(answer) => answer,
+        Err(answer) => *answer,
     }
 }
 
@@ -75,7 +75,7 @@ enum Endpoint {
     Health,
 }
 
-fn route(path: &str, method: &Method) -> Result<Endpoint, Answer> {
+fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
     let (endpoint, allowed) = match path {
         "/api/status" => (Endpoint::Status, "GET, HEAD"),
         "/api/workers" => (Endpoint::Workers, "GET, HEAD"),
@@ -83,7 +83,12 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Answer> {
         "/health" | "/api/health" => (Endpoint::Health, "GET, HEAD"),
         "/api/config/reload" => (Endpoint::Reload, "POST"),
         "/api/config/check" => (Endpoint::Check, "POST"),
-        _ => return Err(error(StatusCode::NOT_FOUND, "there is no such endpoint")),
+        _ => {
+            return Err(Box::new(error(
+                StatusCode::NOT_FOUND,
+                "there is no such endpoint",
+            )));
+        }
     };
     if allowed.split(", ").any(|name| name == method.as_str()) {
         return Ok(endpoint);
@@ -92,7 +97,7 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Answer> {
     answer
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
-    Err(answer)
+    Err(Box::new(answer))
 }
 
 impl Endpoint {
@@ -195,18 +200,20 @@ fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answe
 }
 
 /// No endpoint reads a body yet; it is taken in so that the client can finish sending.
-async fn read(body: Incoming) -> Result<(), Answer> {
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the request body is longer than 64 KiB",
-        )),
-        Err(_) => Err(error(
-            StatusCode::REQUEST_TIMEOUT,
-            "the request body took too long",
-        )),
-    }
+async fn read(body: Incoming) -> Result<(), Box<Answer>> {
+    let (status, text) =
+        match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(_)) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the request body is longer than 64 KiB",
+            ),
+            Err(_) => (
+                StatusCode::REQUEST_TIMEOUT,
+                "the request body took too long",
+            ),
+        };
+    Err(Box::new(error(status, text)))
 }
 
 fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {

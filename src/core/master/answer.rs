@@ -106,7 +106,7 @@ impl Master {
                 },
                 Err(details) => CheckReport {
                     valid: false,
-                    details,
+                    details: *details,
                 },
             };
             let _ = reply.send(report);

@@ -69,7 +69,7 @@ impl Master {
             Ok(settings) => Ok(settings),
             Err(refused) => {
                 self.release_sockets();
-                self.refusal = Some(refused.details);
+                self.refusal = Some(*refused.details);
                 Err(refused.error)
             }
         };
@@ -325,7 +325,7 @@ impl Master {
                     true => "at once".into(),
                     false => format!("in {} ms", delay.as_millis()),
                 };
-                tracing::warn!("worker {} {how}; replacing it {next}", worker.0);
+                tracing::warn!("worker {}: {how}; starting another {next}", worker.0);
             }
             Notice::StartFailed { reason, delay, .. } => {
                 journal::attempt_failed(self.context(), &reason, delay);

@@ -1,5 +1,6 @@
 //! From a file to something that workers can be started with. Everything here may take long and runs beside the loop.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,9 +12,13 @@ use serde_json::Value;
 use crate::config::types::{Config, LogLevel};
 use crate::config::{self, Loaded, Plan, Report};
 use crate::core::hot_reload::journal::{self, Context};
+use crate::core::process;
 use crate::core::report::Details;
 use crate::core::supervisor::event::{Cause, LoadError};
 use crate::ipc::snapshot;
+
+/// What loading a configuration and starting its first worker need at least, sockets not counted.
+const SPARE_DESCRIPTORS: usize = 16;
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -66,7 +71,7 @@ pub struct Candidate {
 /// Why there is none.
 pub struct Refused {
     pub error: LoadError,
-    pub details: Details,
+    pub details: Box<Details>,
 }
 
 /// Reads, validates, compares with the configuration in force, and writes the snapshot.
@@ -78,12 +83,10 @@ pub fn candidate(
 ) -> Result<Candidate, Refused> {
     journal::loading(context, source.path());
     journal::validating(context);
+    process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
     let loaded = source.read(verbose).map_err(|report| refused(&report))?;
     let (summary, details) = describe(&loaded, old);
-    let snapshot = snapshot::seal(&loaded.config).map_err(|error| {
-        let message = format!("the configuration cannot be handed to workers: {error}");
-        refused_by_system(&[message])
-    })?;
+    let snapshot = snapshot::seal(&loaded.config).map_err(|error| refused_by(&error))?;
     Ok(Candidate {
         config: Arc::new(loaded.config),
         snapshot,
@@ -97,7 +100,7 @@ pub fn check(
     source: &Source,
     verbose: bool,
     old: Option<&Config>,
-) -> Result<(Details, String), Details> {
+) -> Result<(Details, String), Box<Details>> {
     let loaded = source
         .read(verbose)
         .map_err(|report| refused(&report).details)?;
@@ -129,7 +132,17 @@ fn refused(report: &Report) -> Refused {
         errors_text,
         ..Details::default()
     };
-    Refused { error, details }
+    Refused {
+        error,
+        details: Box::new(details),
+    }
+}
+
+fn refused_by(error: &io::Error) -> Refused {
+    let advice = process::exhaustion_advice(error).map(|advice| format!(": {advice}"));
+    let advice = advice.unwrap_or_default();
+    tracing::warn!("resources are exhausted: {error}{advice}; the running workers serve on");
+    refused_by_system(&[format!("no new workers can be started: {error}{advice}")])
 }
 
 /// The configuration is right, but the system does not give what it asks for.
@@ -143,7 +156,10 @@ pub fn refused_by_system(problems: &[String]) -> Refused {
         errors_text: problems.join("\n"),
         ..Details::default()
     };
-    Refused { error, details }
+    Refused {
+        error,
+        details: Box::new(details),
+    }
 }
 
 fn to_value<T: Serialize>(value: &T) -> Value {
