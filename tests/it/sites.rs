@@ -71,9 +71,10 @@ fn the_host_header_chooses() {
 }
 
 #[test]
-fn an_absolute_target_wins_over_the_host_header() {
+fn an_absolute_target_chooses_the_site() {
     let (demo, _server) = serve();
-    let request = "GET http://first.test/small.bin HTTP/1.1\r\nHost: www.example.test\r\nConnection: close\r\n\r\n";
+    let request =
+        "GET http://first.test/small.bin HTTP/1.1\r\nHost: first.test\r\nConnection: close\r\n\r\n";
     assert_eq!(fetch(demo.plain, request).0.header("x-site"), Some("first"));
 }
 

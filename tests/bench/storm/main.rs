@@ -127,7 +127,7 @@ fn header() -> String {
     format!(
         "{RELOADS} reloads, {INTERVAL:?} apart, {CLIENTS} clients\n\n\
          | clients | think | server | requests | failed | refused | reset | lost | truncated | late | mixed, wrong \
-         | closed idle | graceful | unprocessed | connections | p50 ms | p99 ms | max ms |\n\
+         | closed idle | graceful | not processed, late | connections | p50 ms | p99 ms | max ms |\n\
          |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     )
 }
@@ -160,7 +160,11 @@ fn row(server: &str, kind: Kind, think: u64, tally: &Tally) -> String {
         count(&[Outcome::Mixed, Outcome::Wrong]),
         idle.to_string(),
         event(Event::GracefulClose),
-        event(Event::Unprocessed),
+        format!(
+            "{}, {}",
+            event(Event::Unprocessed),
+            event(Event::SentTooLate)
+        ),
         event(Event::ConnectionOpened),
         latency.join(" | "),
     ];

@@ -23,6 +23,16 @@ pub struct Connection {
     farewell: Arc<Farewell>,
     socket: OwnedFd,
     end: Arc<AtomicU8>,
+    /// Something went wrong on it: the next request takes another.
+    spent: bool,
+}
+
+/// What an error means for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Of(Outcome),
+    /// The client knows that the server did nothing with it.
+    NotProcessed(Event),
 }
 
 const OPEN: u8 = 0;
@@ -50,6 +60,7 @@ impl Connection {
             farewell,
             socket,
             end,
+            spent: false,
         })
     }
 
@@ -58,7 +69,7 @@ impl Connection {
         &mut self,
         request: Request<()>,
         body: Option<Bytes>,
-    ) -> Result<Response<RecvStream>, (Outcome, String)> {
+    ) -> Result<Response<RecvStream>, (Fate, String)> {
         let ready = self.sender.clone().ready().await;
         let mut sender =
             ready.map_err(|error| (self.fate(None, &error, false), error.to_string()))?;
@@ -90,15 +101,17 @@ impl Connection {
     }
 
     /// What an error means for the request on stream `id`.
-    fn fate(&self, id: Option<u32>, error: &h2::Error, begun: bool) -> Outcome {
-        if id.is_some_and(|id| self.disowned(id, error)) {
-            // Refined to an event by the caller: the client knows that it may send it again.
-            return Outcome::Refused;
-        }
-        match begun {
-            true => Outcome::Truncated,
-            false if is_reset(error) || error.is_reset() => Outcome::Reset,
-            false => Outcome::Lost,
+    fn fate(&self, id: Option<u32>, error: &h2::Error, begun: bool) -> Fate {
+        match id {
+            Some(id) if self.disowned(id, error) => {
+                Fate::NotProcessed(match self.farewell.came_before(id) {
+                    true => Event::SentTooLate,
+                    false => Event::Unprocessed,
+                })
+            }
+            _ if begun => Fate::Of(Outcome::Truncated),
+            _ if is_reset(error) || error.is_reset() => Fate::Of(Outcome::Reset),
+            _ => Fate::Of(Outcome::Lost),
         }
     }
 
@@ -134,13 +147,11 @@ pub async fn run(job: Job) -> Tally {
                 None => continue,
             },
         };
-        let outcome = exchange(&job, turn, &mut connection, &mut inspector, &mut tally).await;
-        if outcome == Outcome::Refused {
-            tally.event(Event::Unprocessed);
-        } else {
-            tally.record(outcome, begun.elapsed());
+        match exchange(&job, turn, &mut connection, &mut inspector, &mut tally).await {
+            Fate::NotProcessed(event) => tally.event(event),
+            Fate::Of(outcome) => tally.record(outcome, begun.elapsed()),
         }
-        if outcome == Outcome::Answered {
+        if !connection.spent {
             kept = Some(connection);
         }
         turn += 1;
@@ -171,7 +182,7 @@ async fn exchange(
     connection: &mut Connection,
     inspector: &mut Inspector,
     tally: &mut Tally,
-) -> Outcome {
+) -> Fate {
     let wanted = &job.requests[turn % job.requests.len()];
     inspector.begin();
     let mut begun = false;
@@ -193,15 +204,20 @@ async fn exchange(
             .headers
             .get(HEADER)
             .and_then(|value| value.to_str().ok());
-        Ok(inspector.judge(&wanted.expected, head.status.as_u16(), config))
+        let (outcome, reason) = inspector.judge(&wanted.expected, head.status.as_u16(), config);
+        Ok((Fate::Of(outcome), reason))
     };
-    let (outcome, reason) = match tokio::time::timeout(REQUEST_TIMEOUT, talk).await {
+    let (fate, reason) = match tokio::time::timeout(REQUEST_TIMEOUT, talk).await {
         Ok(Ok(judged)) | Ok(Err(judged)) => judged,
-        Err(_) if begun => (Outcome::TimedOut, "in the middle of a response".to_owned()),
-        Err(_) => (Outcome::Unanswered, "no response".to_owned()),
+        Err(_) if begun => (
+            Fate::Of(Outcome::TimedOut),
+            "in the middle of a response".to_owned(),
+        ),
+        Err(_) => (Fate::Of(Outcome::Unanswered), "no response".to_owned()),
     };
-    if !matches!(outcome, Outcome::Answered | Outcome::Refused) {
-        tally.note(|| format!("{outcome:?} on turn {turn}: {reason}"));
+    connection.spent = fate != Fate::Of(Outcome::Answered);
+    if matches!(fate, Fate::Of(outcome) if outcome != Outcome::Answered) {
+        tally.note(|| format!("{fate:?} on turn {turn}: {reason}"));
     }
-    outcome
+    fate
 }

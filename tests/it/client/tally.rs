@@ -48,16 +48,19 @@ pub enum Event {
     ResetWhileIdle,
     /// The response said `Connection: close`, or GOAWAY came.
     GracefulClose,
-    /// HTTP/2: the client *knows* from GOAWAY or REFUSED_STREAM that the request was not processed.
+    /// HTTP/2: the client *knows* from GOAWAY or REFUSED_STREAM that the request was not processed, and sends it again.
     Unprocessed,
+    /// The same, but the client had GOAWAY in hand when its request left: its own fault (RFC 9113 section 6.8).
+    SentTooLate,
 }
 
-pub const EVENTS: [Event; 5] = [
+pub const EVENTS: [Event; 6] = [
     Event::ConnectionOpened,
     Event::ClosedWhileIdle,
     Event::ResetWhileIdle,
     Event::GracefulClose,
     Event::Unprocessed,
+    Event::SentTooLate,
 ];
 
 const KEPT_NOTES: usize = 8;
