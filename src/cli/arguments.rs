@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::core::master::{Options, Source};
 
@@ -61,6 +61,18 @@ enum Command {
     Reload(Reload),
     /// Show the running master, its workers and its configuration
     Status(Status),
+    /// Print a file that packages install
+    Generate {
+        #[arg(value_enum)]
+        what: Artifact,
+    },
+}
+
+/// What `bws generate` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Artifact {
+    /// The journal's message catalog, /usr/lib/systemd/catalog/bws.catalog
+    Catalog,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -98,6 +110,7 @@ pub(super) enum Task {
     Check(Check),
     Reload(Reload),
     Status(Status),
+    Generate(Artifact),
 }
 
 impl Arguments {
@@ -108,6 +121,7 @@ impl Arguments {
         match self.command {
             Some(Command::Reload(reload)) => return Ok(Task::Reload(Reload { control, ..reload })),
             Some(Command::Status(status)) => return Ok(Task::Status(Status { control, ..status })),
+            Some(Command::Generate { what }) => return Ok(Task::Generate(what)),
             Some(Command::Check { file }) => {
                 let file = file.or(self.config).map_or_else(usual_config, Ok)?;
                 return Ok(Task::Check(Check { file, connect }));

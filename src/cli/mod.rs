@@ -16,7 +16,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::arguments::{Arguments, Task};
+use self::arguments::{Arguments, Artifact, Task};
+use crate::systemd::events;
 use crate::systemd::logging::{self, Role};
 use crate::worker;
 
@@ -30,7 +31,13 @@ pub fn run() -> ExitCode {
         .is_some_and(|argument| argument == "--worker")
     {
         return worker::main(&worker::Hooks {
-            start_logging: |settings| logging::init(settings, Role::Worker),
+            start_logging: |settings, assignment| {
+                let role = Role::Worker {
+                    generation: assignment.generation.0,
+                    version: assignment.config_version,
+                };
+                logging::init(settings, role);
+            },
             reopen_logs: logging::reopen,
         });
     }
@@ -40,10 +47,18 @@ pub fn run() -> ExitCode {
         Ok(Task::Check(check)) => Ok(check::run(&check)),
         Ok(Task::Reload(reload)) => reload::run(&reload),
         Ok(Task::Status(status)) => status::run(&status),
+        Ok(Task::Generate(artifact)) => Ok(generate(artifact)),
         Err(error) => Err(error),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("bws: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn generate(artifact: Artifact) -> ExitCode {
+    output::print(&match artifact {
+        Artifact::Catalog => events::catalog(),
+    });
+    ExitCode::SUCCESS
 }

@@ -128,6 +128,7 @@ fn last_reload(status: &Status) -> String {
         success,
         duration_ms,
         message,
+        ..
     } = last;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

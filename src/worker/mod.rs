@@ -9,6 +9,7 @@ mod connection;
 mod control;
 mod file_window;
 mod io;
+mod journal;
 mod parked;
 mod start;
 mod sweep;
