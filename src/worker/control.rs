@@ -185,6 +185,7 @@ impl Control<'_> {
                 _ = tick.tick(), if draining && master_lives => self.report_drain().await,
             }
         }
+        self.crew.finish_access_log();
         journal::drained();
         Ok(())
     }
@@ -209,7 +210,10 @@ impl Control<'_> {
                 return self.drain(Duration::from_millis(deadline_ms), hand_over);
             }
             ToWorker::Adopt { connections } => self.crew.adopt(connections, descriptors),
-            ToWorker::ReopenLogs => (self.hooks.reopen_logs)(),
+            ToWorker::ReopenLogs => {
+                (self.hooks.reopen_logs)();
+                self.crew.reopen_access_log();
+            }
             ToWorker::Ping { sequence } => {
                 self.pending.pong = Some((sequence, 0));
                 self.crew.tell(|| Command::Ping { sequence });

@@ -4,6 +4,7 @@
 //! nothing that is written on the way of a request.
 
 mod accept;
+mod access_log;
 mod activity;
 mod connection;
 mod control;

@@ -188,8 +188,8 @@ const WORKER_STATES: [(&str, &[State]); 3] = [
 
 fn write_traffic(page: &mut Exposition, totals: &Totals) {
     use Global::{
-        BytesReceived, BytesSent, ConnectionsAccepted, ConnectionsOpen, ConnectionsParked,
-        RequestsInFlight, RequestsMalformed, TlsHandshakesFailed,
+        AccessLogDropped, BytesReceived, BytesSent, ConnectionsAccepted, ConnectionsOpen,
+        ConnectionsParked, RequestsInFlight, RequestsMalformed, TlsHandshakesFailed,
     };
     use Kind::{Counter, Gauge};
     let all = [
@@ -240,6 +240,12 @@ fn write_traffic(page: &mut Exposition, totals: &Totals) {
             Counter,
             BytesSent,
             "Bytes sent to clients.",
+        ),
+        (
+            "bws_access_log_dropped_total",
+            Counter,
+            AccessLogDropped,
+            "Lines that are missing in the access log, as the disk was full or too slow.",
         ),
     ];
     for (name, kind, word, help) in all {
