@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -55,8 +54,8 @@ impl Source {
 
 fn config_options() -> config::Options {
     config::Options {
-        connect: false,
-        connect_timeout: Duration::from_secs(3),
+        serving: true,
+        ..config::Options::default()
     }
 }
 
