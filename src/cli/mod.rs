@@ -1,7 +1,49 @@
 //! The command line: argv in, exit code out.
+//!
+//! - `arguments`: what can be written
+//! - `serve`, `check`, `reload`, `status`: what it does
+//! - `client`: asks a running master
+
+mod arguments;
+mod check;
+mod client;
+mod output;
+mod reload;
+mod serve;
+mod status;
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
+use self::arguments::{Arguments, Task};
+use crate::systemd::logging::{self, Role};
+use crate::worker;
+
+/// A configuration that cannot be used (sysexits.h: EX_CONFIG).
+const EXIT_CONFIG: u8 = 78;
+
+/// The main function.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == "--worker")
+    {
+        return worker::main(&worker::Hooks {
+            start_logging: |settings| logging::init(settings, Role::Worker),
+            reopen_logs: logging::reopen,
+        });
+    }
+    let arguments = Arguments::parse();
+    let outcome = match arguments.task() {
+        Ok(Task::Serve(options)) => serve::run(options),
+        Ok(Task::Check(check)) => Ok(check::run(&check)),
+        Ok(Task::Reload(reload)) => reload::run(&reload),
+        Ok(Task::Status(status)) => status::run(&status),
+        Err(error) => Err(error),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("bws: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -1,2 +1,77 @@
-//! The configuration file: raw → resolve → types; diff.
+//! The configuration file: source → raw → resolve → types; diff.
+//!
+//! - [`load()`] goes all the way: `source` (text and places), `reader` (spanned tables, one method for each kind of value),
+//!   `raw` (values as written), `resolve` (meaning, checks), [`types`] (what everybody else works with)
+//! - `schema` lists every key, `availability` those whose feature does not exist yet, `defaults` what is left out
+//! - [`report`]: all problems of a file, each with its place and what to do
+//! - [`mod@diff`]: what changes between two configurations
+
+mod availability;
+mod connectivity;
+mod defaults;
+pub mod diff;
+mod hash;
+mod include;
+mod load;
+mod pem;
+mod quantity;
+mod raw;
+mod reader;
+mod render;
+pub mod report;
+mod resolve;
+mod schema;
+mod source;
+mod syntax;
 pub mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use diff::{Plan, diff};
+pub use report::{Problem, Report, Severity};
+
+/// How thoroughly to check.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connect to every upstream once; one that cannot be reached is an error.
+    pub connect: bool,
+    pub connect_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect: false,
+            connect_timeout: defaults::TEST_CONNECTION_TIMEOUT,
+        }
+    }
+}
+
+/// A configuration without errors.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: types::Config,
+    pub warnings: Report,
+}
+
+/// Loads, resolves and checks a file; all problems at once.
+pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
+    load::load(path, options)
+}
+
+/// The configuration that `bws DIR --port P` serves: one site for any host, without a management port.
+pub fn serve_folder(folder: &Path, port: u16) -> Result<Loaded, Report> {
+    let Some(text) = load::path_text(folder) else {
+        let message = format!("the absolute path of '{}' is not UTF-8", folder.display());
+        return Err(load::refuse(message, "rename the folder"));
+    };
+    let quoted = toml::Value::from(text);
+    let text = format!(
+        "[[sites]]\nname = \"folder\"\nhostname = \"_\"\nport = {port}\nstatic_dir = {quoted}\n"
+    );
+    load::load_text(Path::new("(command line)"), text, &Options::default())
+}

@@ -24,7 +24,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
     pub certificates: Vec<Certificate>,
-    /// Files whose change means a new configuration: the main file, included files, certificates and keys.
+    /// Paths whose change means a new configuration: the main file, included files and the folders where an `include`
+    /// pattern looks for others, certificates and keys. Absolute.
     pub sources: Vec<PathBuf>,
     /// Hexadecimal SHA-256 over everything above: equal hashes serve alike.
     pub hash: String,

@@ -1,2 +1,20 @@
-//! The master.
+//! The master: reads and validates the configuration, spawns workers and watches them, reports. Never touches a
+//! client's bytes.
+//!
+//! - `supervisor`: its decisions, pure
+//! - `hot_reload`: the steps of a reload
+//! - `master`: the shell around the decisions
+//! - `worker_process`: one worker as the master sees it
+//! - `sockets`: the listening sockets
+//! - `watch`: reload by itself when a file changes
+//! - `management`: the API for operators; `report`: what it says
+//! - `process`: title, program path, limits
 pub mod hot_reload;
+pub mod management;
+pub mod master;
+pub mod process;
+pub mod report;
+pub mod sockets;
+pub mod supervisor;
+pub mod watch;
+pub mod worker_process;

@@ -1,7 +1,7 @@
 //! Small pages for what could not be answered.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::Body;
@@ -60,6 +60,10 @@ pub(super) fn write_error(response: &mut Response<Body>, status: StatusCode, aud
     response
         .headers_mut()
         .insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    // A cache may keep some errors, 404 for one, and must not show a browser's page to a program.
+    response
+        .headers_mut()
+        .append(VARY, HeaderValue::from_static("accept"));
     *response.body_mut() = if audience.head_only {
         Body::Empty
     } else {

@@ -1,7 +1,7 @@
 //! A request becomes a response; knows neither sockets nor TLS.
 //!
-//! The way of a request: [`admission`] (is it well-formed, which host does it mean) → [`router`] (which site) →
-//! [`service`] (endpoint, route or file) → [`static_files`] or [`proxy`] → [`site`] (headers of every response).
+//! The way of a request: `admission` (is it well-formed, which host does it mean) → `router` (which site) →
+//! `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of every response).
 mod admission;
 pub mod body;
 mod clock;
@@ -16,3 +16,5 @@ mod site;
 mod static_files;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

@@ -234,7 +234,7 @@ impl Service {
         Some(self.files.find(site.index, root, &site.base, path))
     }
 
-    fn respond(&self, site: &Site, room: Room, request: &Request<RequestBody>) -> Response<Body> {
+    fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {
         let (method, headers) = (request.method(), request.headers());
         let audience = || Audience::of(method, headers);
         let status = match room {

@@ -82,7 +82,7 @@ pub(super) fn parse_headers(headers: &[types::Header]) -> Vec<(HeaderName, Heade
 
 fn server_value(name: &str) -> HeaderValue {
     match HeaderValue::from_str(name.trim()) {
-        Ok(value) if !value.is_empty() => value,
+        Ok(value) if !value.is_empty() && name.is_ascii() => value,
         _ => HeaderValue::from_static("BWS"),
     }
 }

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -114,6 +115,13 @@ pub(super) fn wait_until(mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// As [`wait_until`], while the other tasks go on.
+pub(super) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
+    while !condition().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Runs a test as a worker's thread runs: one thread, local tasks.
 pub(super) fn run<F: Future>(test: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -143,6 +151,10 @@ pub(super) fn service(config: Config) -> Rc<Service> {
 
 /// A new client connection to `service`.
 pub(super) fn connect(service: &Rc<Service>) -> DuplexStream {
+    serve(service, Version::HTTP_11, false)
+}
+
+fn serve(service: &Rc<Service>, version: Version, half_close: bool) -> DuplexStream {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let peer = Some("192.0.2.7:1234".parse().unwrap());
     let connection = Rc::new(Connection {
@@ -159,7 +171,13 @@ pub(super) fn connect(service: &Rc<Service>) -> DuplexStream {
         async move { Ok::<_, std::convert::Infallible>(answer.await.map(Wire)) }
     });
     tokio::task::spawn_local(async move {
+        if version == Version::HTTP_2 {
+            let builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
+            let _ = builder.serve_connection(TokioIo::new(server), answer).await;
+            return;
+        }
         let _ = hyper::server::conn::http1::Builder::new()
+            .half_close(half_close)
             .serve_connection(TokioIo::new(server), answer)
             .await;
     });
@@ -168,7 +186,7 @@ pub(super) fn connect(service: &Rc<Service>) -> DuplexStream {
 
 /// Sends `request` on a connection of its own, half-closes it, and gives all that comes back.
 pub(super) async fn exchange(service: &Rc<Service>, request: &str) -> String {
-    let mut client = connect(service);
+    let mut client = serve(service, Version::HTTP_11, true);
     client.write_all(request.as_bytes()).await.unwrap();
     client.shutdown().await.unwrap();
     let mut answer = Vec::new();
@@ -185,6 +203,28 @@ pub(super) async fn ask(service: &Rc<Service>, line: &str, headers: &str) -> Str
     .await
 }
 
+/// Sends one request over HTTP/2.
+pub(super) async fn ask_http2(
+    service: &Rc<Service>,
+    request: Request<Full<Bytes>>,
+) -> Response<Incoming> {
+    let io = TokioIo::new(serve(service, Version::HTTP_2, false));
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(LocalExecutor, io)
+        .await
+        .unwrap();
+    tokio::task::spawn_local(connection);
+    sender.send_request(request).await.unwrap()
+}
+
+#[derive(Clone)]
+struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move { drop(future.await) });
+    }
+}
+
 /// The value of the header `name` (lower case) in a response as it came over the wire.
 pub(super) fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
     let head = response.split("\r\n\r\n").next()?;
@@ -192,6 +232,14 @@ pub(super) fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     line.map(str::trim_end)
+}
+
+/// The status of a response as it came over the wire; 0 without one.
+pub(super) fn status(response: &str) -> u16 {
+    response
+        .get(9..12)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0)
 }
 
 pub(super) fn body(response: &str) -> &str {

@@ -1,1 +1,8 @@
+//! Counters and their text form.
+//!
+//! - `counters`: the words that a worker writes
+//! - `totals`: their sum over threads, workers and generations
+//! - `prometheus`: the text exposition format
 pub mod counters;
+pub mod prometheus;
+pub mod totals;

@@ -20,6 +20,10 @@ use crate::metrics::counters::{GLOBAL_WORDS, Global, block_words};
 /// How often a draining worker tells what is still open.
 const DRAIN_REPORT: Duration = Duration::from_secs(1);
 
+/// How long a SIGTERM waits for the master's word that goes with it, which knows more: the deadline, and whether there
+/// is a next generation.
+const MASTERS_WORD: Duration = Duration::from_millis(200);
+
 /// What the worker needs of the rooms that it may not know.
 pub struct Hooks {
     pub start_logging: fn(&Logging),
@@ -152,6 +156,9 @@ impl Control<'_> {
     async fn run(mut self, mut signals: Signals) -> io::Result<()> {
         let mut master_lives = true;
         let mut draining = false;
+        let mut terminating = false;
+        let terminated = tokio::time::sleep(Duration::MAX);
+        tokio::pin!(terminated);
         let mut tick = tokio::time::interval_at(Instant::now() + DRAIN_REPORT, DRAIN_REPORT);
         while self.pending.finished < self.summary.threads {
             tokio::select! {
@@ -165,7 +172,14 @@ impl Control<'_> {
                 },
                 Some(report) = self.crew.reports.recv() => self.forward(report).await?,
                 Some(()) = signals.terminate.recv(), if !draining => {
-                    draining = self.drain(self.summary.shutdown_timeout, false);
+                    terminated.as_mut().reset(Instant::now() + MASTERS_WORD);
+                    terminating = true;
+                }
+                () = &mut terminated, if terminating => {
+                    terminating = false;
+                    if !draining {
+                        draining = self.drain(self.summary.shutdown_timeout, false);
+                    }
                 }
                 _ = tick.tick(), if draining && master_lives => self.report_drain().await,
             }

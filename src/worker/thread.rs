@@ -313,8 +313,11 @@ async fn drain(
                 Command::Ping { sequence } => {
                     let _ = reports.send(Report::Pong { sequence });
                 }
-                // A second word to drain is a shorter one.
-                Command::Drain { deadline, .. } => {
+                // A later word knows more.
+                Command::Drain { deadline, hand_over } => {
+                    if hand_over {
+                        open_way_out(thread, reports);
+                    }
                     end.as_mut().reset(tokio::time::Instant::now() + deadline);
                 }
                 Command::StopAccepting => {

@@ -71,16 +71,26 @@ async fn resolve(server: &Server, host: &str, port: u16) -> io::Result<Rc<[Socke
         if at.elapsed() < RESOLVED_FOR {
             return Ok(addresses.clone());
         }
+        // One asks again, the others go on with what is known.
+        server
+            .resolved
+            .replace(Some((Instant::now(), addresses.clone())));
     }
-    let addresses: Rc<[SocketAddr]> = match (tokio::net::lookup_host((host, port)).await, known) {
-        (Ok(addresses), _) => addresses.collect(),
-        (Err(_), Some((_, addresses))) => addresses,
-        (Err(error), None) => return Err(error),
-    };
-    server
-        .resolved
-        .replace(Some((Instant::now(), addresses.clone())));
-    Ok(addresses)
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map(Vec::from_iter);
+    match (found, known) {
+        (Ok(found), _) if !found.is_empty() => {
+            let addresses: Rc<[SocketAddr]> = found.into();
+            server
+                .resolved
+                .replace(Some((Instant::now(), addresses.clone())));
+            Ok(addresses)
+        }
+        (_, Some((_, addresses))) => Ok(addresses),
+        (Ok(_), None) => Err(io::ErrorKind::AddrNotAvailable.into()),
+        (Err(error), None) => Err(error),
+    }
 }
 
 async fn shake_hands<S>(stream: S) -> io::Result<Sender>

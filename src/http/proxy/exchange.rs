@@ -1,5 +1,6 @@
 //! One request sent to an upstream, again where that is safe, and its response.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -23,7 +24,7 @@ use crate::http::admission;
 use crate::http::body::{Body, RequestBody};
 use crate::http::service::Connection;
 
-/// How many servers see a request at most.
+/// How often a request is sent at most, and how many servers are asked for a connection.
 const MAX_ATTEMPTS: usize = 3;
 
 /// What is the same for all attempts.
@@ -39,6 +40,7 @@ struct Exchange<'a> {
     connect: Duration,
     read: Duration,
     write: Duration,
+    sent: Cell<usize>,
 }
 
 /// Why an attempt gave no response.
@@ -68,7 +70,7 @@ pub(in crate::http) async fn forward(
     let mut upload = Upload::new(body);
     let mut tried = Vec::new();
     let mut outcome = StatusCode::BAD_GATEWAY;
-    while tried.len() < MAX_ATTEMPTS {
+    while tried.len() < MAX_ATTEMPTS && exchange.may_send() {
         let Some((index, member)) = balance::next(members, &tried) else {
             break;
         };
@@ -116,7 +118,12 @@ impl<'a> Exchange<'a> {
                 .and_then(|route| route.timeout)
                 .unwrap_or(proxy.timeout.read),
             write: proxy.timeout.write,
+            sent: Cell::new(0),
         }
+    }
+
+    fn may_send(&self) -> bool {
+        self.sent.get() < MAX_ATTEMPTS
     }
 
     /// By an idle connection first; it may be closed already, so a new one is next.
@@ -124,7 +131,7 @@ impl<'a> Exchange<'a> {
         let mut upload = upload;
         if let Some(sender) = member.server.take_idle() {
             match self.send(member, sender, upload).await {
-                Err(Failure::Again { upload: unsent, .. }) => upload = unsent,
+                Err(Failure::Again { upload: unsent, .. }) if self.may_send() => upload = unsent,
                 result => return result,
             }
         }
@@ -151,6 +158,7 @@ impl<'a> Exchange<'a> {
         let progress = upload.progress();
         let repeatable = upload.is_empty() && self.method.is_idempotent();
         let request = self.request(member, upload)?;
+        self.sent.set(self.sent.get() + 1);
         let sending = sender.try_send_request(request);
         let Some(sent) = self.in_time(sending, progress.as_deref()).await else {
             return Err(Failure::Final(StatusCode::GATEWAY_TIMEOUT));

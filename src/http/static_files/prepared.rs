@@ -15,6 +15,8 @@ use rustix::fs::Stat;
 
 /// Files up to this many bytes are kept in memory.
 const SMALL: u64 = 64 * 1024;
+/// How often a file that keeps changing is read again.
+const MAX_READS: usize = 16;
 /// A file that changed this recently may change again without its times moving (the kernel's clock ticks).
 const RACY: Duration = Duration::from_millis(20);
 /// The last second that an HTTP date can tell.
@@ -58,7 +60,8 @@ impl Stamp {
         )
     }
 
-    fn is_racy(&self) -> bool {
+    /// Whether it may change again unseen, or be in the midst of a write.
+    pub(super) fn is_racy(&self) -> bool {
         let (seconds, nanoseconds) = self.changed;
         let Ok(seconds) = u64::try_from(seconds) else {
             return false;
@@ -163,20 +166,28 @@ fn last_modified(stamp: Stamp) -> i64 {
         .clamp(0, LAST_DATE)
 }
 
-/// The bytes of a small file are of one state: the stamp is the same before and after, or we read again.
+/// The bytes of a small file are of one state: the stamp is the same before and after, or we read again. While a
+/// write is under way the stamp may be its new one already, so a file that just changed must read the same twice.
 fn read(file: File, mut stamp: Stamp) -> io::Result<(Content, Stamp)> {
-    let mut attempts = 0;
-    while stamp.size <= SMALL {
+    let mut before: Option<Vec<u8>> = None;
+    for _ in 0..MAX_READS {
+        if stamp.size > SMALL {
+            return Ok((Content::Disk(Rc::new(file)), stamp));
+        }
         let bytes = read_up_to(&file, stamp.size)?;
         let after = Stamp::new(&rustix::fs::fstat(&file)?);
         let whole = bytes.len() as u64 == stamp.size && after == stamp;
-        if whole || attempts == 8 {
+        if whole && (before.as_ref() == Some(&bytes) || !stamp.is_racy()) {
             return Ok((Content::Memory(Bytes::from(bytes)), stamp));
         }
         stamp = after;
-        attempts += 1;
+        before = Some(bytes);
     }
-    Ok((Content::Disk(Rc::new(file)), stamp))
+    // It changes faster than it can be read; what came last is as good as any.
+    Ok((
+        Content::Memory(Bytes::from(before.unwrap_or_default())),
+        stamp,
+    ))
 }
 
 fn read_up_to(file: &File, size: u64) -> io::Result<Vec<u8>> {

@@ -13,7 +13,7 @@ use crate::http::clock;
 
 /// How long we believe that the folder at the root's path is still the one we hold: with the lifetime of cache
 /// entries this stays below a second.
-const BELIEVE_MS: u64 = 100;
+const BELIEVE_MS: u64 = 50;
 
 /// The root of one site, opened when first needed and again when another folder lies there.
 pub(in crate::http) struct Root {

@@ -1,0 +1,124 @@
+//! Which parts of the documented configuration this version cannot do yet. Whoever builds a feature deletes its line
+//! here and reads the key in `raw`.
+
+use toml::de::DeValue;
+
+use super::schema;
+
+/// What of a key is not available.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lacking {
+    /// Everything but switching it off.
+    Whole,
+    /// One value.
+    Value(&'static str),
+}
+use Lacking::{Value, Whole};
+
+/// Table, key, and what of it is lacking.
+const NOT_YET: &[(&str, &str, Lacking)] = &[
+    ("", "compression", Whole),
+    ("", "caching", Whole),
+    ("security", "rate_limiting", Whole),
+    ("security", "trusted_proxies", Whole),
+    ("security", "proxy_protocol", Whole),
+    ("sites", "directory_listing", Whole),
+    ("sites", "enable_directory_listing", Whole),
+    ("sites", "redirect_to_https", Whole),
+    ("sites", "redirects", Whole),
+    ("sites", "error_pages", Whole),
+    ("sites", "compression", Whole),
+    ("sites", "cache", Whole),
+    ("sites", "access_control", Whole),
+    ("sites", "access", Whole),
+    ("sites", "rate_limit", Whole),
+    ("sites.ssl", "client_ca", Whole),
+    ("sites.ssl", "auto_cert", Value("true")),
+    ("sites.ssl", "key_file", Value("credential:")),
+    ("sites.proxy", "health_check", Whole),
+    ("sites.proxy", "retry", Whole),
+    ("sites.proxy.load_balancing", "sticky_sessions", Whole),
+    (
+        "sites.proxy.load_balancing",
+        "method",
+        Value("least_connections"),
+    ),
+    ("sites.proxy.load_balancing", "method", Value("least_conn")),
+    ("sites.proxy.load_balancing", "method", Value("ip_hash")),
+    ("sites.proxy.load_balancing", "method", Value("random_two")),
+    ("sites.proxy.upstreams", "max_conns", Whole),
+    ("sites.proxy.upstreams", "url", Value("https")),
+    ("sites.proxy.upstreams", "url", Value("h2c")),
+    ("sites.proxy.routes", "rewrite_target", Whole),
+    ("sites.proxy.routes", "websocket", Value("true")),
+];
+
+/// Whether all of a key is not available.
+pub(super) fn lacks_key(table: &str, key: &str) -> bool {
+    NOT_YET.contains(&(table, key, Whole))
+}
+
+/// Whether one value of a key is not available.
+pub(super) fn lacks_value(table: &str, key: &str, value: &str) -> bool {
+    NOT_YET.iter().any(|(of, named, lacking)| {
+        *of == table && *named == key && matches!(lacking, Value(it) if *it == value)
+    })
+}
+
+/// Whether a value only says that its feature is not wanted.
+pub(super) fn is_off(table: &str, key: &str, value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Boolean(on) => !on,
+        DeValue::String(text) => text.is_empty(),
+        DeValue::Integer(number) => number.as_str() == "0",
+        DeValue::Array(list) => list.is_empty(),
+        DeValue::Table(entries) => match entries.get("enabled") {
+            Some(enabled) => matches!(enabled.get_ref(), DeValue::Boolean(false)),
+            // An empty table that could say "enabled" means its defaults.
+            None => {
+                let name = schema::qualified(table, key);
+                entries.is_empty() && !schema::keys(&name).contains(&"enabled")
+            }
+        },
+        DeValue::Float(_) | DeValue::Datetime(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_names_a_key_of_the_schema() {
+        for (table, key, _) in NOT_YET {
+            assert!(
+                schema::keys(table).contains(key),
+                "'{key}' is no key of '{table}'"
+            );
+        }
+    }
+
+    #[test]
+    fn saying_no_is_always_available() {
+        for off in [
+            "false",
+            "[]",
+            "{}",
+            "{enabled = false, level = 6}",
+            "0",
+            "\"\"",
+        ] {
+            let value = DeValue::parse(off).unwrap();
+            assert!(is_off("sites", "error_pages", value.get_ref()), "{off}");
+        }
+        for on in ["true", "[1]", "{enabled = true}", "{a = 1}", "7", "1.5"] {
+            let value = DeValue::parse(on).unwrap();
+            assert!(!is_off("sites", "error_pages", value.get_ref()), "{on}");
+        }
+        assert!(!is_off(
+            "sites",
+            "compression",
+            DeValue::parse("{}").unwrap().get_ref()
+        ));
+    }
+}

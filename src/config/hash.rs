@@ -1,0 +1,63 @@
+//! Content hashes: equal hashes serve alike.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::Serialize;
+
+use super::types::{Config, Site};
+
+/// Fills in the hash of the configuration and of each site.
+pub(super) fn fill(config: &mut Config) {
+    let certificates: Vec<String> = config
+        .certificates
+        .iter()
+        .map(|it| digest([&bytes(it)[..]]))
+        .collect();
+    for site in &mut config.sites {
+        site.hash = site_hash(site, &certificates);
+    }
+    // Where a configuration came from changes nothing about how it serves.
+    let sources = std::mem::take(&mut config.sources);
+    config.hash.clear();
+    // The sites are in their hashes already.
+    let sites = std::mem::take(&mut config.sites);
+    let rest = bytes(config);
+    let parts = sites.iter().map(|site| site.hash.as_bytes());
+    config.hash = digest(parts.chain([&rest[..]]));
+    config.sites = sites;
+    config.sources = sources;
+}
+
+/// The certificate counts with its content: its index changes when other sites come and go.
+fn site_hash(site: &mut Site, certificates: &[String]) -> String {
+    site.hash.clear();
+    let index = site
+        .tls
+        .as_mut()
+        .map(|tls| std::mem::take(&mut tls.certificate));
+    let certificate = index.and_then(|index| certificates.get(index as usize));
+    let hash = digest([
+        &bytes(site)[..],
+        certificate.map_or(&[], |it| it.as_bytes()),
+    ]);
+    if let (Some(tls), Some(index)) = (&mut site.tls, index) {
+        tls.certificate = index;
+    }
+    hash
+}
+
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("a configuration serializes into memory")
+}
+
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut context = Context::new(&SHA256);
+    parts.into_iter().for_each(|part| context.update(part));
+    let digits = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(digits[usize::from(nibble)]);
+    context
+        .finish()
+        .as_ref()
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}

@@ -1,0 +1,229 @@
+//! From a path to a checked configuration: file, included files, raw, resolve.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::defaults::MAX_INCLUDED_FILES;
+use super::raw::{self, Raw, Site};
+use super::reader::File;
+use super::report::{Finding, Findings, Report};
+use super::resolve::{self, Resolved};
+use super::source::{Located, Place, Source, Unreadable, reason};
+use super::{Loaded, Options, connectivity, include, syntax};
+
+/// The files read so far and what was found in them.
+#[derive(Default)]
+struct Loading {
+    sources: Vec<Arc<Source>>,
+    findings: Findings,
+    /// Paths whose change means a new configuration.
+    watched: Vec<PathBuf>,
+    /// A file could not be read or parsed: what is missing in it is no second error.
+    broken: bool,
+}
+
+pub(super) fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
+    let mut loading = Loading::default();
+    loading
+        .watched
+        .push(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+    // Every path of a configuration begins with this one, and crosses to the workers as text.
+    let source = match path_text(path) {
+        Some(_) => Source::read(path),
+        None => Err(not_text(path)),
+    };
+    let raw = loading.read(source, None, Raw::read).unwrap_or_default();
+    loading.finish(raw, options)
+}
+
+/// Loads text that stands in no file.
+pub(super) fn load_text(name: &Path, text: String, options: &Options) -> Result<Loaded, Report> {
+    let mut loading = Loading::default();
+    let source = Source::new(name, text);
+    let raw = loading
+        .read(Ok(source), None, Raw::read)
+        .unwrap_or_default();
+    loading.finish(raw, options)
+}
+
+/// An absolute path as text, which not every path is.
+pub(super) fn path_text(path: &Path) -> Option<String> {
+    std::path::absolute(path)
+        .ok()?
+        .into_os_string()
+        .into_string()
+        .ok()
+}
+
+fn not_text(path: &Path) -> Unreadable {
+    let message = format!("the absolute path of '{}' is not UTF-8", path.display());
+    Unreadable::File(message, "rename the file or folder".to_owned())
+}
+
+/// A report of one error that belongs to no file.
+pub(super) fn refuse(message: String, help: &str) -> Report {
+    let findings = Findings::default();
+    findings.push(Finding::error(message).help(help));
+    findings.report(&[])
+}
+
+impl Loading {
+    fn finish(mut self, mut raw: Raw, options: &Options) -> Result<Loaded, Report> {
+        self.include(&mut raw);
+        if self.broken {
+            return Err(self.findings.report(&self.sources));
+        }
+        let watched = std::mem::take(&mut self.watched);
+        let Resolved { config, targets } =
+            resolve::resolve(raw, &self.sources, &self.findings, watched);
+        if options.connect && !self.findings.has_errors() {
+            connectivity::test(&targets, options.connect_timeout, &self.findings);
+        }
+        let failed = self.findings.has_errors();
+        let report = self.findings.report(&self.sources);
+        if failed {
+            Err(report)
+        } else {
+            Ok(Loaded {
+                config,
+                warnings: report,
+            })
+        }
+    }
+
+    /// Parses a file and hands its tables to `read`. `named` is where the file is asked for.
+    fn read<T>(
+        &mut self,
+        source: Result<Source, Unreadable>,
+        named: Option<Place>,
+        read: impl FnOnce(&DeTable<'_>, File<'_>) -> T,
+    ) -> Option<T> {
+        let number = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
+        let source = self.admit(source, number, named)?;
+        let (table, errors) = DeTable::parse_recoverable(&source.text);
+        let broken_lines = self.syntax_errors(&source, number, &errors);
+        let findings = Findings::default();
+        let result = read(
+            table.get_ref(),
+            File {
+                source: number,
+                findings: &findings,
+            },
+        );
+        // On a line that cannot be parsed nothing else can be trusted.
+        findings.retain(|finding| {
+            let line = finding
+                .place()
+                .map(|place| source.line_index(place.start as usize));
+            line.is_none_or(|line| !broken_lines.contains(&line))
+        });
+        self.findings.append(findings);
+        Some(result)
+    }
+
+    /// Takes a file up among the sources, or says why not.
+    fn admit(
+        &mut self,
+        source: Result<Source, Unreadable>,
+        number: u32,
+        named: Option<Place>,
+    ) -> Option<Arc<Source>> {
+        let (source, finding) = match source {
+            Ok(source) => {
+                let source = Arc::new(source);
+                self.sources.push(source.clone());
+                return Some(source);
+            }
+            Err(Unreadable::File(message, help)) => {
+                let finding = Finding::error(message).help(help);
+                (
+                    None,
+                    named
+                        .into_iter()
+                        .fold(finding, |it, place| it.at(place, "included here")),
+                )
+            }
+            Err(Unreadable::Encoding(source, offset)) => {
+                let place = Place::new(number, &(offset..offset));
+                let finding = Finding::error("the file is not UTF-8");
+                let finding = finding
+                    .at(place, "the first wrong byte")
+                    .help("save it as UTF-8");
+                (Some(Arc::new(source)), finding)
+            }
+        };
+        self.broken = true;
+        self.sources.extend(source);
+        self.findings.push(finding);
+        None
+    }
+
+    /// The first syntax error of each line; returns the lines.
+    fn syntax_errors(
+        &mut self,
+        source: &Source,
+        number: u32,
+        errors: &[toml::de::Error],
+    ) -> HashSet<usize> {
+        let mut lines = HashSet::new();
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            self.broken = true;
+            if lines.insert(source.line_index(source.boundary(span.start))) {
+                let span = source.boundary(span.start)..source.boundary(span.end);
+                let (message, help) = syntax::explain(error.message(), &source.text[span.clone()]);
+                let finding = Finding::error(message).help(help);
+                self.findings
+                    .push(finding.at(Place::new(number, &span), ""));
+            }
+        }
+        lines
+    }
+
+    /// Adds the sites of included files, each file once.
+    fn include(&mut self, raw: &mut Raw) {
+        let Some(folder) = self.sources.first().map(|source| source.folder.clone()) else {
+            return;
+        };
+        let mut known: HashSet<PathBuf> = self.watched.iter().cloned().collect();
+        for pattern in std::mem::take(&mut raw.include) {
+            for file in self.expand(&folder, &pattern) {
+                if !known.insert(file.clone()) {
+                    continue;
+                }
+                if known.len() > MAX_INCLUDED_FILES {
+                    let message = format!("more than {MAX_INCLUDED_FILES} files are included");
+                    let help = "put several sites into one file";
+                    self.findings
+                        .push(Finding::error(message).at(pattern.place, "").help(help));
+                    return;
+                }
+                self.watched.push(file.clone());
+                let source = Source::read(&file);
+                let sites: Option<Vec<Site>> =
+                    self.read(source, Some(pattern.place), raw::read_included);
+                raw.sites.extend(sites.unwrap_or_default());
+            }
+        }
+    }
+
+    fn expand(&mut self, folder: &Path, pattern: &Located<String>) -> Vec<PathBuf> {
+        match include::expand(folder, &pattern.value) {
+            Ok(expansion) => {
+                self.watched.extend(expansion.folders);
+                expansion.files
+            }
+            Err(error) => {
+                self.broken = true;
+                let message = format!("cannot search for '{}': {}", pattern.value, reason(&error));
+                let help = "allow the user that BWS runs as to read the folder";
+                self.findings
+                    .push(Finding::error(message).at(pattern.place, "").help(help));
+                Vec::new()
+            }
+        }
+    }
+}

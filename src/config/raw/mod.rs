@@ -1,0 +1,99 @@
+//! A file's values and places as they are written: syntax, types and ranges, but no meaning yet.
+
+pub(super) mod global;
+pub(super) mod proxy;
+pub(super) mod site;
+
+use toml::de::DeTable;
+
+pub(super) use super::reader::Pairs;
+use super::reader::{File, Table};
+use super::report::Finding;
+use super::source::{Located, Place};
+
+pub(super) use global::{Logging, Management, Monitoring, Performance, Security, Server};
+pub(super) use site::Site;
+
+/// The main file.
+#[derive(Debug, Default)]
+pub(super) struct Raw {
+    pub(super) include: Vec<Located<String>>,
+    pub(super) server: Server,
+    pub(super) performance: Performance,
+    pub(super) logging: Logging,
+    pub(super) security: Security,
+    pub(super) management: Management,
+    pub(super) monitoring: Monitoring,
+    pub(super) sites: Vec<Site>,
+}
+
+impl Raw {
+    pub(super) fn read(entries: &DeTable<'_>, file: File<'_>) -> Self {
+        let root = Table::root(entries, file);
+        warn_of_daemon(&root, file);
+        let raw = Self {
+            include: root.strings("include").unwrap_or_default(),
+            server: root
+                .table("server", "server")
+                .map(Server::read)
+                .unwrap_or_default(),
+            performance: root
+                .table("performance", "performance")
+                .map(Performance::read)
+                .unwrap_or_default(),
+            logging: root
+                .table("logging", "logging")
+                .map(Logging::read)
+                .unwrap_or_default(),
+            security: root
+                .table("security", "security")
+                .map(Security::read)
+                .unwrap_or_default(),
+            management: root
+                .table("management", "management")
+                .map(Management::read)
+                .unwrap_or_default(),
+            monitoring: root
+                .table("monitoring", "monitoring")
+                .map(Monitoring::read)
+                .unwrap_or_default(),
+            sites: root
+                .tables("sites", "sites")
+                .into_iter()
+                .map(Site::read)
+                .collect(),
+        };
+        root.finish();
+        raw
+    }
+}
+
+/// The sites of an included file, which may hold nothing else.
+pub(super) fn read_included(entries: &DeTable<'_>, file: File<'_>) -> Vec<Site> {
+    let root = Table::root(entries, file);
+    let sites = root
+        .tables("sites", "sites")
+        .into_iter()
+        .map(Site::read)
+        .collect();
+    for (key, _) in entries.iter().filter(|(key, _)| key.get_ref() != "sites") {
+        let name = key.get_ref();
+        file.findings.push(
+            Finding::error(format!("'{name}' is not allowed in an included file"))
+                .at(Place::new(file.source, &key.span()), "")
+                .help("an included file holds [[sites]] only; move this to the main file"),
+        );
+    }
+    sites
+}
+
+/// `[daemon]` is what other servers need: its keys are accepted, whatever they are.
+fn warn_of_daemon(root: &Table<'_>, file: File<'_>) {
+    if let Some(daemon) = root.value("daemon") {
+        file.findings.push(
+            Finding::warning("'daemon' has no effect").at(daemon.place, "").help(
+                "systemd starts BWS in the background, keeps its process id and its user; remove the table",
+            ),
+        );
+    }
+}

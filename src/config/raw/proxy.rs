@@ -1,0 +1,178 @@
+//! `[sites.proxy]`.
+
+use std::time::Duration;
+
+use super::super::availability;
+use super::super::defaults::{SHORT_TIMEOUT_RANGE, UPSTREAM_WEIGHT_RANGE};
+use super::super::reader::Table;
+use super::super::source::{Located, Place};
+use super::Pairs;
+
+#[derive(Debug)]
+pub(in crate::config) struct Proxy {
+    pub(in crate::config) place: Place,
+    pub(in crate::config) enabled: Option<Located<bool>>,
+    pub(in crate::config) upstreams: Vec<Upstream>,
+    pub(in crate::config) routes: Vec<Route>,
+    pub(in crate::config) timeout: Timeout,
+    pub(in crate::config) headers: Headers,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
+}
+
+/// Smooth weighted round robin serves both words: equal weights are a plain round robin.
+const METHODS: [(&str, ()); 2] = [("round_robin", ()), ("weighted", ())];
+
+impl Proxy {
+    pub(super) fn read(table: Table<'_>) -> Self {
+        if let Some(balancing) = table.table("load_balancing", "sites.proxy.load_balancing") {
+            balancing.choice("method", &METHODS);
+            balancing.finish();
+        }
+        let timeout = table
+            .table("timeout", "sites.proxy.timeout")
+            .map(Timeout::read);
+        let headers = table
+            .table("headers", "sites.proxy.headers")
+            .map(Headers::read);
+        table.begin_own_keys();
+        let enabled = table.boolean("enabled");
+        let upstreams = table.tables("upstreams", "sites.proxy.upstreams");
+        let routes = table.tables("routes", "sites.proxy.routes");
+        let place = table.place;
+        let damaged = table.finish();
+        Self {
+            place,
+            enabled,
+            upstreams: upstreams.into_iter().map(Upstream::read).collect(),
+            routes: routes.into_iter().map(Route::read).collect(),
+            timeout: timeout.unwrap_or_default(),
+            headers: headers.unwrap_or_default(),
+            damaged,
+        }
+    }
+}
+
+/// One of `[[sites.proxy.upstreams]]`.
+#[derive(Debug)]
+pub(in crate::config) struct Upstream {
+    pub(in crate::config) place: Place,
+    pub(in crate::config) name: Option<Located<String>>,
+    pub(in crate::config) url: Option<Located<String>>,
+    pub(in crate::config) weight: Option<u32>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
+}
+
+impl Upstream {
+    fn read(table: Table<'_>) -> Self {
+        let mut upstream = Self {
+            place: table.place,
+            name: table.string("name"),
+            url: url(&table),
+            weight: table.small("weight", UPSTREAM_WEIGHT_RANGE),
+            damaged: false,
+        };
+        upstream.damaged = table.finish();
+        upstream
+    }
+}
+
+/// A URL, unless its scheme is refused.
+fn url(table: &Table<'_>) -> Option<Located<String>> {
+    let value = table.value("url")?;
+    let url = value.string()?;
+    let scheme = url
+        .value
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    if availability::lacks_value(table.name, "url", &scheme) {
+        return value
+            .value_not_available(&format!("\"{scheme}:…\""), "use \"http://\" or \"unix:\"");
+    }
+    Some(url)
+}
+
+/// One of `[[sites.proxy.routes]]`.
+#[derive(Debug)]
+pub(in crate::config) struct Route {
+    pub(in crate::config) place: Place,
+    pub(in crate::config) path: Option<Located<String>>,
+    pub(in crate::config) upstream: Option<Located<String>>,
+    pub(in crate::config) strip_prefix: Option<Located<bool>>,
+    pub(in crate::config) websocket: Option<Located<bool>>,
+    pub(in crate::config) timeout: Option<Duration>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
+}
+
+impl Route {
+    fn read(table: Table<'_>) -> Self {
+        let mut route = Self {
+            place: table.place,
+            path: table.string("path"),
+            upstream: table.string("upstream"),
+            strip_prefix: table.boolean("strip_prefix"),
+            websocket: websocket(&table),
+            timeout: table.duration("timeout", SHORT_TIMEOUT_RANGE),
+            damaged: false,
+        };
+        route.damaged = table.finish();
+        route
+    }
+}
+
+fn websocket(table: &Table<'_>) -> Option<Located<bool>> {
+    let value = table.value("websocket")?;
+    let wanted = value.boolean()?;
+    if wanted.value && availability::lacks_value(table.name, "websocket", "true") {
+        return value.value_not_available("true", "remove the key");
+    }
+    Some(wanted)
+}
+
+/// `[sites.proxy.timeout]`.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Timeout {
+    pub(in crate::config) connect: Option<Duration>,
+    pub(in crate::config) read: Option<Duration>,
+    pub(in crate::config) write: Option<Duration>,
+}
+
+impl Timeout {
+    fn read(table: Table<'_>) -> Self {
+        let timeout = Self {
+            connect: table.duration("connect", SHORT_TIMEOUT_RANGE),
+            read: table.duration("read", SHORT_TIMEOUT_RANGE),
+            write: table.duration("write", SHORT_TIMEOUT_RANGE),
+        };
+        table.finish();
+        timeout
+    }
+}
+
+/// `[sites.proxy.headers]`.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Headers {
+    pub(in crate::config) preserve_host: Option<Located<bool>>,
+    pub(in crate::config) add_forwarded: Option<Located<bool>>,
+    pub(in crate::config) add_x_forwarded: Option<Located<bool>>,
+    pub(in crate::config) remove: Vec<Located<String>>,
+    pub(in crate::config) add: Pairs,
+}
+
+impl Headers {
+    fn read(table: Table<'_>) -> Self {
+        let headers = Self {
+            preserve_host: table.boolean("preserve_host"),
+            add_forwarded: table.boolean("add_forwarded"),
+            add_x_forwarded: table.boolean("add_x_forwarded"),
+            remove: table.strings("remove").unwrap_or_default(),
+            add: table.map("add").unwrap_or_default(),
+        };
+        table.finish();
+        headers
+    }
+}

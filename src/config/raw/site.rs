@@ -1,0 +1,166 @@
+//! `[[sites]]` and `[sites.ssl]`.
+
+use std::path::PathBuf;
+
+use super::super::availability;
+use super::super::reader::Table;
+use super::super::source::{Located, Place};
+use super::super::types::TlsVersion;
+use super::Pairs;
+use super::proxy::Proxy;
+
+#[derive(Debug)]
+pub(in crate::config) struct Site {
+    /// Its `[[sites]]`.
+    pub(in crate::config) place: Place,
+    pub(in crate::config) name: Option<Located<String>>,
+    /// `hostname` and `hostnames` together.
+    pub(in crate::config) hostnames: Vec<Located<String>>,
+    pub(in crate::config) port: Option<Located<u16>>,
+    pub(in crate::config) listen: Option<Located<String>>,
+    pub(in crate::config) default: Option<Located<bool>>,
+    pub(in crate::config) static_dir: Option<Located<PathBuf>>,
+    pub(in crate::config) index_files: Option<Vec<Located<String>>>,
+    pub(in crate::config) follow_symlinks: Option<Located<bool>>,
+    pub(in crate::config) headers: Pairs,
+    pub(in crate::config) api_only: Option<Located<bool>>,
+    pub(in crate::config) ssl: Option<Ssl>,
+    pub(in crate::config) proxy: Option<Proxy>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
+}
+
+impl Site {
+    pub(super) fn read(table: Table<'_>) -> Self {
+        let ssl = table.table("ssl", "sites.ssl").map(Ssl::read);
+        let proxy = table.table("proxy", "sites.proxy").map(Proxy::read);
+        table.begin_own_keys();
+        let mut hostnames: Vec<_> = table.string("hostname").into_iter().collect();
+        hostnames.extend(table.strings("hostnames").unwrap_or_default());
+        let mut site = Self {
+            place: table.place,
+            name: table.string("name"),
+            hostnames,
+            port: table.port("port"),
+            listen: table.string("listen"),
+            default: table.boolean("default"),
+            static_dir: table.path("static_dir"),
+            index_files: index_files(&table),
+            follow_symlinks: table.boolean("follow_symlinks"),
+            headers: table.map("headers").unwrap_or_default(),
+            api_only: table.boolean("api_only"),
+            ssl,
+            proxy,
+            damaged: false,
+        };
+        site.damaged = table.finish();
+        site
+    }
+}
+
+/// Both spellings are documented.
+fn index_files(table: &Table<'_>) -> Option<Vec<Located<String>>> {
+    let [plural, singular] = ["index_files", "index_file"].map(|key| table.strings(key));
+    match (plural, singular) {
+        (Some(mut files), Some(more)) => {
+            files.extend(more);
+            Some(files)
+        }
+        (plural, singular) => plural.or(singular),
+    }
+}
+
+/// `[sites.ssl]`.
+#[derive(Debug)]
+pub(in crate::config) struct Ssl {
+    pub(in crate::config) place: Place,
+    pub(in crate::config) enabled: Option<Located<bool>>,
+    pub(in crate::config) cert_file: Option<Located<PathBuf>>,
+    pub(in crate::config) key_file: Option<Located<PathBuf>>,
+    pub(in crate::config) domains: Vec<Located<String>>,
+    pub(in crate::config) min_version: Option<TlsVersion>,
+    pub(in crate::config) acme: Option<Acme>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
+}
+
+const TLS_VERSIONS: [(&str, TlsVersion); 4] = [
+    ("1.2", TlsVersion::Tls12),
+    ("1.3", TlsVersion::Tls13),
+    ("TLSv1.2", TlsVersion::Tls12),
+    ("TLSv1.3", TlsVersion::Tls13),
+];
+
+impl Ssl {
+    fn read(table: Table<'_>) -> Self {
+        let acme = table.table("acme", "sites.ssl.acme").map(Acme::read);
+        table.begin_own_keys();
+        check_automatic_certificate(&table);
+        let mut ssl = Self {
+            place: table.place,
+            enabled: table.boolean("enabled"),
+            cert_file: table.path("cert_file"),
+            key_file: key_file(&table),
+            domains: table.strings("domains").unwrap_or_default(),
+            min_version: table.choice("min_version", &TLS_VERSIONS),
+            acme,
+            damaged: false,
+        };
+        ssl.damaged = table.finish();
+        ssl
+    }
+}
+
+/// `auto_cert = true` may be refused.
+fn check_automatic_certificate(table: &Table<'_>) {
+    let Some(value) = table.value("auto_cert") else {
+        return;
+    };
+    let wanted = value.boolean().is_some_and(|wanted| wanted.value);
+    if wanted && availability::lacks_value(table.name, "auto_cert", "true") {
+        value.value_not_available::<()>("true", "name 'cert_file' and 'key_file'");
+    }
+}
+
+/// A path, or `credential:NAME`, which may be refused.
+fn key_file(table: &Table<'_>) -> Option<Located<PathBuf>> {
+    let value = table.value("key_file")?;
+    let path = value.path()?;
+    let is_credential = path
+        .value
+        .to_str()
+        .is_some_and(|it| it.starts_with("credential:"));
+    if is_credential && availability::lacks_value(table.name, "key_file", "credential:") {
+        return value.value_not_available(&format!("\"{}\"", path.value.display()), "name a file");
+    }
+    Some(path)
+}
+
+/// `[sites.ssl.acme]`.
+#[derive(Debug)]
+pub(in crate::config) struct Acme {
+    pub(in crate::config) place: Place,
+    pub(in crate::config) enabled: Option<Located<bool>>,
+    pub(in crate::config) email: Option<Located<String>>,
+    pub(in crate::config) directory_url: Option<Located<String>>,
+}
+
+const CHALLENGES: [(&str, ()); 2] = [("http-01", ()), ("tls-alpn-01", ())];
+
+impl Acme {
+    fn read(table: Table<'_>) -> Self {
+        // Checked though nothing acts on them yet: with certificate files given, the table only stands ready.
+        table.boolean("staging");
+        table.path("challenge_dir");
+        table.path("ca_file");
+        table.choice("challenge", &CHALLENGES);
+        let acme = Self {
+            place: table.place,
+            enabled: table.boolean("enabled"),
+            email: table.string("email"),
+            directory_url: table.string("directory_url"),
+        };
+        table.finish();
+        acme
+    }
+}

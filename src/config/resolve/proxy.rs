@@ -1,0 +1,243 @@
+//! `[sites.proxy]`: upstreams become pools, routes point to them.
+
+use std::collections::HashMap;
+
+use super::super::connectivity::Target;
+use super::super::defaults;
+use super::super::raw;
+use super::super::report::{Finding, Findings};
+use super::super::schema;
+use super::super::source::{Located, Place};
+use super::super::types::{Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream};
+use super::global::is_on;
+use super::{Context, headers, upstreams};
+
+/// The pools of a site and where each is first named.
+#[derive(Default)]
+struct Pools {
+    pools: Vec<Pool>,
+    places: Vec<Place>,
+    /// An upstream was refused: a route to it is no second error.
+    incomplete: bool,
+}
+
+/// None when the proxy is switched off.
+pub(super) fn resolve(raw: raw::proxy::Proxy, context: &mut Context<'_>) -> Option<Proxy> {
+    if !is_on(raw.enabled.as_ref(), true) {
+        return None;
+    }
+    let findings = context.findings;
+    let pools = gather(&raw, context);
+    if pools.pools.is_empty() && !pools.incomplete {
+        findings.push(
+            Finding::error("the proxy has no upstreams")
+                .at(raw.place, "")
+                .help("add [[sites.proxy.upstreams]] with 'name' and 'url', or write 'enabled = false'"),
+        );
+    }
+    let routes = routes(&raw.routes, &pools, findings);
+    check_use(&raw, &pools, &routes, findings);
+    Some(Proxy {
+        fallback_pool: (raw.routes.is_empty() && !pools.pools.is_empty()).then_some(0),
+        routes,
+        pools: pools.pools,
+        timeout: ProxyTimeout {
+            connect: raw
+                .timeout
+                .connect
+                .unwrap_or(defaults::UPSTREAM_CONNECT_TIMEOUT),
+            read: raw.timeout.read.unwrap_or(defaults::UPSTREAM_READ_TIMEOUT),
+            write: raw
+                .timeout
+                .write
+                .unwrap_or(defaults::UPSTREAM_WRITE_TIMEOUT),
+        },
+        headers: proxy_headers(raw.headers, findings),
+    })
+}
+
+fn gather(raw: &raw::proxy::Proxy, context: &mut Context<'_>) -> Pools {
+    let mut gathered = Pools {
+        incomplete: raw.damaged,
+        ..Pools::default()
+    };
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for upstream in &raw.upstreams {
+        let Some((name, server, place)) = server(upstream, context.findings) else {
+            gathered.incomplete = true;
+            continue;
+        };
+        context.targets.push(Target {
+            name: name.to_owned(),
+            address: server.address.clone(),
+            place,
+        });
+        match known.get(name) {
+            Some(number) => gathered.pools[*number].servers.push(server),
+            None => {
+                known.insert(name, gathered.pools.len());
+                gathered.pools.push(Pool {
+                    name: name.to_owned(),
+                    servers: vec![server],
+                });
+                gathered
+                    .places
+                    .push(upstream.name.as_ref().map_or(place, |name| name.place));
+            }
+        }
+    }
+    gathered
+}
+
+/// An upstream's pool, itself, and where its URL stands.
+fn server<'a>(
+    raw: &'a raw::proxy::Upstream,
+    findings: &Findings,
+) -> Option<(&'a str, Upstream, Place)> {
+    let (Some(name), Some(url)) = (&raw.name, &raw.url) else {
+        if !raw.damaged {
+            let missing = if raw.name.is_none() { "name" } else { "url" };
+            findings.push(
+                Finding::error(format!("an upstream has no '{missing}'"))
+                    .at(raw.place, "")
+                    .help(
+                        "write, for example: name = \"backend\", url = \"http://127.0.0.1:3000\"",
+                    ),
+            );
+        }
+        return None;
+    };
+    match upstreams::parse(&url.value) {
+        Ok(parsed) => {
+            let weight = raw.weight.unwrap_or(defaults::UPSTREAM_WEIGHT);
+            Some((&name.value, Upstream { weight, ..parsed }, url.place))
+        }
+        Err(upstreams::Invalid(what, help)) => {
+            let message = format!("the URL of upstream '{}' {what}", name.value);
+            findings.push(Finding::error(message).at(url.place, "").help(help));
+            None
+        }
+    }
+}
+
+/// Longest prefix first.
+fn routes(raw: &[raw::proxy::Route], pools: &Pools, findings: &Findings) -> Vec<Route> {
+    let mut first: HashMap<&str, Place> = HashMap::new();
+    let mut routes = Vec::with_capacity(raw.len());
+    for route in raw {
+        let (Some(path), Some(upstream)) = (&route.path, &route.upstream) else {
+            if route.damaged {
+                continue;
+            }
+            let missing = if route.path.is_none() {
+                "path"
+            } else {
+                "upstream"
+            };
+            findings.push(
+                Finding::error(format!("a route has no '{missing}'"))
+                    .at(route.place, "")
+                    .help("write, for example: path = \"/api/\", upstream = \"backend\""),
+            );
+            continue;
+        };
+        check_path(path, findings);
+        if let Some(earlier) = first.insert(&path.value, path.place) {
+            findings.push(
+                Finding::error(format!("two routes have the path '{}'", path.value))
+                    .at(path.place, "the second")
+                    .at(earlier, "the first")
+                    .help("remove one; servers that share the load go under one upstream name"),
+            );
+        }
+        let Some(pool) = pool(upstream, pools, findings) else {
+            continue;
+        };
+        routes.push(Route {
+            path: path.value.clone(),
+            pool,
+            strip_prefix: is_on(route.strip_prefix.as_ref(), false),
+            timeout: route.timeout,
+            websocket: is_on(route.websocket.as_ref(), true),
+        });
+    }
+    routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
+    routes
+}
+
+fn check_path(path: &Located<String>, findings: &Findings) {
+    let help = if !path.value.starts_with('/') {
+        "begin with a slash, as in \"/api/\""
+    } else if !path
+        .value
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte))
+    {
+        "write the path alone, with other characters percent-encoded"
+    } else {
+        return;
+    };
+    let message = format!("\"{}\" is not the path of a route", path.value);
+    findings.push(Finding::error(message).at(path.place, "").help(help));
+}
+
+fn pool(upstream: &Located<String>, pools: &Pools, findings: &Findings) -> Option<u32> {
+    let name = upstream.value.as_str();
+    if let Some(number) = pools.pools.iter().position(|pool| pool.name == name) {
+        return u32::try_from(number).ok();
+    }
+    if !pools.incomplete {
+        let names = || pools.pools.iter().map(|pool| pool.name.as_str());
+        let help = match schema::nearest(name, names()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None if pools.pools.is_empty() => "add [[sites.proxy.upstreams]]".to_owned(),
+            None => format!(
+                "the upstreams here are {}",
+                names().collect::<Vec<_>>().join(", ")
+            ),
+        };
+        let message = format!("there is no upstream '{name}'");
+        findings.push(Finding::error(message).at(upstream.place, "").help(help));
+    }
+    None
+}
+
+/// Without routes there is one pool; with routes every pool has one.
+fn check_use(raw: &raw::proxy::Proxy, pools: &Pools, routes: &[Route], findings: &Findings) {
+    if let ([], [first, second, ..]) = (&raw.routes[..], &pools.places[..]) {
+        findings.push(
+            Finding::error("the proxy has several upstreams and no routes")
+                .at(*second, "another upstream")
+                .at(*first, "an upstream")
+                .help("give both the same name to share the load, or add [[sites.proxy.routes]]"),
+        );
+        return;
+    }
+    if routes.len() < raw.routes.len() || routes.is_empty() {
+        return;
+    }
+    let used: std::collections::HashSet<u32> = routes.iter().map(|route| route.pool).collect();
+    for (number, (pool, place)) in pools.pools.iter().zip(&pools.places).enumerate() {
+        if !u32::try_from(number).is_ok_and(|number| used.contains(&number)) {
+            findings.push(
+                Finding::warning(format!("no route leads to upstream '{}'", pool.name))
+                    .at(*place, "")
+                    .help("add a route, or remove the upstream"),
+            );
+        }
+    }
+}
+
+fn proxy_headers(raw: raw::proxy::Headers, findings: &Findings) -> ProxyHeaders {
+    ProxyHeaders {
+        preserve_host: is_on(raw.preserve_host.as_ref(), true),
+        add_forwarded: is_on(raw.add_forwarded.as_ref(), false),
+        add_x_forwarded: is_on(raw.add_x_forwarded.as_ref(), true),
+        remove: raw
+            .remove
+            .iter()
+            .filter_map(|name| headers::name(name, findings))
+            .collect(),
+        add: headers::resolve(raw.add, findings),
+    }
+}

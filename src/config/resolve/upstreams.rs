@@ -1,0 +1,168 @@
+//! Upstream URLs: `http://host:port/base`, `unix:/path`.
+
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+
+use http::Uri;
+
+use super::super::types::{Upstream, UpstreamAddress};
+use super::hostnames;
+use super::listeners::MAX_SOCKET_PATH;
+
+/// What is wrong with a URL, and what to do.
+#[derive(Debug)]
+pub(super) struct Invalid(pub(super) &'static str, pub(super) &'static str);
+
+/// An upstream of weight 1.
+pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
+    if let Some(path) = url.strip_prefix("unix:") {
+        return unix(path);
+    }
+    let uri: Uri = url.parse().map_err(|_| {
+        Invalid(
+            "cannot be read",
+            "write it as \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\"",
+        )
+    })?;
+    let http = uri
+        .scheme_str()
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
+    let (true, Some(authority)) = (http, uri.authority()) else {
+        return Err(Invalid(
+            "has no scheme that BWS knows",
+            "begin with \"http://\" or \"unix:\"",
+        ));
+    };
+    if authority.as_str().contains('@') {
+        return Err(Invalid(
+            "holds a user name",
+            "remove it; set an Authorization header with [sites.proxy.headers] add",
+        ));
+    }
+    if uri.query().is_some() || url.contains('#') {
+        return Err(Invalid(
+            "has a query or fragment",
+            "remove what follows the path",
+        ));
+    }
+    let host = authority.host().to_ascii_lowercase();
+    let port = port(&authority.as_str()[host.len()..])?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if host.starts_with('[') {
+        bare.parse::<Ipv6Addr>().map_err(|_| {
+            Invalid(
+                "has no valid IPv6 address",
+                "write it as \"http://[::1]:3000\"",
+            )
+        })?;
+    } else {
+        hostnames::check(bare).map_err(|invalid| Invalid("has no valid host", invalid.1))?;
+    }
+    Ok(Upstream {
+        authority: if port == 80 {
+            host.clone()
+        } else {
+            format!("{host}:{port}")
+        },
+        address: UpstreamAddress::Http {
+            host: bare.to_owned(),
+            port,
+        },
+        base_path: uri.path().trim_end_matches('/').to_owned(),
+        weight: 1,
+    })
+}
+
+fn unix(path: &str) -> Result<Upstream, Invalid> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if !path.starts_with('/') || path.len() > MAX_SOCKET_PATH {
+        return Err(Invalid(
+            "is not the path of a socket",
+            "write \"unix:\" and an absolute path of at most 107 bytes",
+        ));
+    }
+    Ok(Upstream {
+        address: UpstreamAddress::Unix(PathBuf::from(path)),
+        authority: "localhost".to_owned(),
+        base_path: String::new(),
+        weight: 1,
+    })
+}
+
+/// The port in what follows the host: nothing, or `:3000`.
+fn port(rest: &str) -> Result<u16, Invalid> {
+    if rest.is_empty() {
+        return Ok(80);
+    }
+    match rest
+        .strip_prefix(':')
+        .and_then(|digits| digits.parse().ok())
+    {
+        Some(0) | None => Err(Invalid(
+            "has no valid port",
+            "write a port between 1 and 65535",
+        )),
+        Some(port) => Ok(port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(url: &str) -> (String, u16, String, String) {
+        let upstream = parse(url).unwrap();
+        match upstream.address {
+            UpstreamAddress::Http { host, port } => {
+                (host, port, upstream.authority, upstream.base_path)
+            }
+            UpstreamAddress::Unix(_) => panic!("{url} is no socket"),
+        }
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let own = |host: &str, port, authority: &str, base: &str| {
+            (host.to_owned(), port, authority.to_owned(), base.to_owned())
+        };
+        assert_eq!(
+            http("http://192.168.1.100:3000"),
+            own("192.168.1.100", 3000, "192.168.1.100:3000", "")
+        );
+        assert_eq!(http("HTTP://App/v1/"), own("app", 80, "app", "/v1"));
+        assert_eq!(
+            http("http://[::1]:8080/"),
+            own("::1", 8080, "[::1]:8080", "")
+        );
+        assert_eq!(
+            parse("unix:///run/a.sock").unwrap().address,
+            UpstreamAddress::Unix("/run/a.sock".into())
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_connected_to_is_refused() {
+        for url in [
+            "",
+            "127.0.0.1:3000",
+            "app",
+            "ftp://a",
+            "http://",
+            "http://a:0",
+            "http://a:99999",
+            "http://a:",
+            "http://u:p@a",
+            "http://a/?q",
+            "http://a/#f",
+            "unix:",
+            "unix:run/a",
+            "http://[::1",
+            "http://[zz]:1",
+            "http://-a",
+            "http://a b",
+            "http:///x",
+        ] {
+            assert!(parse(url).is_err(), "{url}");
+        }
+    }
+}

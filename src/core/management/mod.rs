@@ -1,0 +1,16 @@
+//! The management API: HTTP on a Unix socket, always, and on TCP when `[management]` enables it.
+//!
+//! - `socket_path`: where the Unix socket is
+//! - `control`: the Unix socket
+//! - `tcp`: the TCP side, and who may use it
+//! - `connection`: HTTP on one connection
+//! - `routes`: the endpoints
+
+mod connection;
+mod control;
+mod routes;
+pub mod socket_path;
+mod tcp;
+
+pub use control::Control;
+pub use tcp::Tcp;

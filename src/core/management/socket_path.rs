@@ -1,0 +1,64 @@
+//! Where the control socket is, for the master that makes it and the command that looks for it.
+
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+const FILE_NAME: &str = "control.sock";
+const SYSTEM_FOLDER: &str = "/run/bws";
+
+/// Where `bws reload` and `bws status` look, the best first.
+pub fn places() -> Vec<PathBuf> {
+    folders()
+        .into_iter()
+        .map(|folder| folder.join(FILE_NAME))
+        .collect()
+}
+
+fn folders() -> Vec<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    // systemd puts several folders of RuntimeDirectory= into the one variable.
+    let first_of = |list: std::ffi::OsString| {
+        list.to_str()
+            .and_then(|text| text.split(':').next())
+            .map(PathBuf::from)
+    };
+    let service = variable("RUNTIME_DIRECTORY").and_then(first_of);
+    let user = variable("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("bws"));
+    let fallback = format!("/tmp/bws-{}", rustix::process::geteuid().as_raw());
+    let all = [
+        service,
+        Some(SYSTEM_FOLDER.into()),
+        user,
+        Some(fallback.into()),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// The first of [`places`] whose folder exists or can be made, and is ours to write to.
+pub(super) fn choose() -> Option<PathBuf> {
+    let folder = folders().into_iter().find(|folder| make(folder).is_ok())?;
+    Some(folder.join(FILE_NAME))
+}
+
+fn make(folder: &Path) -> std::io::Result<()> {
+    if !folder.is_dir() {
+        let mode = if folder == Path::new(SYSTEM_FOLDER) {
+            0o750
+        } else {
+            0o700
+        };
+        std::fs::DirBuilder::new().mode(mode).create(folder)?;
+    }
+    rustix::fs::access(
+        folder,
+        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+    )?;
+    // A folder in /tmp that someone else has made beforehand is theirs.
+    let owner = std::fs::symlink_metadata(folder)?;
+    let me = rustix::process::geteuid().as_raw();
+    let ours = owner.uid() == me || (owner.uid() == 0 && !folder.starts_with("/tmp"));
+    match ours && (owner.is_dir() || !folder.starts_with("/tmp")) {
+        true => Ok(()),
+        false => Err(std::io::ErrorKind::PermissionDenied.into()),
+    }
+}

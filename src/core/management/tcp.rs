@@ -1,0 +1,99 @@
+//! The TCP side of the management API.
+
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use super::connection::{self, CONNECTIONS};
+use super::routes::Access;
+use crate::config::types::Management;
+use crate::core::master::Input;
+
+/// The bound socket, and the task that serves it once its configuration is in force.
+pub struct Tcp {
+    settings: Management,
+    listener: TcpListener,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Tcp {
+    /// Binds, or takes over the socket of `current` when the address is the same.
+    pub fn bind(settings: &Management, current: Option<&Self>) -> Result<Self, String> {
+        let address = SocketAddr::new(settings.host, settings.port);
+        let same =
+            |tcp: &&Self| (tcp.settings.host, tcp.settings.port) == (settings.host, settings.port);
+        let listener = match current.filter(same) {
+            Some(tcp) => tcp.listener.try_clone(),
+            None => TcpListener::bind(address),
+        };
+        let listener = listener.and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        let listener = listener.map_err(|error| {
+            format!("the management API cannot listen on '{address}': {error}: choose another management.port")
+        })?;
+        Ok(Self {
+            settings: settings.clone(),
+            listener,
+            task: None,
+        })
+    }
+
+    pub fn serves(&self, settings: &Management) -> bool {
+        self.settings == *settings
+    }
+
+    /// Begins to answer.
+    pub fn serve(mut self, inputs: mpsc::Sender<Input>) -> Self {
+        let access = Rc::new(match &self.settings.api_key {
+            Some(key) => Access::Key(key.clone()),
+            None => Access::Local,
+        });
+        let listener = self
+            .listener
+            .try_clone()
+            .and_then(tokio::net::TcpListener::from_std);
+        match listener {
+            Ok(listener) => {
+                self.task = Some(tokio::task::spawn_local(accept(listener, access, inputs)));
+            }
+            Err(error) => tracing::warn!("the management API does not answer on TCP: {error}"),
+        }
+        self
+    }
+}
+
+impl Drop for Tcp {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+async fn accept(
+    listener: tokio::net::TcpListener,
+    access: Rc<Access>,
+    inputs: mpsc::Sender<Input>,
+) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (access, inputs) = (access.clone(), inputs.clone());
+                tokio::task::spawn_local(async move {
+                    connection::serve(stream, access, inputs).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => connection::pause_after(&error).await,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What the master tells those who ask: status, checks, the watcher of files.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
+
+use super::{Input, Master, Resources, load};
+use crate::config::types::{Config, ListenAddress, Listener};
+use crate::core::report::{CheckReport, GenerationStatus, Status, WorkerStatus};
+use crate::core::supervisor::worker::State;
+use crate::core::worker_process::WorkerProcess;
+use crate::ipc::message::Generation;
+use crate::metrics::counters::Global;
+use crate::metrics::totals::gauge;
+
+/// Addresses named in a status line.
+const NAMED_LISTENERS: usize = 4;
+
+impl Master {
+    /// One line for `systemctl status` and the log.
+    pub(super) fn status_line(&self) -> String {
+        let Some(active) = self.active() else {
+            return "starting".into();
+        };
+        let listeners = &active.config.listeners;
+        let named: Vec<String> = listeners.iter().take(NAMED_LISTENERS).map(url).collect();
+        let more = match listeners.len().saturating_sub(NAMED_LISTENERS) {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        format!(
+            "serving {} on {}{more} (configuration version {})",
+            count(active.config.sites.len(), "site"),
+            named.join(", "),
+            self.supervisor.version(),
+        )
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let active = self.active();
+        let config = active.map(|active| &active.config);
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            state: self.state().into(),
+            config_file: self.options.source.path().display().to_string(),
+            config_version: self.supervisor.version(),
+            config_hash: config.map(|config| config.hash.clone()).unwrap_or_default(),
+            sites: config.map_or(0, |config| config.sites.len()),
+            listeners: config
+                .map(|config| config.listeners.iter().map(url).collect())
+                .unwrap_or_default(),
+            generations: self.generation_statuses(),
+            reloads: self.figures.reloads,
+            last_reload: self.last_reload.clone(),
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match () {
+            () if self.supervisor.is_stopping() => "stopping",
+            () if self.supervisor.active_generation().is_none() => "starting",
+            () if self.supervisor.is_reloading() => "reloading",
+            () => "serving",
+        }
+    }
+
+    fn generation_statuses(&self) -> Vec<GenerationStatus> {
+        let mut workers: BTreeMap<Generation, Vec<WorkerStatus>> = BTreeMap::new();
+        for (id, record) in self.supervisor.workers() {
+            let Some(process) = self.workers.get(&id) else {
+                continue;
+            };
+            let Some(resources) = self.generations.get(&process.generation) else {
+                continue;
+            };
+            let status = worker_status(id.0, record.state, process, &resources.config);
+            workers.entry(process.generation).or_default().push(status);
+        }
+        let status = |(generation, resources): (&Generation, &Resources)| GenerationStatus {
+            generation: generation.0,
+            config_version: resources.version,
+            state: self.generation_state(*generation).into(),
+            workers: workers.remove(generation).unwrap_or_default(),
+        };
+        self.generations.iter().map(status).collect()
+    }
+
+    fn generation_state(&self, generation: Generation) -> &'static str {
+        match Some(generation) {
+            one if one == self.supervisor.active_generation() => "active",
+            one if one == self.supervisor.candidate_generation() => "starting",
+            _ => "draining",
+        }
+    }
+
+    pub(super) fn check(&self, reply: oneshot::Sender<CheckReport>) {
+        let (source, verbose) = (self.options.source.clone(), self.options.verbose);
+        let old = self.active().map(|active| active.config.clone());
+        tokio::task::spawn_blocking(move || {
+            let report = match load::check(&source, verbose, old.as_deref()) {
+                Ok((details, _)) => CheckReport {
+                    valid: true,
+                    details,
+                },
+                Err(details) => CheckReport {
+                    valid: false,
+                    details: *details,
+                },
+            };
+            let _ = reply.send(report);
+        });
+    }
+
+    /// Looks whether what changed in the watched folders makes another, valid configuration.
+    pub(super) fn sources_touched(&self) {
+        let (source, inputs) = (self.options.source.clone(), self.inputs.clone());
+        tokio::task::spawn_blocking(move || {
+            let result = load::check(&source, false, None);
+            let result = result
+                .map(|(_, hash)| hash)
+                .map_err(|details| details.errors_text);
+            let _ = inputs.blocking_send(Input::SourcesChecked(result));
+        });
+    }
+
+    pub(super) fn sources_checked(&mut self, result: Result<String, String>) {
+        match result {
+            Ok(hash) => {
+                self.watch_complaint = None;
+                let differs = self
+                    .active()
+                    .is_some_and(|active| active.config.hash != hash);
+                let tried = self.watch_tried.as_ref() == Some(&hash);
+                // A reload that is under way looks again when it ends.
+                if differs && !tried && self.watch.is_some() && !self.supervisor.is_reloading() {
+                    self.watch_tried = Some(hash);
+                    self.take(Input::Trigger("a watched file changed"));
+                }
+            }
+            Err(complaint) if self.watch_complaint.as_ref() != Some(&complaint) => {
+                tracing::warn!("a watched file changed, but is not valid: no reload\n{complaint}");
+                self.watch_complaint = Some(complaint);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn worker_status(
+    worker: u64,
+    state: State,
+    process: &WorkerProcess,
+    config: &Config,
+) -> WorkerStatus {
+    let value = |word| gauge(process.page.words(), config.sites.len(), word);
+    WorkerStatus {
+        worker,
+        pid: process.pid,
+        state: format!("{state:?}").to_lowercase(),
+        age_seconds: process.spawned.elapsed().as_secs(),
+        connections: value(Global::ConnectionsOpen),
+        connections_parked: value(Global::ConnectionsParked),
+        requests_in_flight: value(Global::RequestsInFlight),
+    }
+}
+
+/// "1 site", "2 sites".
+pub(super) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// Where a browser would find it.
+fn url(listener: &Listener) -> String {
+    let (scheme, usual) = if listener.tls {
+        ("https", 443)
+    } else {
+        ("http", 80)
+    };
+    match &listener.address {
+        ListenAddress::Port(port) if *port == usual => format!("{scheme}://localhost"),
+        ListenAddress::Port(port) => format!("{scheme}://localhost:{port}"),
+        ListenAddress::Address(address) => format!("{scheme}://{address}"),
+        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}

@@ -1,0 +1,392 @@
+//! The supervisor's actions, done.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::load::{self, Candidate, Refused};
+use super::{Input, Master, Prepared, Resources};
+use crate::core::hot_reload::journal;
+use crate::core::management::Tcp;
+use crate::core::process;
+use crate::core::report::{LastReload, ReloadReport};
+use crate::core::supervisor::event::{Action, Cause, Event, Notice, Outcome, RequestId, Settings};
+use crate::core::watch::Watch;
+use crate::core::worker_process::Launch;
+use crate::ipc::message::{Assignment, Generation, ToWorker, WorkerId};
+use crate::systemd::{logging, notify};
+
+impl Master {
+    pub(super) fn execute(&mut self, action: Action) {
+        match action {
+            Action::LoadConfig => self.load(),
+            Action::Spawn { worker, generation } => self.spawn(worker, generation),
+            Action::Accept(worker) => self.tell(worker, ToWorker::Accept),
+            Action::StopAccepting(worker) => self.tell(worker, ToWorker::StopAccepting),
+            Action::Drain { worker, deadline } => self.drain(worker, deadline),
+            Action::Kill(worker) => {
+                if let Some(process) = self.workers.get(&worker) {
+                    process.kill();
+                }
+            }
+            Action::Activate {
+                generation,
+                version,
+            } => self.activate(generation, version),
+            Action::NotifyReloading => {
+                self.reloading = Some(notify::Reloading::begin("reloading the configuration"));
+            }
+            Action::NotifyReady => self.notify_ready(),
+            Action::NotifyStopping => {
+                self.reloading = None;
+                notify::stopping("finishing open connections");
+            }
+            Action::Report { requests, outcome } => self.report(requests, outcome),
+            Action::Notice(notice) => self.notice(notice),
+            Action::SetTimer(at) => self.timer = at,
+            Action::Exit(code) => self.exit = Some(code),
+        }
+    }
+
+    fn load(&mut self) {
+        let (source, verbose) = (self.options.source.clone(), self.options.verbose);
+        let old = self.active().map(|active| active.config.clone());
+        let (context, inputs) = (self.context(), self.inputs.clone());
+        tokio::task::spawn_local(async move {
+            let work = move || load::candidate(&source, verbose, old.as_deref(), context);
+            let result = tokio::task::spawn_blocking(work)
+                .await
+                .unwrap_or_else(|error| {
+                    Err(load::refused_by_system(&[format!(
+                        "the configuration was not loaded: {error}"
+                    )]))
+                });
+            let _ = inputs.send(Input::Loaded(Box::new(result))).await;
+        });
+    }
+
+    pub(super) fn loaded(&mut self, result: Result<Candidate, Refused>) {
+        let result = result.and_then(|candidate| self.prepare(candidate));
+        let event = match result {
+            Ok(settings) => Ok(settings),
+            Err(refused) => {
+                self.release_sockets();
+                self.refusal = Some(*refused.details);
+                Err(refused.error)
+            }
+        };
+        self.feed(Event::ConfigLoaded(event));
+    }
+
+    /// Gets the sockets of a new configuration before anything else happens.
+    fn prepare(&mut self, candidate: Candidate) -> Result<Settings, Refused> {
+        let sockets = self.sockets.assign(&candidate.config.listeners);
+        let sockets = sockets.map_err(|problems| load::refused_by_system(&problems))?;
+        for idle in self.sockets.unused(&candidate.config.listeners) {
+            tracing::warn!("no site listens on {idle}: connections to it wait for ever");
+        }
+        let tcp = self.prepare_tcp(&candidate)?;
+        let server = &candidate.config.server;
+        let settings = Settings {
+            workers: server.workers,
+            ready_timeout: server.ready_timeout,
+            shutdown_timeout: server.shutdown_timeout,
+        };
+        self.candidate = Some(Prepared {
+            candidate,
+            sockets,
+            tcp,
+        });
+        Ok(settings)
+    }
+
+    fn prepare_tcp(&self, candidate: &Candidate) -> Result<Option<Tcp>, Refused> {
+        let wanted = &candidate.config.management;
+        let unchanged = self.tcp.as_ref().is_some_and(|tcp| tcp.serves(wanted));
+        if !wanted.enabled || unchanged {
+            return Ok(None);
+        }
+        let tcp = Tcp::bind(wanted, self.tcp.as_ref());
+        Ok(Some(
+            tcp.map_err(|problem| load::refused_by_system(&[problem]))?,
+        ))
+    }
+
+    fn spawn(&mut self, worker: WorkerId, generation: Generation) {
+        if let Some(prepared) = self.candidate.take() {
+            let resources = Resources::new(prepared, self.supervisor.version() + 1);
+            self.generations.insert(generation, resources);
+        }
+        let started_at_ns = self.started_at_ns();
+        let Some(resources) = self.generations.get(&generation) else {
+            return;
+        };
+        let launch = Launch {
+            program: &self.program,
+            config: &resources.config,
+            snapshot: &resources.snapshot,
+            sockets: &resources.sockets,
+            assignment: Assignment {
+                worker,
+                generation,
+                config_version: resources.version,
+                started_at_ns,
+                sockets: resources
+                    .sockets
+                    .iter()
+                    .map(|(_, listener)| *listener)
+                    .collect(),
+            },
+            inputs: &self.inputs,
+        };
+        match launch.start() {
+            Ok(process) => {
+                journal::spawned(self.context(), process.pid);
+                self.workers.insert(worker, process);
+                self.events.push_back(Event::WorkerSpawned(worker));
+            }
+            Err(error) => self.events.push_back(self.spawn_failed(worker, &error)),
+        }
+    }
+
+    fn spawn_failed(&self, worker: WorkerId, error: &std::io::Error) -> Event {
+        let advice = process::exhaustion_advice(error);
+        let mut reason = format!("'{}' cannot be started: {error}", self.program.display());
+        if let Some(advice) = advice {
+            reason = format!("{reason}: {advice}");
+        }
+        Event::SpawnFailed {
+            worker,
+            reason,
+            exhausted: advice.is_some(),
+        }
+    }
+
+    fn tell(&self, worker: WorkerId, message: ToWorker) {
+        if let Some(process) = self.workers.get(&worker) {
+            process.tell(message);
+        }
+    }
+
+    fn drain(&self, worker: WorkerId, deadline: Duration) {
+        let Some(process) = self.workers.get(&worker) else {
+            return;
+        };
+        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        let stopping = self.supervisor.is_stopping();
+        journal::terminating(stopping, process.pid);
+        process.tell(ToWorker::Drain {
+            deadline_ms,
+            hand_over: !stopping,
+        });
+        process.terminate();
+    }
+
+    fn activate(&mut self, generation: Generation, version: u64) {
+        // The former generations' handles would keep a port open that nobody serves any more.
+        for (other, resources) in &mut self.generations {
+            if *other != generation {
+                resources.sockets.clear();
+            }
+        }
+        let Some(resources) = self.generations.get_mut(&generation) else {
+            return;
+        };
+        resources.version = version;
+        let config = resources.config.clone();
+        if let Some(tcp) = resources.tcp.take() {
+            self.tcp = Some(tcp.serve(self.inputs.clone()));
+        } else if !config.management.enabled {
+            self.tcp = None;
+        }
+        self.release_sockets();
+        logging::reconfigure(&config.logging);
+        self.watch = match config.server.watch_config {
+            true => Watch::start(&config.sources, self.inputs.clone()),
+            false => None,
+        };
+    }
+
+    /// Closes what only a refused configuration, or a former one, wanted.
+    fn release_sockets(&mut self) {
+        let used = self
+            .active()
+            .map(|active| active.sockets.clone())
+            .unwrap_or_default();
+        self.sockets.retain(&used);
+    }
+
+    fn notify_ready(&mut self) {
+        let status = self.status_line();
+        match self.reloading.take() {
+            Some(reloading) => reloading.end(status),
+            None => notify::ready(&status),
+        }
+    }
+
+    fn report(&mut self, requests: Vec<RequestId>, outcome: Outcome) {
+        let boot =
+            self.last_reload.is_none() && self.supervisor.version() <= 1 && requests.is_empty();
+        let report = match outcome {
+            Outcome::Succeeded { version, took, .. } => self.succeeded(version, took, boot),
+            Outcome::Failed {
+                cause,
+                message,
+                version,
+                took,
+            } => self.failed(cause, message, version, took),
+        };
+        if report.cause != Some(Cause::Stopping) {
+            self.figures.note_reload(report.success, boot);
+        }
+        let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        let (success, duration_ms) = (report.success, report.duration_ms);
+        let message = report.message.clone();
+        self.last_reload = Some(LastReload {
+            at,
+            success,
+            duration_ms,
+            message,
+        });
+        for request in requests {
+            if let Some(reply) = self.waiting.remove(&request) {
+                let _ = reply.send(report.clone());
+            }
+        }
+    }
+
+    fn succeeded(&mut self, version: u64, took: Duration, boot: bool) -> ReloadReport {
+        self.refusal = None;
+        let active = self.active();
+        let summary = active
+            .map(|active| active.summary.clone())
+            .unwrap_or_default();
+        let details = active
+            .map(|active| active.details.clone())
+            .unwrap_or_default();
+        if !details.warnings_text.is_empty() {
+            tracing::warn!("{}", details.warnings_text);
+        }
+        match boot {
+            true => tracing::info!("{}", self.status_line()),
+            false => journal::complete(version, took, &summary),
+        }
+        let message = if boot {
+            "first configuration".into()
+        } else {
+            summary
+        };
+        let duration_ms = milliseconds(took);
+        ReloadReport {
+            success: true,
+            version,
+            duration_ms,
+            message,
+            details,
+            cause: None,
+        }
+    }
+
+    fn failed(
+        &mut self,
+        cause: Cause,
+        message: String,
+        version: u64,
+        took: Duration,
+    ) -> ReloadReport {
+        self.release_sockets();
+        if self.watch.is_some() {
+            self.sources_touched();
+        }
+        let mut details = self.refusal.take().unwrap_or_default();
+        if details.errors_text.is_empty() {
+            details.errors_text.clone_from(&message);
+            details.errors = vec![message.clone()].into();
+        }
+        match self.supervisor.active_generation() {
+            _ if cause == Cause::Stopping => {}
+            Some(_) => journal::failed(&message, version),
+            None => tracing::error!("BWS does not start:\n{}", details.errors_text),
+        }
+        let duration_ms = milliseconds(took);
+        ReloadReport {
+            success: false,
+            version,
+            duration_ms,
+            message,
+            details,
+            cause: Some(cause),
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::WorkerLost { worker, how, delay } => {
+                self.figures.note_restart();
+                let next = match delay.is_zero() {
+                    true => "at once".into(),
+                    false => format!("in {} ms", delay.as_millis()),
+                };
+                tracing::warn!("worker {}: {how}; starting another {next}", worker.0);
+            }
+            Notice::StartFailed { reason, delay, .. } => {
+                journal::attempt_failed(self.context(), &reason, delay);
+            }
+            Notice::Exhausted { reason } => {
+                let serves = match self.supervisor.active_generation() {
+                    Some(_) => "; the running workers serve on",
+                    None => "",
+                };
+                tracing::warn!("resources are exhausted: {reason}{serves}");
+            }
+            Notice::NotStopped(worker) => {
+                if let Some(process) = self.workers.get(&worker) {
+                    journal::not_stopped(process.pid);
+                }
+            }
+            Notice::DrainOverdue(worker) => {
+                if let Some(process) = self.workers.get(&worker) {
+                    tracing::warn!(
+                        "worker (PID {}) drains beyond its deadline: killing it",
+                        process.pid
+                    );
+                }
+            }
+        }
+    }
+
+    pub(super) fn reopen_logs(&self) {
+        logging::reopen();
+        tracing::info!("log files are reopened");
+        for process in self.workers.values() {
+            process.tell(ToWorker::ReopenLogs);
+        }
+    }
+}
+
+impl Resources {
+    fn new(prepared: Prepared, version: u64) -> Self {
+        let Prepared {
+            candidate,
+            sockets,
+            tcp,
+        } = prepared;
+        let Candidate {
+            config,
+            snapshot,
+            summary,
+            details,
+        } = candidate;
+        Self {
+            config,
+            snapshot,
+            sockets,
+            version,
+            summary,
+            details,
+            tcp,
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

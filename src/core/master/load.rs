@@ -1,0 +1,167 @@
+//! From a file to something that workers can be started with. Everything here may take long and runs beside the loop.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::types::{Config, LogLevel};
+use crate::config::{self, Loaded, Plan, Report};
+use crate::core::hot_reload::journal::{self, Context};
+use crate::core::process;
+use crate::core::report::Details;
+use crate::core::supervisor::event::{Cause, LoadError};
+use crate::ipc::snapshot;
+
+/// What loading a configuration and starting its first worker need at least, sockets not counted.
+const SPARE_DESCRIPTORS: usize = 16;
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    File(PathBuf),
+    /// `bws DIR`: serve a folder without a configuration file.
+    Folder {
+        root: PathBuf,
+        port: u16,
+    },
+}
+
+impl Source {
+    pub fn path(&self) -> &PathBuf {
+        match self {
+            Self::File(path) => path,
+            Self::Folder { root, .. } => root,
+        }
+    }
+
+    pub fn read(&self, verbose: bool) -> Result<Loaded, Report> {
+        let mut loaded = match self {
+            Self::File(path) => config::load(path, &config_options()),
+            Self::Folder { root, port } => config::serve_folder(root, *port),
+        }?;
+        let level = &mut loaded.config.logging.level;
+        if verbose && *level != LogLevel::Trace {
+            *level = LogLevel::Debug;
+        }
+        Ok(loaded)
+    }
+}
+
+fn config_options() -> config::Options {
+    config::Options {
+        connect: false,
+        connect_timeout: Duration::from_secs(3),
+    }
+}
+
+/// A validated configuration, ready to be handed to workers.
+pub struct Candidate {
+    pub config: Arc<Config>,
+    pub snapshot: OwnedFd,
+    /// What it changes, in one line.
+    pub summary: String,
+    pub details: Details,
+}
+
+/// Why there is none.
+pub struct Refused {
+    pub error: LoadError,
+    pub details: Box<Details>,
+}
+
+/// Reads, validates, compares with the configuration in force, and writes the snapshot.
+pub fn candidate(
+    source: &Source,
+    verbose: bool,
+    old: Option<&Config>,
+    context: Context,
+) -> Result<Candidate, Refused> {
+    journal::loading(context, source.path());
+    journal::validating(context);
+    process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
+    let loaded = source.read(verbose).map_err(|report| refused(&report))?;
+    let (summary, details) = describe(&loaded, old);
+    let snapshot = snapshot::seal(&loaded.config).map_err(|error| refused_by(&error))?;
+    Ok(Candidate {
+        config: Arc::new(loaded.config),
+        snapshot,
+        summary,
+        details,
+    })
+}
+
+/// What [`candidate`] would say of the file as it is now, without its consequences.
+pub fn check(
+    source: &Source,
+    verbose: bool,
+    old: Option<&Config>,
+) -> Result<(Details, String), Box<Details>> {
+    let loaded = source
+        .read(verbose)
+        .map_err(|report| refused(&report).details)?;
+    let hash = loaded.config.hash.clone();
+    Ok((describe(&loaded, old).1, hash))
+}
+
+fn describe(loaded: &Loaded, old: Option<&Config>) -> (String, Details) {
+    let plan: Option<Plan> = old.map(|old| config::diff(old, &loaded.config));
+    let summary = plan.as_ref().map(Plan::summary).unwrap_or_default();
+    let details = Details {
+        plan_text: plan.as_ref().map(Plan::to_string).unwrap_or_default(),
+        plan: plan.as_ref().map(to_value).unwrap_or_default(),
+        warnings_text: loaded.warnings.to_string(),
+        warnings: to_value(&loaded.warnings),
+        ..Details::default()
+    };
+    (summary, details)
+}
+
+fn refused(report: &Report) -> Refused {
+    let error = LoadError {
+        cause: Cause::Configuration,
+        message: report.one_line(),
+    };
+    let errors_text = report.to_string();
+    let details = Details {
+        errors: to_value(report),
+        errors_text,
+        ..Details::default()
+    };
+    Refused {
+        error,
+        details: Box::new(details),
+    }
+}
+
+fn refused_by(error: &io::Error) -> Refused {
+    let advice = process::exhaustion_advice(error).map(|advice| format!(": {advice}"));
+    let advice = advice.unwrap_or_default();
+    tracing::warn!("resources are exhausted: {error}{advice}; the running workers serve on");
+    refused_by_system(&[format!("no new workers can be started: {error}{advice}")])
+}
+
+/// The configuration is right, but the system does not give what it asks for.
+pub fn refused_by_system(problems: &[String]) -> Refused {
+    let error = LoadError {
+        cause: Cause::System,
+        message: problems.join("; "),
+    };
+    let details = Details {
+        errors: to_value(&problems),
+        errors_text: problems.join("\n"),
+        ..Details::default()
+    };
+    Refused {
+        error,
+        details: Box::new(details),
+    }
+}
+
+fn to_value<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}

@@ -1,0 +1,256 @@
+//! The shell around the supervisor: it turns what happens into events and does what the supervisor decides. One
+//! thread, one loop; everything that may wait is a task that sends an [`Input`].
+//!
+//! - `execute`: the supervisor's actions
+//! - `load`: a configuration file becomes a candidate
+//! - `answer`: status, metrics, checks
+//! - `run`: start, loop, end
+
+mod answer;
+mod execute;
+mod figures;
+mod input;
+pub mod load;
+mod run;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+
+pub use input::Input;
+pub use load::Source;
+pub use run::run;
+
+use self::figures::Figures;
+use self::load::Candidate;
+use super::hot_reload::journal::{self, Context};
+use super::management::Tcp;
+use super::report::{Details, LastReload, ReloadReport};
+use super::sockets::{Assigned, Sockets};
+use super::supervisor::Supervisor;
+use super::supervisor::event::{Event, Moment, RequestId};
+use super::watch::Watch;
+use super::worker_process::WorkerProcess;
+use crate::config::types::Config;
+use crate::ipc::message::{FromWorker, Generation, PROTOCOL, ToWorker, Travelling, WorkerId};
+use crate::systemd::notify::Reloading;
+
+/// How to run a master.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub source: Source,
+    /// Log at debug level whatever the configuration says.
+    pub verbose: bool,
+    /// Where to put the control socket instead of the usual places.
+    pub control: Option<PathBuf>,
+}
+
+struct Master {
+    options: Options,
+    /// The program that workers run.
+    program: PathBuf,
+    started: Instant,
+    started_at: SystemTime,
+    supervisor: Supervisor,
+    events: VecDeque<Event>,
+    inputs: mpsc::Sender<Input>,
+    timer: Option<Moment>,
+    exit: Option<u8>,
+    sockets: Sockets,
+    /// Loaded, not yet known to the supervisor by a generation's number.
+    candidate: Option<Prepared>,
+    generations: BTreeMap<Generation, Resources>,
+    workers: BTreeMap<WorkerId, WorkerProcess>,
+    /// Whose turn it was to adopt connections.
+    last_adopter: usize,
+    waiting: HashMap<RequestId, oneshot::Sender<ReloadReport>>,
+    last_request: u64,
+    /// Of the reload under way, when its configuration was refused.
+    refusal: Option<Details>,
+    reloading: Option<Reloading>,
+    tcp: Option<Tcp>,
+    watch: Option<Watch>,
+    /// The last error of a watched file, to be said once.
+    watch_complaint: Option<String>,
+    /// The hash of the last configuration that the watcher reloaded, which may have failed.
+    watch_tried: Option<String>,
+    figures: Figures,
+    last_reload: Option<LastReload>,
+}
+
+/// A candidate with the sockets that it needs.
+struct Prepared {
+    candidate: Candidate,
+    sockets: Vec<Assigned>,
+    tcp: Option<Tcp>,
+}
+
+/// What the workers of a generation are started with.
+struct Resources {
+    config: Arc<Config>,
+    snapshot: OwnedFd,
+    sockets: Vec<Assigned>,
+    version: u64,
+    summary: String,
+    details: Details,
+    /// Takes over when the generation is in force.
+    tcp: Option<Tcp>,
+}
+
+impl Master {
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Said {
+                worker,
+                message,
+                descriptors,
+            } => self.said(worker, message, descriptors),
+            Input::Broken { worker, reason } => {
+                self.feed(Event::WorkerMisbehaved { worker, reason });
+            }
+            Input::Gone { worker, how } => self.gone(worker, how),
+            Input::Loaded(result) => self.loaded(*result),
+            Input::Reload(reply) => {
+                journal::triggered("requested over the management API");
+                self.request_reload(Some(reply));
+            }
+            Input::Trigger(why) => {
+                journal::triggered(why);
+                self.request_reload(None);
+            }
+            Input::Check(reply) => self.check(reply),
+            Input::Status(reply) => drop(reply.send(self.status())),
+            Input::Metrics(reply) => drop(reply.send(self.metrics())),
+            Input::SourcesTouched => self.sources_touched(),
+            Input::SourcesChecked(result) => self.sources_checked(result),
+            Input::ReopenLogs => self.reopen_logs(),
+            Input::Stop => {
+                tracing::info!("received a signal to stop");
+                self.feed(Event::StopRequested);
+            }
+        }
+    }
+
+    /// Lets the supervisor decide on `event` and on everything that follows from it.
+    fn feed(&mut self, event: Event) {
+        self.events.push_back(event);
+        while let Some(event) = self.events.pop_front() {
+            journal::heard(&event);
+            for action in self.supervisor.handle(self.started.elapsed(), event) {
+                journal::decided(&action);
+                self.execute(action);
+            }
+        }
+        self.forget_generations();
+    }
+
+    fn request_reload(&mut self, reply: Option<oneshot::Sender<ReloadReport>>) {
+        self.last_request += 1;
+        let request = RequestId(self.last_request);
+        if let Some(reply) = reply {
+            self.waiting.insert(request, reply);
+        }
+        self.feed(Event::ReloadRequested(request));
+    }
+
+    fn said(&mut self, worker: WorkerId, message: FromWorker, descriptors: Vec<OwnedFd>) {
+        let Some(process) = self.workers.get_mut(&worker) else {
+            return;
+        };
+        let misbehaved = |reason: String| Event::WorkerMisbehaved { worker, reason };
+        let event = match message {
+            FromWorker::Hello { protocol } if protocol == PROTOCOL => {
+                process.greeted = true;
+                return;
+            }
+            FromWorker::Hello { protocol } => Event::WorkerFailed {
+                worker,
+                message: format!(
+                    "'{}' is BWS {protocol}, this master is {PROTOCOL}: run 'systemctl restart bws'",
+                    self.program.display()
+                ),
+            },
+            FromWorker::Failed { message } => Event::WorkerFailed { worker, message },
+            _ if !process.greeted => misbehaved("spoke before it said hello".into()),
+            FromWorker::Ready => return self.ready(worker),
+            FromWorker::StoppedAccepting => Event::WorkerStoppedAccepting(worker),
+            FromWorker::HandOver { connections } => {
+                return self.hand_over(connections, descriptors);
+            }
+            FromWorker::Pong { .. } | FromWorker::Draining { .. } => return,
+        };
+        self.feed(event);
+    }
+
+    /// Gives idle connections of an older generation to one of the workers in force, each in turn. Without one they
+    /// are closed, which an idle connection's client expects at any time.
+    fn hand_over(&mut self, connections: Vec<Travelling>, descriptors: Vec<OwnedFd>) {
+        let active = self.supervisor.active_workers();
+        let processes: Vec<_> = active
+            .iter()
+            .filter_map(|id| self.workers.get(id))
+            .collect();
+        if connections.len() != descriptors.len() || processes.is_empty() {
+            return;
+        }
+        self.last_adopter = self.last_adopter.wrapping_add(1);
+        let process = processes[self.last_adopter % processes.len()];
+        process.hand(ToWorker::Adopt { connections }, descriptors);
+    }
+
+    fn ready(&mut self, worker: WorkerId) {
+        if let Some(process) = self.workers.get(&worker) {
+            let took = process.spawned.elapsed();
+            self.figures.note_spawn(took);
+            journal::worker_ready(self.context(), process.pid, took);
+        }
+        self.feed(Event::WorkerReady(worker));
+    }
+
+    fn gone(&mut self, worker: WorkerId, how: String) {
+        if let Some(process) = self.workers.remove(&worker) {
+            if let Some(resources) = self.generations.get(&process.generation) {
+                self.figures.retire(&process.page, &resources.config);
+            }
+            tracing::debug!("worker (PID {}) {how}", process.pid);
+        }
+        self.feed(Event::WorkerExited { worker, how });
+    }
+
+    /// Drops what no worker needs any more.
+    fn forget_generations(&mut self) {
+        let active = self.supervisor.active_generation();
+        let starting = self.supervisor.candidate_generation();
+        let workers = &self.workers;
+        self.generations.retain(|generation, _| {
+            let used = workers
+                .values()
+                .any(|worker| worker.generation == *generation);
+            used || Some(*generation) == active || Some(*generation) == starting
+        });
+    }
+
+    fn active(&self) -> Option<&Resources> {
+        self.generations.get(&self.supervisor.active_generation()?)
+    }
+
+    fn context(&self) -> Context {
+        match self.supervisor.active_generation() {
+            Some(_) if self.supervisor.is_reloading() => Context::Reload,
+            _ => Context::Boot,
+        }
+    }
+
+    /// Nanoseconds since the epoch.
+    fn started_at_ns(&self) -> u64 {
+        let since = self
+            .started_at
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,148 @@
+//! The master's life: start, loop, end.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::figures::Figures;
+use super::{Input, Master, Options};
+use crate::core::management::Control;
+use crate::core::process;
+use crate::core::sockets::Sockets;
+use crate::core::supervisor::Supervisor;
+use crate::core::supervisor::event::Event;
+use crate::systemd::{activation, notify};
+
+/// Inputs that wait at most: whoever sends more waits as well.
+const INPUTS: usize = 1024;
+/// While a start, a reload or a stop is under way, the service manager hears this often that it goes on …
+const EXTEND_EVERY: Duration = Duration::from_secs(2);
+/// … and allows this much from then on.
+const EXTEND_BY: Duration = Duration::from_secs(15);
+
+/// Runs a master until it is told to stop. The process must have a single thread yet.
+pub fn run(options: Options) -> anyhow::Result<ExitCode> {
+    process::raise_file_limit();
+    let inherited = activation::take().context("the sockets from systemd cannot be taken")?;
+    let program = process::program().context("the path of this program is unknown")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()
+        .context("the master cannot start")?;
+    let (sender, inputs) = mpsc::channel(INPUTS);
+    let master = Master {
+        options,
+        program,
+        started: Instant::now(),
+        started_at: SystemTime::now(),
+        supervisor: Supervisor::default(),
+        events: VecDeque::new(),
+        inputs: sender,
+        timer: None,
+        exit: None,
+        sockets: Sockets::new(inherited),
+        candidate: None,
+        generations: BTreeMap::new(),
+        workers: BTreeMap::new(),
+        last_adopter: 0,
+        waiting: HashMap::new(),
+        last_request: 0,
+        refusal: None,
+        reloading: None,
+        tcp: None,
+        watch: None,
+        watch_complaint: None,
+        watch_tried: None,
+        figures: Figures::default(),
+        last_reload: None,
+    };
+    let local = tokio::task::LocalSet::new();
+    let code = local.block_on(&runtime, master.live(inputs))?;
+    // A file that hangs on a dead network drive must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(ExitCode::from(code))
+}
+
+impl Master {
+    async fn live(mut self, mut inputs: mpsc::Receiver<Input>) -> anyhow::Result<u8> {
+        let mut signals = Signals::listen().context("signals cannot be received")?;
+        let _control = Control::open(self.options.control.as_deref(), self.inputs.clone());
+        let mut watchdog = notify::watchdog_interval().map(ticks);
+        let mut extension = ticks(EXTEND_EVERY);
+        self.feed(Event::Boot);
+        loop {
+            if let Some(code) = self.exit {
+                return Ok(code);
+            }
+            let timer = self
+                .timer
+                .map(|at| tokio::time::Instant::from_std(self.started + at));
+            tokio::select! {
+                Some(input) = inputs.recv() => self.take(input),
+                Some(input) = signals.next() => self.take(input),
+                () = sleep_until(timer) => self.feed(Event::Timer),
+                () = tick(watchdog.as_mut()) => notify::alive(),
+                _ = extension.tick(), if self.is_busy() => notify::extend(EXTEND_BY),
+            }
+        }
+    }
+
+    /// Whether something is under way that the service manager waits for.
+    fn is_busy(&self) -> bool {
+        let supervisor = &self.supervisor;
+        supervisor.is_reloading() || supervisor.is_stopping()
+    }
+}
+
+fn ticks(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+async fn tick(interval: Option<&mut Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    user1: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            user1: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn next(&mut self) -> Option<Input> {
+        tokio::select! {
+            _ = self.hangup.recv() => Some(Input::Trigger("received SIGHUP signal")),
+            _ = self.terminate.recv() => Some(Input::Stop),
+            _ = self.interrupt.recv() => Some(Input::Stop),
+            _ = self.user1.recv() => Some(Input::ReopenLogs),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the management API says and the command line reads.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::supervisor::event::Cause;
+
+/// How a reload ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReloadReport {
+    pub success: bool,
+    /// The version in force now.
+    pub version: u64,
+    pub duration_ms: u64,
+    /// One line: what changed, or why nothing did.
+    pub message: String,
+    #[serde(flatten)]
+    pub details: Details,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+/// What a configuration would change, or why it cannot be used.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Details {
+    pub plan: Value,
+    pub plan_text: String,
+    pub warnings: Value,
+    pub warnings_text: String,
+    pub errors: Value,
+    pub errors_text: String,
+}
+
+/// The outcome of a check without a reload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckReport {
+    pub valid: bool,
+    #[serde(flatten)]
+    pub details: Details,
+}
+
+/// The master and everything it watches over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub pid: u32,
+    pub uptime_seconds: u64,
+    /// "starting", "serving", "reloading" or "stopping".
+    pub state: String,
+    pub config_file: String,
+    pub config_version: u64,
+    pub config_hash: String,
+    pub sites: usize,
+    pub listeners: Vec<String>,
+    pub generations: Vec<GenerationStatus>,
+    pub reloads: ReloadCounts,
+    pub last_reload: Option<LastReload>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GenerationStatus {
+    pub generation: u64,
+    pub config_version: u64,
+    /// "starting", "active" or "draining".
+    pub state: String,
+    pub workers: Vec<WorkerStatus>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    pub worker: u64,
+    pub pid: u32,
+    pub state: String,
+    pub age_seconds: u64,
+    pub connections: u64,
+    pub connections_parked: u64,
+    pub requests_in_flight: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct ReloadCounts {
+    pub success: u64,
+    pub failed: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastReload {
+    /// Seconds since the epoch.
+    pub at: u64,
+    pub success: bool,
+    pub duration_ms: u64,
+    pub message: String,
+}

@@ -1,0 +1,118 @@
+//! Binding of listening sockets, and what to tell the operator when it fails.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with, sockopt,
+};
+
+use super::{describe, holder};
+use crate::config::types::ListenAddress;
+
+/// The kernel lowers it to net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// All addresses of both families; IPv4 alone on a host without IPv6.
+pub(super) fn any_address(port: u16) -> io::Result<OwnedFd> {
+    let result = tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), true);
+    match result.as_ref().map_err(Errno::from_io_error) {
+        Err(Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)) => {
+            tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), false)
+        }
+        _ => result,
+    }
+}
+
+pub(super) fn address(address: SocketAddr) -> io::Result<OwnedFd> {
+    tcp(address, false)
+}
+
+fn tcp(address: SocketAddr, dual_stack: bool) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv6() {
+        AddressFamily::INET6
+    } else {
+        AddressFamily::INET
+    };
+    let socket = stream_socket(family)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, !dual_stack)?;
+    }
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+pub(super) fn unix(path: &Path) -> io::Result<OwnedFd> {
+    let socket = stream_socket(AddressFamily::UNIX)?;
+    let address = SocketAddrUnix::new(path)?;
+    let mut result = bind(&socket, &address);
+    // A file that a killed server left behind.
+    if result == Err(Errno::ADDRINUSE) && UnixStream::connect(path).is_err_and(is_refused) {
+        std::fs::remove_file(path)?;
+        result = bind(&socket, &address);
+    }
+    result?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+fn is_refused(error: io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(family, SocketType::STREAM, flags, None)?)
+}
+
+/// What is wrong and what to do.
+pub(super) fn explain(address: &ListenAddress, error: &io::Error, activated: bool) -> String {
+    let name = describe(address);
+    match Errno::from_io_error(error) {
+        Some(Errno::ADDRINUSE) => format!("{name} is taken{}", taken_advice(address)),
+        Some(Errno::ACCESS | Errno::PERM) if activated => format!(
+            "{name} is not held: systemd passed no socket for it and BWS may not bind it ({error}). Run: {}",
+            unit_command(address)
+        ),
+        Some(Errno::ACCESS | Errno::PERM) => format!(
+            "{name} cannot be bound ({error}): ports below 1024 need a socket unit (systemctl enable --now bws.socket) \
+             or the capability CAP_NET_BIND_SERVICE; otherwise choose another port"
+        ),
+        Some(Errno::ADDRNOTAVAIL) => {
+            format!("{name} cannot be bound: no interface of this host has that address")
+        }
+        _ => format!("{name} cannot be bound: {error}"),
+    }
+}
+
+fn unit_command(address: &ListenAddress) -> String {
+    let instance = match address {
+        ListenAddress::Port(port) => port.to_string(),
+        ListenAddress::Address(address) => format!("$(systemd-escape '{address}')"),
+        ListenAddress::Unix(path) => format!("$(systemd-escape '{}')", path.display()),
+    };
+    format!("systemctl enable bws@{instance}.socket && systemctl restart bws")
+}
+
+fn taken_advice(address: &ListenAddress) -> String {
+    let port = match address {
+        ListenAddress::Port(port) => *port,
+        ListenAddress::Address(address) => address.port(),
+        ListenAddress::Unix(_) => {
+            return ": another program listens on it; stop that program or choose another path"
+                .into();
+        }
+    };
+    match holder::of_port(port) {
+        Some(program) => format!(" by {program}: stop it or choose another port"),
+        None => format!(
+            " by another program ('ss -ltnp sport = :{port}' shows which): stop it or choose another port"
+        ),
+    }
+}

@@ -1,0 +1,115 @@
+//! Sums of counters over threads, workers and generations. A site is known by its name, so its counters go on when a
+//! configuration moves it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::counters::{GAUGES, GLOBAL_WORDS, Global, SITE_WORDS, block_words};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    global: [u64; GLOBAL_WORDS],
+    sites: BTreeMap<String, [u64; SITE_WORDS]>,
+}
+
+impl Totals {
+    /// Adds a worker's page; `sites` are the names of its configuration, in order.
+    pub fn add_page<'a>(
+        &mut self,
+        page: &[AtomicU64],
+        sites: impl ExactSizeIterator<Item = &'a str> + Clone,
+    ) {
+        for block in page.chunks_exact(block_words(sites.len())) {
+            add(&mut self.global, &block[..GLOBAL_WORDS]);
+            let words = block[GLOBAL_WORDS..].chunks_exact(SITE_WORDS);
+            for (name, words) in sites.clone().zip(words) {
+                self.add_site(name, words);
+            }
+        }
+    }
+
+    fn add_site(&mut self, name: &str, words: &[AtomicU64]) {
+        if words.iter().all(|word| word.load(Ordering::Relaxed) == 0) {
+            return;
+        }
+        match self.sites.get_mut(name) {
+            Some(sums) => add(sums, words),
+            None => add(self.sites.entry(name.to_owned()).or_default(), words),
+        }
+    }
+
+    /// What stays of workers that are gone: everything but the gauges.
+    pub fn without_gauges(mut self) -> Self {
+        for gauge in GAUGES {
+            self.global[gauge as usize] = 0;
+        }
+        self
+    }
+
+    pub fn global(&self, word: Global) -> u64 {
+        self.global[word as usize]
+    }
+
+    /// Sites that were ever asked for anything, by name.
+    pub fn sites(&self) -> impl Iterator<Item = (&str, &[u64; SITE_WORDS])> {
+        self.sites
+            .iter()
+            .map(|(name, words)| (name.as_str(), words))
+    }
+}
+
+/// One gauge of one worker's page, summed over its threads.
+pub fn gauge(page: &[AtomicU64], sites: usize, word: Global) -> u64 {
+    page.chunks_exact(block_words(sites)).fold(0, |sum, block| {
+        sum.wrapping_add(block[word as usize].load(Ordering::Relaxed))
+    })
+}
+
+fn add(sums: &mut [u64], words: &[AtomicU64]) {
+    for (sum, word) in sums.iter_mut().zip(words) {
+        *sum = sum.wrapping_add(word.load(Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::counters::{Recorder, SITE_BYTES, page_words};
+
+    fn page(threads: usize, sites: usize) -> &'static [AtomicU64] {
+        Vec::leak(
+            (0..page_words(threads, sites))
+                .map(|_| AtomicU64::new(0))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn threads_and_configurations_add_up_by_name() {
+        let (old, new) = (page(2, 2), page(1, 1));
+        for thread in 0..2 {
+            Recorder::new(old, thread, 2).request(1, 200);
+        }
+        Recorder::new(new, 0, 1).request(0, 200);
+        Recorder::new(new, 0, 1).site(0, SITE_BYTES, 7);
+        let mut totals = Totals::default();
+        totals.add_page(old, ["a", "b"].into_iter());
+        totals.add_page(new, ["b"].into_iter());
+        let sites: Vec<_> = totals.sites().collect();
+        assert_eq!(sites, [("b", &[0, 3, 0, 0, 0, 7, 0, 0])]);
+    }
+
+    #[test]
+    fn only_gauges_vanish_with_their_process() {
+        let page = page(1, 0);
+        let recorder = Recorder::new(page, 0, 0);
+        recorder.add(Global::ConnectionsOpen, 3);
+        recorder.add(Global::ConnectionsAccepted, 5);
+        let mut totals = Totals::default();
+        totals.add_page(page, std::iter::empty());
+        assert_eq!(gauge(page, 0, Global::ConnectionsOpen), 3);
+        let retired = totals.without_gauges();
+        assert_eq!(retired.global(Global::ConnectionsOpen), 0);
+        assert_eq!(retired.global(Global::ConnectionsAccepted), 5);
+    }
+}
