@@ -283,7 +283,11 @@ fn hundreds_of_idle_connections_go_through_reloads() {
             }
             for (at, wire) in all.iter_mut().enumerate() {
                 let idle = wire.stream.idle();
-                assert_eq!(idle, Idle::Quiet, "connection {at} ended by reload {number}");
+                assert_eq!(
+                    idle,
+                    Idle::Quiet,
+                    "connection {at} ended by reload {number}"
+                );
                 wire.send(small().as_bytes()).await.unwrap();
                 let answer = tokio::time::timeout(PATIENCE, wire.response())
                     .await
