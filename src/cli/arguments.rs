@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::core::master::{Options, Source};
 
@@ -61,6 +61,27 @@ enum Command {
     Reload(Reload),
     /// Show the running master, its workers and its configuration
     Status(Status),
+    /// Print shell completions or a manual page
+    #[command(subcommand)]
+    Generate(Generate),
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Generate {
+    /// A completion script, for example: bws generate completions bash > /etc/bash_completion.d/bws
+    Completions { shell: clap_complete::Shell },
+    /// A manual page, for example: bws generate man | man -l -
+    Man {
+        #[arg(default_value = "bws")]
+        page: Page,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Page {
+    Bws,
+    #[value(name = "bws.toml")]
+    BwsToml,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -98,6 +119,7 @@ pub(super) enum Task {
     Check(Check),
     Reload(Reload),
     Status(Status),
+    Generate(Generate),
 }
 
 impl Arguments {
@@ -108,6 +130,7 @@ impl Arguments {
         match self.command {
             Some(Command::Reload(reload)) => return Ok(Task::Reload(Reload { control, ..reload })),
             Some(Command::Status(status)) => return Ok(Task::Status(Status { control, ..status })),
+            Some(Command::Generate(wanted)) => return Ok(Task::Generate(wanted)),
             Some(Command::Check { file }) => {
                 let file = file.or(self.config).map_or_else(usual_config, Ok)?;
                 return Ok(Task::Check(Check { file, connect }));

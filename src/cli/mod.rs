@@ -1,12 +1,13 @@
 //! The command line: argv in, exit code out.
 //!
 //! - `arguments`: what can be written
-//! - `serve`, `check`, `reload`, `status`: what it does
+//! - `serve`, `check`, `reload`, `status`, `generate`: what it does
 //! - `client`: asks a running master
 
 mod arguments;
 mod check;
 mod client;
+mod generate;
 mod output;
 mod reload;
 mod serve;
@@ -40,6 +41,7 @@ pub fn run() -> ExitCode {
         Ok(Task::Check(check)) => Ok(check::run(&check)),
         Ok(Task::Reload(reload)) => reload::run(&reload),
         Ok(Task::Status(status)) => status::run(&status),
+        Ok(Task::Generate(wanted)) => Ok(generate::run(&wanted)),
         Err(error) => Err(error),
     };
     outcome.unwrap_or_else(|error| {
