@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::master::Input;
 use super::sockets::Assigned;
@@ -86,7 +86,9 @@ impl Launch<'_> {
         ));
         let alive = Rc::new(Cell::new(true));
         let pid = child.id().unwrap_or_default();
-        tokio::task::spawn_local(wait(id, child, alive.clone(), self.inputs.clone()));
+        let (last_word, heard) = oneshot::channel();
+        let inputs = self.inputs.clone();
+        tokio::task::spawn_local(wait(id, child, alive.clone(), heard, inputs));
         let target = Target { pid, alive };
         let conversation = Conversation {
             worker: id,
@@ -94,7 +96,7 @@ impl Launch<'_> {
             target: target.clone(),
             inputs: self.inputs.clone(),
         };
-        tokio::task::spawn_local(conversation.run(messages));
+        tokio::task::spawn_local(conversation.run(messages, last_word));
         let spawned = Instant::now();
         Ok(WorkerProcess {
             pid,
@@ -184,6 +186,7 @@ async fn wait(
     worker: WorkerId,
     mut child: Child,
     alive: Rc<Cell<bool>>,
+    heard: oneshot::Receiver<()>,
     inputs: mpsc::Sender<Input>,
 ) {
     let how = match child.wait().await {
@@ -191,6 +194,8 @@ async fn wait(
         Err(error) => format!("cannot be waited for: {error}"),
     };
     alive.set(false);
+    // What it said last may hold connections for the next generation.
+    let _ = tokio::time::timeout(EXIT_GRACE, heard).await;
     let _ = inputs.send(Input::Gone { worker, how }).await;
 }
 
@@ -211,30 +216,52 @@ struct Conversation {
 }
 
 impl Conversation {
-    async fn run(self, mut letters: mpsc::UnboundedReceiver<Letter>) {
-        let worker = self.worker;
-        let reason = loop {
-            tokio::select! {
-                received = self.channel.receive_with::<FromWorker>() => match received {
-                    Ok(Some((message, descriptors))) => {
-                        let _ = self.inputs.send(Input::Said { worker, message, descriptors }).await;
-                    }
-                    Ok(None) => {
-                        tokio::time::sleep(EXIT_GRACE).await;
-                        break "closed its control channel and did not exit".into();
-                    }
-                    Err(error) => break format!("sent what its master does not understand: {error}"),
-                },
-                letter = letters.recv() => {
-                    // None: the master has forgotten this worker.
-                    let Some(letter) = letter else { return };
-                    if let Err(reason) = self.deliver(letter).await {
-                        break reason;
-                    }
-                }
-            }
+    /// Reads and writes independently of each other: two processes that both wait for the other to read would wait for
+    /// ever. `heard` is dropped when the worker has said its last word.
+    async fn run(self, letters: mpsc::UnboundedReceiver<Letter>, heard: oneshot::Sender<()>) {
+        let reading = async {
+            let reason = self.read().await;
+            drop(heard);
+            tokio::time::sleep(EXIT_GRACE).await;
+            reason
         };
+        let reason = tokio::select! {
+            reason = reading => reason,
+            reason = self.write(letters) => match reason {
+                Some(reason) => reason,
+                // The master has forgotten this worker.
+                None => return,
+            },
+        };
+        let worker = self.worker;
         let _ = self.inputs.send(Input::Broken { worker, reason }).await;
+    }
+
+    async fn read(&self) -> String {
+        let worker = self.worker;
+        loop {
+            match self.channel.receive_with::<FromWorker>().await {
+                Ok(Some((message, descriptors))) => {
+                    let said = Input::Said {
+                        worker,
+                        message,
+                        descriptors,
+                    };
+                    let _ = self.inputs.send(said).await;
+                }
+                Ok(None) => return "closed its control channel and did not exit".into(),
+                Err(error) => return format!("sent what its master does not understand: {error}"),
+            }
+        }
+    }
+
+    async fn write(&self, mut letters: mpsc::UnboundedReceiver<Letter>) -> Option<String> {
+        while let Some(letter) = letters.recv().await {
+            if let Err(reason) = self.deliver(letter).await {
+                return Some(reason);
+            }
+        }
+        None
     }
 
     async fn deliver(&self, letter: Letter) -> Result<(), String> {

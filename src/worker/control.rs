@@ -3,9 +3,12 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::start::{self, Crew};
@@ -23,6 +26,9 @@ const DRAIN_REPORT: Duration = Duration::from_secs(1);
 /// How long a SIGTERM waits for the master's word that goes with it, which knows more: the deadline, and whether there
 /// is a next generation.
 const MASTERS_WORD: Duration = Duration::from_millis(200);
+
+/// How long the master may take to read what a worker said before it left.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What the worker needs of the rooms that it may not know.
 pub struct Hooks {
@@ -75,8 +81,11 @@ async fn work(hooks: &Hooks) -> io::Result<()> {
     match prepared {
         Ok((crew, summary)) => {
             let signals = Signals::new()?;
+            let channel = Arc::new(channel);
+            let outbox = Outbox::new(&channel);
             let control = Control {
                 channel,
+                outbox,
                 crew,
                 summary,
                 counters,
@@ -143,8 +152,41 @@ struct Pending {
     finished: usize,
 }
 
+/// Writes to the master beside the loop, which goes on reading: two processes that both wait for the other to read would
+/// wait for ever.
+struct Outbox {
+    letters: mpsc::UnboundedSender<(FromWorker, Vec<OwnedFd>)>,
+    writer: JoinHandle<()>,
+}
+
+impl Outbox {
+    fn new(channel: &Arc<Channel>) -> Self {
+        let (letters, mut queue) = mpsc::unbounded_channel::<(FromWorker, Vec<OwnedFd>)>();
+        let channel = channel.clone();
+        let writer = tokio::spawn(async move {
+            while let Some((message, descriptors)) = queue.recv().await {
+                let borrowed: Vec<_> = descriptors.iter().map(OwnedFd::as_fd).collect();
+                // When the master is gone, receive finds out.
+                let _ = channel.send_with(&message, &borrowed).await;
+            }
+        });
+        Self { letters, writer }
+    }
+
+    fn send(&self, message: FromWorker, descriptors: Vec<OwnedFd>) {
+        let _ = self.letters.send((message, descriptors));
+    }
+
+    /// Waits until everything is written.
+    async fn finish(self) {
+        drop(self.letters);
+        let _ = tokio::time::timeout(LAST_WORDS, self.writer).await;
+    }
+}
+
 struct Control<'a> {
-    channel: Channel,
+    channel: Arc<Channel>,
+    outbox: Outbox,
     crew: Crew,
     summary: Summary,
     counters: &'static [std::sync::atomic::AtomicU64],
@@ -153,7 +195,13 @@ struct Control<'a> {
 }
 
 impl Control<'_> {
-    async fn run(mut self, mut signals: Signals) -> io::Result<()> {
+    async fn run(mut self, signals: Signals) -> io::Result<()> {
+        let outcome = self.serve(signals).await;
+        self.outbox.finish().await;
+        outcome
+    }
+
+    async fn serve(&mut self, mut signals: Signals) -> io::Result<()> {
         let mut master_lives = true;
         let mut draining = false;
         let mut terminating = false;
@@ -170,7 +218,7 @@ impl Control<'_> {
                         draining |= self.drain(self.summary.shutdown_timeout, false);
                     }
                 },
-                Some(report) = self.crew.reports.recv() => self.forward(report).await?,
+                Some(report) = self.crew.reports.recv() => self.forward(report)?,
                 Some(()) = signals.terminate.recv(), if !draining => {
                     terminated.as_mut().reset(Instant::now() + MASTERS_WORD);
                     terminating = true;
@@ -181,7 +229,7 @@ impl Control<'_> {
                         draining = self.drain(self.summary.shutdown_timeout, false);
                     }
                 }
-                _ = tick.tick(), if draining && master_lives => self.report_drain().await,
+                _ = tick.tick(), if draining && master_lives => self.report_drain(),
             }
         }
         tracing::info!("graceful shutdown complete");
@@ -227,7 +275,7 @@ impl Control<'_> {
         true
     }
 
-    async fn forward(&mut self, report: Report) -> io::Result<()> {
+    fn forward(&mut self, report: Report) -> io::Result<()> {
         let all = self.summary.threads;
         let message = match report {
             Report::Ready => {
@@ -240,7 +288,7 @@ impl Control<'_> {
             }
             Report::Pong { sequence } => self.count_pong(sequence),
             Report::HandOver { connections } => {
-                self.hand_over(connections).await;
+                self.hand_over(connections);
                 None
             }
             Report::Finished => {
@@ -249,35 +297,28 @@ impl Control<'_> {
             }
             Report::Failed { message } => {
                 // Without one of its threads a worker is no worker.
-                let _ = self
-                    .channel
-                    .send(&FromWorker::Failed {
-                        message: message.clone(),
-                    })
-                    .await;
+                let failed = FromWorker::Failed {
+                    message: message.clone(),
+                };
+                self.outbox.send(failed, Vec::new());
                 return Err(io::Error::other(message));
             }
         };
         if let Some(message) = message {
-            // When the master is gone, receive finds out.
-            let _ = self.channel.send(&message).await;
+            self.outbox.send(message, Vec::new());
         }
         Ok(())
     }
 
-    async fn hand_over(&self, departures: Vec<Departure>) {
-        for batch in departures.chunks(MAX_DESCRIPTORS) {
-            let connections = batch
-                .iter()
-                .map(|departure| departure.connection.clone())
-                .collect();
-            let sockets: Vec<_> = batch
-                .iter()
-                .map(|departure| departure.socket.as_fd())
-                .collect();
-            let message = FromWorker::HandOver { connections };
-            // Without a master there is no next generation: the connections are closed.
-            let _ = self.channel.send_with(&message, &sockets).await;
+    fn hand_over(&self, departures: Vec<Departure>) {
+        let mut departures = departures.into_iter().peekable();
+        while departures.peek().is_some() {
+            let batch = departures.by_ref().take(MAX_DESCRIPTORS);
+            let (connections, sockets) = batch
+                .map(|departure| (departure.connection, departure.socket))
+                .unzip();
+            self.outbox
+                .send(FromWorker::HandOver { connections }, sockets);
         }
     }
 
@@ -290,16 +331,16 @@ impl Control<'_> {
         (*count == self.summary.threads).then_some(FromWorker::Pong { sequence })
     }
 
-    async fn report_drain(&self) {
+    fn report_drain(&self) {
         let connections = self.total(Global::ConnectionsOpen);
         let requests = self.total(Global::RequestsInFlight);
-        let _ = self
-            .channel
-            .send(&FromWorker::Draining {
+        self.outbox.send(
+            FromWorker::Draining {
                 connections,
                 requests,
-            })
-            .await;
+            },
+            Vec::new(),
+        );
     }
 
     fn total(&self, word: Global) -> u64 {

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::client::http2::Connection;
 use crate::client::storm::tls;
-use crate::client::transport::{Endpoint, Transport};
+use crate::client::transport::{Endpoint, Idle, Transport};
 use crate::client::wire::{Failure, Wire};
 use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
@@ -282,6 +282,12 @@ fn hundreds_of_idle_connections_go_through_reloads() {
                 server.reload_to(&demo.bws(number));
             }
             for (at, wire) in all.iter_mut().enumerate() {
+                let idle = wire.stream.idle();
+                assert_eq!(
+                    idle,
+                    Idle::Quiet,
+                    "connection {at} ended by reload {number}"
+                );
                 wire.send(small().as_bytes()).await.unwrap();
                 let answer = tokio::time::timeout(PATIENCE, wire.response())
                     .await

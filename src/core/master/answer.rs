@@ -1,6 +1,10 @@
 //! What the master tells those who ask: status, checks, the watcher of files.
 
+use crate::config::types::Site;
+use crate::core::report::SiteStatus;
+use crate::metrics::counters::SITE_BYTES;
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use tokio::sync::oneshot;
 
@@ -47,7 +51,9 @@ impl Master {
             config_file: self.options.source.path().display().to_string(),
             config_version: self.supervisor.version(),
             config_hash: config.map(|config| config.hash.clone()).unwrap_or_default(),
-            sites: config.map_or(0, |config| config.sites.len()),
+            sites: config
+                .map(|config| self.site_statuses(config))
+                .unwrap_or_default(),
             listeners: config
                 .map(|config| config.listeners.iter().map(url).collect())
                 .unwrap_or_default(),
@@ -55,6 +61,31 @@ impl Master {
             reloads: self.figures.reloads,
             last_reload: self.last_reload.clone(),
         }
+    }
+
+    fn site_statuses(&self, config: &Config) -> Vec<SiteStatus> {
+        let totals = self.totals();
+        let requests: HashMap<&str, u64> = totals
+            .sites()
+            .map(|(name, words)| (name, words[..SITE_BYTES].iter().sum()))
+            .collect();
+        let mut listeners = vec![""; config.sites.len()];
+        let urls: Vec<String> = config.listeners.iter().map(url).collect();
+        for (listener, url) in config.listeners.iter().zip(&urls) {
+            for &site in &listener.sites {
+                listeners[site as usize] = url;
+            }
+        }
+        let status = |(site, listener): (&Site, &str)| SiteStatus {
+            name: site.name.clone(),
+            listener: listener.to_owned(),
+            hostnames: site.hostnames.iter().map(ToString::to_string).collect(),
+            requests: requests
+                .get(site.name.as_str())
+                .copied()
+                .unwrap_or_default(),
+        };
+        config.sites.iter().zip(listeners).map(status).collect()
     }
 
     fn state(&self) -> &'static str {

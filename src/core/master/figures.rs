@@ -59,17 +59,23 @@ fn add_page(totals: &mut Totals, page: &CountersPage, config: &Config) {
 }
 
 impl Master {
-    /// The page of `GET /metrics`.
-    pub(super) fn metrics(&self) -> String {
-        let mut page = Exposition::default();
-        self.write_reloads(&mut page);
-        self.write_workers(&mut page);
+    /// All that was counted since the master started.
+    pub(super) fn totals(&self) -> Totals {
         let mut totals = self.figures.retired.clone();
         for process in self.workers.values() {
             if let Some(resources) = self.generations.get(&process.generation) {
                 add_page(&mut totals, &process.page, &resources.config);
             }
         }
+        totals
+    }
+
+    /// The page of `GET /metrics`.
+    pub(super) fn metrics(&self) -> String {
+        let mut page = Exposition::default();
+        self.write_reloads(&mut page);
+        self.write_workers(&mut page);
+        let totals = self.totals();
         write_traffic(&mut page, &totals);
         write_sites(&mut page, &totals);
         page.finish()
