@@ -61,7 +61,7 @@ enum Command {
     Reload(Reload),
     /// Show the running master, its workers and its configuration
     Status(Status),
-    /// Print shell completions or a manual page
+    /// Print a file that packages install
     #[command(subcommand)]
     Generate(Generate),
 }
@@ -75,6 +75,8 @@ pub(super) enum Generate {
         #[arg(default_value = "bws")]
         page: Page,
     },
+    /// The journal's message catalog, /usr/lib/systemd/catalog/bws.catalog
+    Catalog,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

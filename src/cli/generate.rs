@@ -1,4 +1,4 @@
-//! `bws generate completions|man`: what a package or a shell wants of the command line.
+//! `bws generate`: files that packages install.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use clap::CommandFactory as _;
 
 use super::arguments::{Arguments, Generate, Page};
 use super::output::print;
+use crate::systemd::events;
 
 const MANUAL: &str = include_str!("../../man/bws.8");
 const CONFIGURATION_MANUAL: &str = include_str!("../../man/bws.toml.5");
@@ -16,6 +17,7 @@ pub(super) fn run(wanted: &Generate) -> ExitCode {
         Generate::Man {
             page: Page::BwsToml,
         } => print(CONFIGURATION_MANUAL),
+        Generate::Catalog => print(&events::catalog()),
         Generate::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "bws", &mut script);

@@ -31,7 +31,13 @@ pub fn run() -> ExitCode {
         .is_some_and(|argument| argument == "--worker")
     {
         return worker::main(&worker::Hooks {
-            start_logging: |settings| logging::init(settings, Role::Worker),
+            start_logging: |settings, assignment| {
+                let role = Role::Worker {
+                    generation: assignment.generation.0,
+                    version: assignment.config_version,
+                };
+                logging::init(settings, role);
+            },
             reopen_logs: logging::reopen,
         });
     }

@@ -34,7 +34,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites", "rate_limit", Whole),
     ("sites.ssl", "client_ca", Whole),
     ("sites.ssl", "auto_cert", Value("true")),
-    ("sites.ssl", "key_file", Value("credential:")),
     ("sites.proxy", "health_check", Whole),
     ("sites.proxy", "retry", Whole),
     ("sites.proxy.load_balancing", "sticky_sessions", Whole),

@@ -28,7 +28,7 @@ pub mod types;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use diff::{Plan, diff};
@@ -40,6 +40,11 @@ pub struct Options {
     /// Connect to every upstream once; one that cannot be reached is an error.
     pub connect: bool,
     pub connect_timeout: Duration,
+    /// The configuration is to be served by this process. Otherwise what only the service can see, such as credentials,
+    /// is a warning.
+    pub serving: bool,
+    /// Where systemd put the credentials of this process.
+    pub credentials: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -47,6 +52,8 @@ impl Default for Options {
         Self {
             connect: false,
             connect_timeout: defaults::TEST_CONNECTION_TIMEOUT,
+            serving: false,
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         }
     }
 }

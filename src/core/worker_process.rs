@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 
+use super::journal::Named;
 use super::master::Input;
 use super::sockets::Assigned;
 use crate::config::types::Config;
@@ -152,6 +153,13 @@ impl Launch<'_> {
 }
 
 impl WorkerProcess {
+    pub fn named(&self) -> Named {
+        Named {
+            pid: self.pid,
+            generation: self.generation,
+        }
+    }
+
     /// Messages arrive in order, or the worker is reported as broken.
     pub fn tell(&self, message: ToWorker) {
         self.hand(message, Vec::new());

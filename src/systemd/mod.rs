@@ -2,8 +2,10 @@
 //!
 //! - `activation`: the sockets that systemd passed
 //! - `notify`: READY, RELOADING, STATUS and the rest of sd_notify(3)
-//! - `logging`: where log lines go, changed while running
+//! - `logging`: where log lines go, changed while running; `line`: their form outside the journal
+//! - `events`: what an operator acts on: MESSAGE_IDs and the catalog, one table
 pub mod activation;
+pub mod events;
 mod line;
 pub mod logging;
 pub mod notify;

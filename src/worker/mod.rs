@@ -4,11 +4,13 @@
 //! nothing that is written on the way of a request.
 
 mod accept;
+mod access_log;
 mod activity;
 mod connection;
 mod control;
 mod file_window;
 mod io;
+mod journal;
 mod parked;
 mod start;
 mod sweep;

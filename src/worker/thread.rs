@@ -11,6 +11,7 @@ use slab::Slab;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
+use super::access_log::{self, AccessLog, Writer};
 use super::activity::{Activity, Clock, Order};
 use super::parked::{self, Entry, Parked, Reason, Socket};
 use super::{accept, sweep};
@@ -26,6 +27,8 @@ pub struct Process {
     pub http: Arc<Shared>,
     /// By listener index; `None` for cleartext.
     pub tls: Vec<Option<TlsListener>>,
+    /// Where requests are logged.
+    pub access_log: Option<Arc<Writer>>,
 }
 
 /// From the control loop to a thread.
@@ -76,6 +79,7 @@ pub struct Thread {
     pub process: Arc<Process>,
     pub service: Rc<Service>,
     pub recorder: Recorder,
+    pub access_log: Option<Rc<AccessLog>>,
     pub clock: Rc<Clock>,
     pub active: RefCell<Slab<Active>>,
     pub parked: Parked,
@@ -212,7 +216,13 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
         mut commands,
         reports,
     } = outfit;
+    let access_log = process.access_log.clone().map(|writer| {
+        let log = AccessLog::new(process.config.logging.format, writer, recorder);
+        tokio::task::spawn_local(access_log::keep_flushing(log.clone()));
+        log
+    });
     let thread = Rc::new(Thread {
+        access_log,
         service: Service::new(process.http.clone(), recorder),
         process,
         recorder,

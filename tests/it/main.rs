@@ -14,12 +14,15 @@
 mod client;
 mod harness;
 
+mod access_log;
 mod commands;
 mod connections;
+mod credentials;
 mod downloads;
 mod examples;
 mod failing_reloads;
 mod files;
+mod heartbeat;
 mod kills;
 mod metrics;
 mod notifications;

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Input, Master, Resources, load};
 use crate::config::types::{Config, ListenAddress, Listener};
+use crate::core::journal;
 use crate::core::report::{CheckReport, GenerationStatus, Status, WorkerStatus};
 use crate::core::supervisor::worker::State;
 use crate::core::worker_process::WorkerProcess;
@@ -17,29 +18,7 @@ use crate::ipc::message::Generation;
 use crate::metrics::counters::Global;
 use crate::metrics::totals::gauge;
 
-/// Addresses named in a status line.
-const NAMED_LISTENERS: usize = 4;
-
 impl Master {
-    /// One line for `systemctl status` and the log.
-    pub(super) fn status_line(&self) -> String {
-        let Some(active) = self.active() else {
-            return "starting".into();
-        };
-        let listeners = &active.config.listeners;
-        let named: Vec<String> = listeners.iter().take(NAMED_LISTENERS).map(url).collect();
-        let more = match listeners.len().saturating_sub(NAMED_LISTENERS) {
-            0 => String::new(),
-            count => format!(" and {count} more"),
-        };
-        format!(
-            "serving {} on {}{more} (configuration version {})",
-            count(active.config.sites.len(), "site"),
-            named.join(", "),
-            self.supervisor.version(),
-        )
-    }
-
     pub(super) fn status(&self) -> Status {
         let active = self.active();
         let config = active.map(|active| &active.config);
@@ -171,7 +150,7 @@ impl Master {
                 }
             }
             Err(complaint) if self.watch_complaint.as_ref() != Some(&complaint) => {
-                tracing::warn!("a watched file changed, but is not valid: no reload\n{complaint}");
+                journal::watched_file_invalid(self.supervisor.version(), &complaint);
                 self.watch_complaint = Some(complaint);
             }
             Err(_) => {}
@@ -204,7 +183,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 }
 
 /// Where a browser would find it.
-fn url(listener: &Listener) -> String {
+pub(super) fn url(listener: &Listener) -> String {
     let (scheme, usual) = if listener.tls {
         ("https", 443)
     } else {

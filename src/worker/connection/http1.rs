@@ -1,5 +1,6 @@
 //! HTTP/1 on a connection: hyper while the client is active, nothing but the socket while it is not.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -34,7 +35,7 @@ enum End {
 pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served: bool) {
     let (mut transport, mut rewound, mut served) = (transport, rewound, served);
     loop {
-        let stretch = drive(transport, rewound, &client).await;
+        let stretch = drive(transport, rewound, &client, served).await;
         transport = stretch.transport;
         rewound = stretch.unread;
         served |= stretch.answered;
@@ -68,7 +69,7 @@ struct Stretch {
     answered: bool,
 }
 
-async fn drive(transport: Transport, rewound: Bytes, client: &Client) -> Stretch {
+async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bool) -> Stretch {
     let thread = client.thread();
     let activity = Rc::new(Activity::new(thread.clock.clone()));
     let protocol = match transport {
@@ -81,9 +82,10 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client) -> Stretch
         thread: thread.clone(),
         connection: client.connection.clone(),
         activity: activity.clone(),
+        counted: Rc::new(Cell::new(served)),
         files: io.enable_sendfile(),
     };
-    let answered = Rc::new(std::cell::Cell::new(false));
+    let answered = Rc::new(Cell::new(false));
     let note = answered.clone();
     let service = service_fn(move |request| {
         note.set(true);

@@ -54,6 +54,7 @@ pub async fn serve(transport: Transport, client: Client) {
         thread: thread.clone(),
         connection: client.connection.clone(),
         activity: activity.clone(),
+        counted: Rc::default(),
         files: None,
     };
     let service = service_fn(move |request| request::answer(context.clone(), request));

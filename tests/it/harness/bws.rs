@@ -51,7 +51,21 @@ impl Bws {
         config: &str,
         sockets: Vec<TcpListener>,
     ) -> Self {
-        let mut server = Self::launch(binary, folder, config, sockets);
+        Self::launch(binary, folder, config, sockets).when_ready()
+    }
+
+    /// Like [`Self::start`], with more of an environment.
+    pub fn start_with(
+        folder: &Path,
+        config: &str,
+        sockets: Vec<TcpListener>,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::launch_with(&binary(), folder, config, sockets, environment).when_ready()
+    }
+
+    fn when_ready(mut self) -> Self {
+        let server = &mut self;
         super::wait_for("READY=1", || {
             let exit = server.process.exit_status();
             assert!(
@@ -65,11 +79,21 @@ impl Bws {
                 .contains(&"READY=1".to_owned())
                 .then_some(())
         });
-        server
+        self
     }
 
     /// Starts and does not wait.
     pub fn launch(binary: &Path, folder: &Path, config: &str, sockets: Vec<TcpListener>) -> Self {
+        Self::launch_with(binary, folder, config, sockets, &[])
+    }
+
+    fn launch_with(
+        binary: &Path,
+        folder: &Path,
+        config: &str,
+        sockets: Vec<TcpListener>,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let path = folder.join("config.toml");
         write_file(&path, config);
         let notify = Recorder::new(folder);
@@ -79,7 +103,8 @@ impl Bws {
             .arg(&path)
             .env("RUNTIME_DIRECTORY", folder)
             .env("NOTIFY_SOCKET", notify.path())
-            .env_remove("RUST_LOG");
+            .env_remove("RUST_LOG")
+            .envs(environment.iter().copied());
         let process = Process::start(command, &folder.join("bws.log")).expect("bws can be started");
         Self {
             process,
