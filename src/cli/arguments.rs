@@ -62,17 +62,28 @@ enum Command {
     /// Show the running master, its workers and its configuration
     Status(Status),
     /// Print a file that packages install
-    Generate {
-        #[arg(value_enum)]
-        what: Artifact,
-    },
+    #[command(subcommand)]
+    Generate(Generate),
 }
 
-/// What `bws generate` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Artifact {
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Generate {
+    /// A completion script, for example: bws generate completions bash > /etc/bash_completion.d/bws
+    Completions { shell: clap_complete::Shell },
+    /// A manual page, for example: bws generate man | man -l -
+    Man {
+        #[arg(default_value = "bws")]
+        page: Page,
+    },
     /// The journal's message catalog, /usr/lib/systemd/catalog/bws.catalog
     Catalog,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Page {
+    Bws,
+    #[value(name = "bws.toml")]
+    BwsToml,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -110,7 +121,7 @@ pub(super) enum Task {
     Check(Check),
     Reload(Reload),
     Status(Status),
-    Generate(Artifact),
+    Generate(Generate),
 }
 
 impl Arguments {
@@ -121,7 +132,7 @@ impl Arguments {
         match self.command {
             Some(Command::Reload(reload)) => return Ok(Task::Reload(Reload { control, ..reload })),
             Some(Command::Status(status)) => return Ok(Task::Status(Status { control, ..status })),
-            Some(Command::Generate { what }) => return Ok(Task::Generate(what)),
+            Some(Command::Generate(wanted)) => return Ok(Task::Generate(wanted)),
             Some(Command::Check { file }) => {
                 let file = file.or(self.config).map_or_else(usual_config, Ok)?;
                 return Ok(Task::Check(Check { file, connect }));

@@ -1,12 +1,13 @@
 //! The command line: argv in, exit code out.
 //!
 //! - `arguments`: what can be written
-//! - `serve`, `check`, `reload`, `status`: what it does
+//! - `serve`, `check`, `reload`, `status`, `generate`: what it does
 //! - `client`: asks a running master
 
 mod arguments;
 mod check;
 mod client;
+mod generate;
 mod output;
 mod reload;
 mod serve;
@@ -16,8 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::arguments::{Arguments, Artifact, Task};
-use crate::systemd::events;
+use self::arguments::{Arguments, Task};
 use crate::systemd::logging::{self, Role};
 use crate::worker;
 
@@ -47,18 +47,11 @@ pub fn run() -> ExitCode {
         Ok(Task::Check(check)) => Ok(check::run(&check)),
         Ok(Task::Reload(reload)) => reload::run(&reload),
         Ok(Task::Status(status)) => status::run(&status),
-        Ok(Task::Generate(artifact)) => Ok(generate(artifact)),
+        Ok(Task::Generate(wanted)) => Ok(generate::run(&wanted)),
         Err(error) => Err(error),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("bws: {error:#}");
         ExitCode::FAILURE
     })
-}
-
-fn generate(artifact: Artifact) -> ExitCode {
-    output::print(&match artifact {
-        Artifact::Catalog => events::catalog(),
-    });
-    ExitCode::SUCCESS
 }

@@ -64,6 +64,19 @@ pub(super) fn lacks_value(table: &str, key: &str, value: &str) -> bool {
     })
 }
 
+/// The values of a key that are not available.
+pub(super) fn lacking_values(table: &str, key: &str) -> Vec<&'static str> {
+    let of_key = NOT_YET
+        .iter()
+        .filter(|(of, named, _)| *of == table && *named == key);
+    of_key
+        .filter_map(|(_, _, lacking)| match lacking {
+            Value(value) => Some(*value),
+            Whole => None,
+        })
+        .collect()
+}
+
 /// Whether a value only says that its feature is not wanted.
 pub(super) fn is_off(table: &str, key: &str, value: &DeValue<'_>) -> bool {
     match value {

@@ -24,6 +24,7 @@ mod failing_reloads;
 mod files;
 mod heartbeat;
 mod kills;
+mod manual;
 mod metrics;
 mod notifications;
 mod proxy;
