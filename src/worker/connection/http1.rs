@@ -43,12 +43,16 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Done => return close::finish(transport, client).await,
             End::Failed(error) => {
                 if error.is_parse() {
-                    client.thread().recorder.add(Global::RequestsMalformed, 1);
+                    let too_large = error.is_parse_too_large();
+                    note_malformed(&client, if too_large { 431 } else { 400 });
                     close::finish(transport, client).await;
                 }
                 return;
             }
-            End::Ordered(Order::HeadTimeout) => return close::time_out(transport, client).await,
+            End::Ordered(Order::HeadTimeout) => {
+                note_malformed(&client, 408);
+                return close::time_out(transport, client).await;
+            }
             // The client's next head had begun in the very read that ended the last request.
             End::Ordered(Order::Park) if !rewound.is_empty() => {}
             End::Ordered(Order::Park) => {
@@ -58,6 +62,14 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Ordered(_) if stretch.idle => return close::finish(transport, client).await,
             End::Ordered(_) => return,
         }
+    }
+}
+
+fn note_malformed(client: &Client, status: u16) {
+    let thread = client.thread();
+    thread.recorder.add(Global::RequestsMalformed, 1);
+    if let Some(log) = &thread.access_log {
+        log.add_malformed(&client.connection, status);
     }
 }
 
