@@ -22,6 +22,11 @@ tree() {
     return $status
 }
 
+# Whether containers can be started at all.
+can_boot() {
+    systemd-nspawn --quiet -D "$1" --read-only --register=no --keep-unit --private-network /bin/true </dev/null
+}
+
 root=
 nspawn=
 leader=
