@@ -168,3 +168,22 @@ fn nothing_is_logged_unless_it_is_wanted() {
     get(demo.plain, HOST, "/");
     assert!(!demo.path().join("access.log").exists());
 }
+
+#[test]
+fn warnings_go_to_the_error_log_as_well() {
+    let (plain, secure) = (listener(), listener());
+    let demo = Demo::new(0, plain.1, secure.1);
+    let log = demo.path().join("error.log");
+    let head = format!("[logging]\nerror_log = \"{}\"\n", log.display());
+    let config = head + &demo.bws(0);
+    let server = Bws::start(demo.path(), &config, vec![plain.0, secure.0]);
+    server.configure("[[sites]\n");
+    assert!(!server.reload().status.success());
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(
+        text.contains("ERROR master[") && text.contains("Hot reload: failed"),
+        "{text}"
+    );
+    assert!(!text.contains("INFO"), "{text}");
+    assert!(server.process.output().contains("Hot reload: failed"));
+}

@@ -31,13 +31,10 @@ impl Master {
             return format!("stopping: {drain}");
         }
         let mut line = match &self.last_reload {
-            Some(last) if !last.success => failure(last, self.supervisor.version()),
-            _ => String::new(),
+            Some(last) if !last.success => failure(last, self.supervisor.version(), &self.scope()),
+            Some(last) => self.serving() + &success(last),
+            None => self.serving(),
         };
-        line += &self.serving();
-        if let Some(last) = self.last_reload.as_ref().filter(|last| last.success) {
-            line += &success(last);
-        }
         if !drain.is_empty() {
             line += &format!("; {drain}");
         }
@@ -46,8 +43,20 @@ impl Master {
 
     /// What is in force.
     pub(super) fn serving(&self) -> String {
+        match self.active() {
+            Some(_) => format!(
+                "serving {} (configuration version {})",
+                self.scope(),
+                self.supervisor.version()
+            ),
+            None => "starting".into(),
+        }
+    }
+
+    /// As in "3 sites on http://localhost with 1 worker".
+    fn scope(&self) -> String {
         let Some(active) = self.active() else {
-            return "starting".into();
+            return "nothing".into();
         };
         let listeners = &active.config.listeners;
         let named: Vec<String> = listeners.iter().take(NAMED_LISTENERS).map(url).collect();
@@ -59,11 +68,10 @@ impl Master {
         let workers = self.supervisor.workers();
         let workers = workers.filter(|(_, worker)| accepts(worker.state)).count();
         format!(
-            "serving {} on {}{more} with {} (configuration version {})",
+            "{} on {}{more} with {}",
             count(active.config.sites.len(), "site"),
             named.join(", "),
             count(workers, "worker"),
-            self.supervisor.version(),
         )
     }
 
@@ -94,13 +102,13 @@ impl Master {
     }
 }
 
-fn failure(last: &LastReload, version: u64) -> String {
+fn failure(last: &LastReload, version: u64, scope: &str) -> String {
     let mut reason: String = last.message.chars().take(LONGEST_REASON).collect();
     if reason.len() < last.message.len() {
         reason += "…";
     }
     let time = time_of_day(last.at);
-    format!("reload failed at {time}: {reason}; still serving version {version}: ")
+    format!("reload failed at {time}: {reason}; still serving version {version}, {scope}")
 }
 
 fn success(last: &LastReload) -> String {
@@ -142,14 +150,18 @@ mod tests {
             "; reloaded at 01:02:03 UTC in 35 ms"
         );
         assert_eq!(
-            failure(&last(false, "config.toml:12:8: unknown key 'prot'"), 7),
-            "reload failed at 01:02:03 UTC: config.toml:12:8: unknown key 'prot'; still serving version 7: "
+            failure(
+                &last(false, "config.toml:12:8: unknown key 'prot'"),
+                7,
+                "1 site"
+            ),
+            "reload failed at 01:02:03 UTC: config.toml:12:8: unknown key 'prot'; still serving version 7, 1 site"
         );
     }
 
     #[test]
     fn a_long_reason_is_cut_between_letters() {
-        let line = failure(&last(false, &"ü".repeat(1000)), 7);
+        let line = failure(&last(false, &"ü".repeat(1000)), 7, "");
         assert!(line.contains("üü…; still"), "{line}");
         assert!(line.len() < 700);
     }

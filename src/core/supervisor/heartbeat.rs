@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Supervisor;
 use super::event::{Action, Moment, Notice};
-use super::worker::Worker;
+use super::worker::{State, Worker};
 use crate::ipc::message::WorkerId;
 
 /// How often workers are asked, and how long they may take to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rhythm {
     pub every: Duration,
     pub limit: Duration,
@@ -41,7 +43,7 @@ impl Rhythm {
 }
 
 /// What is known of one worker's heart.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Of the last question.
     sequence: u64,
@@ -52,6 +54,19 @@ pub struct Heartbeat {
 }
 
 impl Supervisor {
+    /// Listens to workers in this rhythm from `now` on, also to those of a supervisor that another program left behind and
+    /// that knew no heartbeats.
+    pub fn follow(&mut self, rhythm: Rhythm, now: Moment) {
+        self.rhythm = rhythm;
+        self.now = now.max(self.now);
+        self.last_answer = self.now;
+        let turns = |state| !matches!(state, State::Spawning | State::Starting | State::Killed);
+        let all = self.workers.iter();
+        let silent = all.filter(|(_, worker)| worker.heartbeat.is_none() && turns(worker.state));
+        let silent: Vec<WorkerId> = silent.map(|(id, _)| *id).collect();
+        silent.into_iter().for_each(|id| self.begin_heartbeat(id));
+    }
+
     /// Begins to listen to a worker that has become ready.
     pub(super) fn begin_heartbeat(&mut self, id: WorkerId) {
         let due = self.now + self.rhythm.every;
@@ -203,6 +218,19 @@ mod tests {
         }
         assert!(supervisor.is_well(SECOND * 81));
         assert!(!supervisor.is_well(SECOND * 82));
+    }
+
+    #[test]
+    fn workers_that_were_taken_over_are_asked_as_well() {
+        let (mut supervisor, worker) = serving();
+        supervisor.workers.get_mut(&worker).unwrap().heartbeat = None;
+        supervisor.follow(Rhythm::within(Some(6 * SECOND)), 50 * SECOND);
+        assert!(supervisor.is_well(56 * SECOND));
+        let ping = Action::Ping {
+            worker,
+            sequence: 1,
+        };
+        assert!(at(&mut supervisor, 52).contains(&ping));
     }
 
     #[test]

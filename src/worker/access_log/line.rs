@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::HeaderValue;
 use http::{Method, Uri, Version};
-use serde::Serialize;
 
 use crate::config::types::AccessLogFormat;
 
@@ -138,46 +137,50 @@ fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-#[derive(Serialize)]
-struct Json<'a> {
-    time: String,
-    remote_addr: String,
-    scheme: &'a str,
-    site: Option<&'a str>,
-    host: Option<Cow<'a, str>>,
-    method: &'a str,
-    uri: Cow<'a, str>,
-    protocol: &'a str,
-    status: u16,
-    bytes: u64,
-    duration_ms: f64,
-    referer: Option<Cow<'a, str>>,
-    user_agent: Option<Cow<'a, str>>,
+fn write_json(out: &mut Vec<u8>, stamp: &Stamp, record: &Record<'_>) {
+    let _ = write!(
+        out,
+        "{{\"time\":\"{}.{:03}Z\",\"remote_addr\":\"",
+        stamp.iso, stamp.millisecond
+    );
+    let _ = match record.client {
+        Some(address) => write!(out, "{address}"),
+        None => write!(out, "unix:"),
+    };
+    let scheme = if record.secure { "https" } else { "http" };
+    let authority = record.uri.authority().map(|it| it.as_str().as_bytes());
+    let host = record.host.map(HeaderValue::as_bytes).or(authority);
+    let _ = write!(out, "\",\"scheme\":\"{scheme}\"");
+    member(out, "site", record.site.map(str::as_bytes));
+    member(out, "host", host);
+    member(out, "method", Some(record.method.as_str().as_bytes()));
+    member(out, "uri", Some(target(record).as_bytes()));
+    let _ = write!(
+        out,
+        ",\"protocol\":\"{}\",\"status\":{},\"bytes\":{},\"duration_ms\":{}",
+        protocol(record.version),
+        record.status,
+        record.sent,
+        record.took.as_micros() as f64 / 1000.0
+    );
+    member(out, "referer", record.referer.map(HeaderValue::as_bytes));
+    member(
+        out,
+        "user_agent",
+        record.user_agent.map(HeaderValue::as_bytes),
+    );
+    out.push(b'}');
 }
 
-fn write_json(out: &mut Vec<u8>, stamp: &Stamp, record: &Record<'_>) {
-    let text = |value: Option<&'_ HeaderValue>| -> Option<String> {
-        value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
-    let authority = record.uri.authority().map(|it| it.as_str().to_owned());
-    let line = Json {
-        time: format!("{}.{:03}Z", stamp.iso, stamp.millisecond),
-        remote_addr: record
-            .client
-            .map_or_else(|| "unix:".to_owned(), |address| address.to_string()),
-        scheme: if record.secure { "https" } else { "http" },
-        site: record.site,
-        host: text(record.host).or(authority).map(Cow::Owned),
-        method: record.method.as_str(),
-        uri: target(record),
-        protocol: protocol(record.version),
-        status: record.status,
-        bytes: record.sent,
-        duration_ms: record.took.as_micros() as f64 / 1000.0,
-        referer: text(record.referer).map(Cow::Owned),
-        user_agent: text(record.user_agent).map(Cow::Owned),
-    };
-    let _ = serde_json::to_writer(out, &line);
+/// `,"name":"text"`, or null. What is not UTF-8 becomes U+FFFD.
+fn member(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+    out.extend(b",\"");
+    out.extend(name.as_bytes());
+    out.extend(b"\":");
+    match value {
+        Some(value) => drop(serde_json::to_writer(out, &String::from_utf8_lossy(value))),
+        None => out.extend(b"null"),
+    }
 }
 
 #[cfg(test)]
