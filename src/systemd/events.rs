@@ -206,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_lists_every_event() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/man/bws.8");
+        let manual = std::fs::read_to_string(path).unwrap();
+        for event in ALL {
+            let item = format!("\n.It Li {}\n", event.name);
+            assert!(manual.contains(&item), "man/bws.8: {}", event.name);
+        }
+    }
+
+    #[test]
     fn fields_named_by_the_catalog_are_told() {
         let mut sources = String::new();
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
