@@ -22,6 +22,12 @@ tree() {
     return $status
 }
 
+# Whether containers can be started at all.
+can_boot() {
+    systemd-nspawn --quiet -D "$1" --read-only --machine "bws-probe-$$" --register=no --keep-unit --private-network \
+        /bin/true </dev/null 2>/dev/null
+}
+
 root=
 nspawn=
 leader=

@@ -58,7 +58,9 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Ordered(Order::Park) => {
                 return close::park(transport, Reason::Idle { served }, client);
             }
-            End::Ordered(Order::Close | Order::Drain) => return,
+            // In the middle of something there is no polite end.
+            End::Ordered(_) if stretch.idle => return close::finish(transport, client).await,
+            End::Ordered(_) => return,
         }
     }
 }
@@ -79,6 +81,8 @@ struct Stretch {
     unread: Bytes,
     /// Whether a request came in.
     answered: bool,
+    /// Nothing was under way in either direction.
+    idle: bool,
 }
 
 async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bool) -> Stretch {
@@ -109,9 +113,10 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
     let Parts { io, read_buf, .. } = connection.into_parts();
     Stretch {
         end,
-        transport: io.into_inner().transport,
+        transport: io.into_inner().into_transport(),
         unread: read_buf,
         answered: answered.get(),
+        idle: activity.is_idle(),
     }
 }
 

@@ -33,6 +33,21 @@ killed_master() {
     await 10 back
     default_page
 }
+broken_start() {
+    local answer=$work/answer request
+    cp "$root/etc/bws/config.toml" "$work/config.toml"
+    echo 'no = "such key"' >>"$root/etc/bws/config.toml"
+    if inside systemctl restart bws; then return 1; fi
+    # It waits in the socket.
+    inside curl -sS --max-time 20 http://127.0.0.1:8080/ >"$answer" &
+    request=$!
+    sleep 3
+    [ "$(property ActiveState bws.socket)" = active ]
+    cp "$work/config.toml" "$root/etc/bws/config.toml"
+    wait $request
+    grep 'BWS works' "$answer"
+    [ "$(property NRestarts)" -ge 2 ]
+}
 
 if heartbeats; then
     check 'a stopped worker is replaced by the master' worker_is_replaced
@@ -40,4 +55,5 @@ else
     skip 'a stopped worker is replaced by the master' 'this version has no heartbeats'
 fi
 check 'a stopped master: the watchdog restarts it, connections wait' master_is_restarted
+check 'a broken start: the socket keeps who comes, a repaired file serves them' broken_start
 check 'a killed master: nobody is refused' killed_master

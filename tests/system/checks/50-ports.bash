@@ -5,6 +5,25 @@ new_port() {
     inside systemctl reload bws
     [ "$(page later 8444)" = 'port 8444' ]
 }
+# listens NAME ADDRESS: a site on it.
+listens() {
+    site "$1" 1 "on $2"
+    sed -i "s#^port = 1\$#listen = \"$2\"#" "$root/etc/bws/sites.d/$1.toml"
+}
+all_kinds_of_listeners() {
+    [ "$(get -g -H 'Host: later.test' 'http://[::1]:8444/')" = 'port 8444' ]
+    listens four 127.0.0.2:8666
+    listens six '[::1]:8666'
+    listens local unix:/run/bws/site.sock
+    inside systemctl reload bws
+    [ "$(get -H 'Host: four.test' http://127.0.0.2:8666/)" = 'on 127.0.0.2:8666' ]
+    [ "$(get -g -H 'Host: six.test' 'http://[::1]:8666/')" = 'on [::1]:8666' ]
+    [ "$(get --unix-socket /run/bws/site.sock http://local.test/)" = 'on unix:/run/bws/site.sock' ]
+    if get -o /dev/null http://127.0.0.1:8666/; then return 1; fi
+    rm "$root"/etc/bws/sites.d/four.toml
+    inside systemctl reload bws
+    if get -o /dev/null http://127.0.0.2:8666/; then return 1; fi
+}
 privileged_port() {
     site low 81 'port 81'
     inside systemctl reload bws
@@ -47,6 +66,7 @@ after_reboot() {
 }
 
 check 'a new port serves after a reload' new_port
+check 'both families, single addresses and a Unix socket; what leaves the configuration is closed' all_kinds_of_listeners
 if helper; then
     check 'so does port 81, over restart and kill -9' privileged_port
 else
