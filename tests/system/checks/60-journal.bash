@@ -41,7 +41,7 @@ every_event_is_in_the_catalog() {
 requests_are_logged() {
     local log=/var/log/bws/access.log
     cp "$root/etc/bws/config.toml" "$work/config.toml"
-    printf '\n[logging]\nlog_requests = true\n' >>"$root/etc/bws/config.toml"
+    sed -i 's/^\[logging\]$/&\nlog_requests = true/' "$root/etc/bws/config.toml"
     inside systemctl reload bws
     get -A 'one "two"' http://127.0.0.1:8080/?logged >/dev/null
     logged() { inside grep 'GET /?logged HTTP/1.1" 200 .*"one \\x22two\\x22"' "$log"; }
