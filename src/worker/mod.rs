@@ -8,6 +8,7 @@ mod access_log;
 mod activity;
 mod connection;
 mod control;
+mod drain;
 mod file_window;
 mod io;
 mod journal;

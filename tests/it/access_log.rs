@@ -82,6 +82,12 @@ fn files_proxied_answers_and_http2_are_logged() {
         wire.receive(true, |_| ()).await.unwrap();
     });
     assert!(logged.line("HEAD /large.bin").contains(" 200 0 "));
+    fetch(demo.plain, "GET / HTTP/1.1\r\nbad header\r\n\r\n");
+    assert!(
+        logged
+            .line("\"-\" 400 0 \"-\"")
+            .starts_with("127.0.0.1 - - [")
+    );
     let kinds = [crate::client::storm::Kind::Http2];
     runtime().block_on(async {
         let target = demo.target();

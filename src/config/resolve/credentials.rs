@@ -10,6 +10,8 @@ use super::Context;
 const PREFIX: &str = "credential:";
 /// Bytes of a name, as systemd has it (NAME_MAX).
 const LONGEST_NAME: usize = 255;
+/// Credentials that an error names as those which are there.
+const NAMED: usize = 5;
 
 /// Where credentials are looked for.
 #[derive(Debug)]
@@ -44,8 +46,12 @@ impl Context<'_> {
                     if path.exists() {
                         return Some(path);
                     }
-                    Finding::error(format!("the service has no credential '{name}'"))
-                        .help(how_to_load(name))
+                    let message = format!("the service has no credential '{name}'");
+                    let known = names(folder);
+                    Finding::error(message).help(match known.is_empty() {
+                        true => how_to_load(name),
+                        false => format!("it has {}; else {}", known.join(", "), how_to_load(name)),
+                    })
                 }
                 None if self.credentials.serving => Finding::error(format!(
                     "there is no credential '{name}': systemd gave this process none at all"
@@ -58,6 +64,16 @@ impl Context<'_> {
         self.findings.push(finding.at(file.place, ""));
         None
     }
+}
+
+/// Some of the names that would do.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let name = |entry: std::fs::DirEntry| entry.file_name().to_str().map(|it| format!("'{it}'"));
+    let mut names: Vec<String> = entries.filter_map(name).collect();
+    names.sort_unstable();
+    names.truncate(NAMED);
+    names
 }
 
 fn how_to_load(name: &str) -> String {

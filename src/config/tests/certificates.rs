@@ -206,7 +206,8 @@ fn a_key_may_be_a_credential() {
     assert!(config.sources.contains(&key));
     let report = with_credential(&folder, "b.key", &options).unwrap_err();
     assert!(
-        report.plain().contains("LoadCredential=b.key:"),
+        report.plain().contains("it has 'a.key'; else run ")
+            && report.plain().contains("LoadCredential=b.key:"),
         "{}",
         report.plain()
     );

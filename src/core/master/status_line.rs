@@ -26,15 +26,19 @@ impl Master {
     }
 
     pub(super) fn status_line(&self) -> String {
-        let drain = self.drain();
         if self.supervisor.is_stopping() {
-            return format!("stopping: {drain}");
+            return match self.drain("worker") {
+                drain if drain.is_empty() => "stopping".into(),
+                drain => format!("stopping: {drain}"),
+            };
         }
         let mut line = match &self.last_reload {
+            Some(last) if self.active().is_none() => not_started(last),
             Some(last) if !last.success => failure(last, self.supervisor.version(), &self.scope()),
             Some(last) => self.serving() + &success(last),
             None => self.serving(),
         };
+        let drain = self.drain("old worker");
         if !drain.is_empty() {
             line += &format!("; {drain}");
         }
@@ -75,8 +79,8 @@ impl Master {
         )
     }
 
-    /// What old workers still have to finish; empty when there are none.
-    fn drain(&self) -> String {
+    /// What workers that leave still have to finish; empty when there are none.
+    fn drain(&self, noun: &str) -> String {
         let (mut workers, mut connections) = (0, 0);
         for (id, record) in self.supervisor.workers() {
             let process = self.workers.get(&id);
@@ -96,19 +100,27 @@ impl Master {
             _ => format!(
                 "{} of {} being finished",
                 count(connections, "connection"),
-                count(workers, "old worker")
+                count(workers, noun)
             ),
         }
     }
 }
 
 fn failure(last: &LastReload, version: u64, scope: &str) -> String {
+    let (reason, time) = (reason(last), time_of_day(last.at));
+    format!("reload failed at {time}: {reason}; still serving version {version}, {scope}")
+}
+
+fn not_started(last: &LastReload) -> String {
+    format!("not started: {}", reason(last))
+}
+
+fn reason(last: &LastReload) -> String {
     let mut reason: String = last.message.chars().take(LONGEST_REASON).collect();
     if reason.len() < last.message.len() {
         reason += "…";
     }
-    let time = time_of_day(last.at);
-    format!("reload failed at {time}: {reason}; still serving version {version}, {scope}")
+    reason
 }
 
 fn success(last: &LastReload) -> String {

@@ -9,7 +9,7 @@ use http::header::{HOST, HeaderValue, REFERER, USER_AGENT};
 use http::{Method, Request, Uri, Version};
 
 use super::AccessLog;
-use super::line::Record;
+use super::line::{Record, RequestLine};
 use crate::config::types::SiteIndex;
 use crate::http::service::Connection;
 use crate::metrics::counters::{Recorder, SITE_BYTES};
@@ -107,9 +107,11 @@ impl Exchange {
             secure: logged.connection.secure,
             site: site.map(|site| &*site.name),
             host: logged.host.as_ref(),
-            method: &logged.method,
-            uri: &logged.uri,
-            version: logged.version,
+            request: Some(RequestLine {
+                method: &logged.method,
+                uri: &logged.uri,
+                version: logged.version,
+            }),
             status: self.status.get(),
             sent: self.sent.get(),
             referer: logged.referer.as_ref(),

@@ -21,14 +21,21 @@ pub struct Record<'a> {
     /// None when no site was responsible.
     pub site: Option<&'a str>,
     pub host: Option<&'a HeaderValue>,
-    pub method: &'a Method,
-    pub uri: &'a Uri,
-    pub version: Version,
+    /// None when it could not be made out.
+    pub request: Option<RequestLine<'a>>,
     pub status: u16,
     /// Body bytes.
     pub sent: u64,
     pub referer: Option<&'a HeaderValue>,
     pub user_agent: Option<&'a HeaderValue>,
+}
+
+/// What a request begins with.
+#[derive(Clone, Copy)]
+pub struct RequestLine<'a> {
+    pub method: &'a Method,
+    pub uri: &'a Uri,
+    pub version: Version,
 }
 
 /// The current second as text, made once a second.
@@ -91,25 +98,25 @@ fn write_common(out: &mut Vec<u8>, stamp: &Stamp, record: &Record<'_>) {
         None => write!(out, "unix:"),
     };
     let _ = write!(out, " - - [{}] \"", stamp.common);
-    escape(out, record.method.as_str().as_bytes());
-    out.push(b' ');
-    escape(out, target(record).as_bytes());
-    let _ = write!(
-        out,
-        " {}\" {} {}",
-        protocol(record.version),
-        record.status,
-        record.sent
-    );
+    match &record.request {
+        Some(request) => {
+            escape(out, request.method.as_str().as_bytes());
+            out.push(b' ');
+            escape(out, target(request).as_bytes());
+            let _ = write!(out, " {}", protocol(request.version));
+        }
+        None => out.push(b'-'),
+    }
+    let _ = write!(out, "\" {} {}", record.status, record.sent);
 }
 
 /// The request's target as the client wrote it; of HTTP/2 the path alone, which is what nginx shows.
-fn target<'a>(record: &Record<'a>) -> Cow<'a, str> {
-    match record.uri.path_and_query() {
-        Some(path) if record.version >= Version::HTTP_2 || record.uri.authority().is_none() => {
+fn target<'a>(request: &RequestLine<'a>) -> Cow<'a, str> {
+    match request.uri.path_and_query() {
+        Some(path) if request.version >= Version::HTTP_2 || request.uri.authority().is_none() => {
             Cow::Borrowed(path.as_str())
         }
-        _ => Cow::Owned(record.uri.to_string()),
+        _ => Cow::Owned(request.uri.to_string()),
     }
 }
 
@@ -148,17 +155,22 @@ fn write_json(out: &mut Vec<u8>, stamp: &Stamp, record: &Record<'_>) {
         None => write!(out, "unix:"),
     };
     let scheme = if record.secure { "https" } else { "http" };
-    let authority = record.uri.authority().map(|it| it.as_str().as_bytes());
+    let request = record.request.as_ref();
+    let authority = request.and_then(|request| request.uri.authority());
+    let authority = authority.map(|authority| authority.as_str().as_bytes());
     let host = record.host.map(HeaderValue::as_bytes).or(authority);
     let _ = write!(out, "\",\"scheme\":\"{scheme}\"");
     member(out, "site", record.site.map(str::as_bytes));
     member(out, "host", host);
-    member(out, "method", Some(record.method.as_str().as_bytes()));
-    member(out, "uri", Some(target(record).as_bytes()));
+    let method = request.map(|request| request.method.as_str().as_bytes());
+    let uri = request.map(target);
+    let protocol = request.map(|request| protocol(request.version).as_bytes());
+    member(out, "method", method);
+    member(out, "uri", uri.as_deref().map(str::as_bytes));
+    member(out, "protocol", protocol);
     let _ = write!(
         out,
-        ",\"protocol\":\"{}\",\"status\":{},\"bytes\":{},\"duration_ms\":{}",
-        protocol(record.version),
+        ",\"status\":{},\"bytes\":{},\"duration_ms\":{}",
         record.status,
         record.sent,
         record.took.as_micros() as f64 / 1000.0
@@ -198,9 +210,11 @@ mod tests {
             secure: true,
             site: Some("shop"),
             host: None,
-            method: &method,
-            uri: &uri,
-            version,
+            request: Some(RequestLine {
+                method: &method,
+                uri: &uri,
+                version,
+            }),
             status: 206,
             sent: 1024,
             referer: None,

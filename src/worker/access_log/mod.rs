@@ -15,10 +15,11 @@ pub use writer::Writer;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use self::line::{Record, Stamp};
 use crate::config::types::AccessLogFormat;
+use crate::http::service::Connection;
 use crate::metrics::counters::{Global, Recorder};
 
 /// A buffer of this size is handed to the writer at once …
@@ -48,6 +49,23 @@ impl AccessLog {
             recorder,
             state: RefCell::default(),
         })
+    }
+
+    /// A request that nobody could make out, and how it was answered.
+    pub fn add_malformed(&self, connection: &Connection, status: u16) {
+        self.add(&Record {
+            at: SystemTime::now(),
+            took: Duration::ZERO,
+            client: connection.peer.map(|peer| peer.ip()),
+            secure: connection.secure,
+            site: None,
+            host: None,
+            request: None,
+            status,
+            sent: 0,
+            referer: None,
+            user_agent: None,
+        });
     }
 
     fn add(&self, record: &Record<'_>) {

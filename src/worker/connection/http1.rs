@@ -43,19 +43,33 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Done => return close::finish(transport, client).await,
             End::Failed(error) => {
                 if error.is_parse() {
-                    client.thread().recorder.add(Global::RequestsMalformed, 1);
+                    let too_large = error.is_parse_too_large();
+                    note_malformed(&client, if too_large { 431 } else { 400 });
                     close::finish(transport, client).await;
                 }
                 return;
             }
-            End::Ordered(Order::HeadTimeout) => return close::time_out(transport, client).await,
+            End::Ordered(Order::HeadTimeout) => {
+                note_malformed(&client, 408);
+                return close::time_out(transport, client).await;
+            }
             // The client's next head had begun in the very read that ended the last request.
             End::Ordered(Order::Park) if !rewound.is_empty() => {}
             End::Ordered(Order::Park) => {
                 return close::park(transport, Reason::Idle { served }, client);
             }
-            End::Ordered(Order::Close | Order::Drain) => return,
+            // In the middle of something there is no polite end.
+            End::Ordered(_) if stretch.idle => return close::finish(transport, client).await,
+            End::Ordered(_) => return,
         }
+    }
+}
+
+fn note_malformed(client: &Client, status: u16) {
+    let thread = client.thread();
+    thread.recorder.add(Global::RequestsMalformed, 1);
+    if let Some(log) = &thread.access_log {
+        log.add_malformed(&client.connection, status);
     }
 }
 
@@ -67,6 +81,8 @@ struct Stretch {
     unread: Bytes,
     /// Whether a request came in.
     answered: bool,
+    /// Nothing was under way in either direction.
+    idle: bool,
 }
 
 async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bool) -> Stretch {
@@ -97,9 +113,10 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
     let Parts { io, read_buf, .. } = connection.into_parts();
     Stretch {
         end,
-        transport: io.into_inner().transport,
+        transport: io.into_inner().into_transport(),
         unread: read_buf,
         answered: answered.get(),
+        idle: activity.is_idle(),
     }
 }
 
