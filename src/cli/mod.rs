@@ -11,6 +11,7 @@ mod output;
 mod reload;
 mod serve;
 mod status;
+mod takeover;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,9 @@ pub fn run() -> ExitCode {
             reopen_logs: logging::reopen,
         });
     }
+    if let Some(arguments) = takeover::arguments() {
+        return takeover::run(arguments).unwrap_or_else(fail);
+    }
     let arguments = Arguments::parse();
     let outcome = match arguments.task() {
         Ok(Task::Serve(options)) => serve::run(options),
@@ -42,8 +46,10 @@ pub fn run() -> ExitCode {
         Ok(Task::Status(status)) => status::run(&status),
         Err(error) => Err(error),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("bws: {error:#}");
-        ExitCode::FAILURE
-    })
+    outcome.unwrap_or_else(fail)
+}
+
+fn fail(error: anyhow::Error) -> ExitCode {
+    eprintln!("bws: {error:#}");
+    ExitCode::FAILURE
 }

@@ -6,6 +6,7 @@
 //! - `master`: the shell around the decisions
 //! - `worker_process`: one worker as the master sees it
 //! - `sockets`: the listening sockets
+//! - `takeover`: a new binary by reload
 //! - `watch`: reload by itself when a file changes
 //! - `management`: the API for operators; `report`: what it says
 //! - `process`: title, program path, limits
@@ -16,5 +17,6 @@ pub mod process;
 pub mod report;
 pub mod sockets;
 pub mod supervisor;
+pub mod takeover;
 pub mod watch;
 pub mod worker_process;

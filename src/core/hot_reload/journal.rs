@@ -18,6 +18,28 @@ pub fn triggered(by: &str) {
     info!("Hot reload: {by}");
 }
 
+pub fn new_program(path: &Path) {
+    info!(
+        "Hot reload: '{}' is another program than the one that runs: asking whether it can take over",
+        path.display()
+    );
+}
+
+pub fn becoming(path: &Path, version: &str) {
+    info!(
+        "Hot reload: this process becomes '{}' (BWS {version}, now {})",
+        path.display(),
+        env!("CARGO_PKG_VERSION")
+    );
+}
+
+pub fn resumed(from: &str) {
+    info!(
+        "Hot reload: BWS {} has taken over from BWS {from}",
+        env!("CARGO_PKG_VERSION")
+    );
+}
+
 pub fn loading(context: Context, source: &Path) {
     match context {
         Context::Reload => info!(

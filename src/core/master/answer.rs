@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
 use super::{Input, Master, Resources, load};
-use crate::config::types::{Config, ListenAddress, Listener};
+use crate::config::types::{ListenAddress, Listener};
 use crate::core::report::{CheckReport, GenerationStatus, Status, WorkerStatus};
 use crate::core::supervisor::worker::State;
 use crate::core::worker_process::WorkerProcess;
@@ -22,15 +22,23 @@ impl Master {
         let Some(active) = self.active() else {
             return "starting".into();
         };
-        let listeners = &active.config.listeners;
-        let named: Vec<String> = listeners.iter().take(NAMED_LISTENERS).map(url).collect();
+        let listeners = &active.outline.listeners;
+        let named: Vec<&str> = listeners
+            .iter()
+            .take(NAMED_LISTENERS)
+            .map(String::as_str)
+            .collect();
         let more = match listeners.len().saturating_sub(NAMED_LISTENERS) {
             0 => String::new(),
             count => format!(" and {count} more"),
         };
+        let missing = match self.missing.as_slice() {
+            [] => String::new(),
+            all => format!("; not served: {}", all.join("; ")),
+        };
         format!(
-            "serving {} on {}{more} (configuration version {})",
-            count(active.config.sites.len(), "site"),
+            "serving {} on {}{more} (configuration version {}){missing}",
+            count(active.outline.sites.len(), "site"),
             named.join(", "),
             self.supervisor.version(),
         )
@@ -38,18 +46,20 @@ impl Master {
 
     pub(super) fn status(&self) -> Status {
         let active = self.active();
-        let config = active.map(|active| &active.config);
+        let outline = active.map(|active| &active.outline);
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            state: self.state().into(),
+            state: self.state_name().into(),
             config_file: self.options.source.path().display().to_string(),
             config_version: self.supervisor.version(),
-            config_hash: config.map(|config| config.hash.clone()).unwrap_or_default(),
-            sites: config.map_or(0, |config| config.sites.len()),
-            listeners: config
-                .map(|config| config.listeners.iter().map(url).collect())
+            config_hash: outline
+                .map(|outline| outline.hash.clone())
+                .unwrap_or_default(),
+            sites: outline.map_or(0, |outline| outline.sites.len()),
+            listeners: outline
+                .map(|outline| outline.listeners.clone())
                 .unwrap_or_default(),
             generations: self.generation_statuses(),
             reloads: self.figures.reloads,
@@ -57,7 +67,7 @@ impl Master {
         }
     }
 
-    fn state(&self) -> &'static str {
+    fn state_name(&self) -> &'static str {
         match () {
             () if self.supervisor.is_stopping() => "stopping",
             () if self.supervisor.active_generation().is_none() => "starting",
@@ -75,7 +85,7 @@ impl Master {
             let Some(resources) = self.generations.get(&process.generation) else {
                 continue;
             };
-            let status = worker_status(id.0, record.state, process, &resources.config);
+            let status = worker_status(id.0, record.state, process, resources.outline.sites.len());
             workers.entry(process.generation).or_default().push(status);
         }
         let status = |(generation, resources): (&Generation, &Resources)| GenerationStatus {
@@ -97,7 +107,7 @@ impl Master {
 
     pub(super) fn check(&self, reply: oneshot::Sender<CheckReport>) {
         let (source, verbose) = (self.options.source.clone(), self.options.verbose);
-        let old = self.active().map(|active| active.config.clone());
+        let old = self.active().and_then(|active| active.config.clone());
         tokio::task::spawn_blocking(move || {
             let report = match load::check(&source, verbose, old.as_deref()) {
                 Ok((details, _)) => CheckReport {
@@ -131,7 +141,7 @@ impl Master {
                 self.watch_complaint = None;
                 let differs = self
                     .active()
-                    .is_some_and(|active| active.config.hash != hash);
+                    .is_some_and(|active| active.outline.hash != hash);
                 let tried = self.watch_tried.as_ref() == Some(&hash);
                 // A reload that is under way looks again when it ends.
                 if differs && !tried && self.watch.is_some() && !self.supervisor.is_reloading() {
@@ -148,13 +158,11 @@ impl Master {
     }
 }
 
-fn worker_status(
-    worker: u64,
-    state: State,
-    process: &WorkerProcess,
-    config: &Config,
-) -> WorkerStatus {
-    let value = |word| gauge(process.page.words(), config.sites.len(), word);
+fn worker_status(worker: u64, state: State, process: &WorkerProcess, sites: usize) -> WorkerStatus {
+    let value = |word| {
+        let page = process.page.as_ref();
+        page.map_or(0, |page| gauge(page.words(), sites, word))
+    };
     WorkerStatus {
         worker,
         pid: process.pid,
@@ -173,7 +181,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 }
 
 /// Where a browser would find it.
-fn url(listener: &Listener) -> String {
+pub(super) fn url(listener: &Listener) -> String {
     let (scheme, usual) = if listener.tls {
         ("https", 443)
     } else {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Moment, Settings};
 use crate::ipc::message::{Generation, WorkerId};
 
@@ -11,7 +13,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Where a worker stands. It leaves the table only when its process is gone or was never there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Ordered, not yet confirmed.
     Spawning,
@@ -28,7 +30,7 @@ pub enum State {
     Killed,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Worker {
     pub generation: Generation,
     pub state: State,
@@ -64,7 +66,7 @@ impl Worker {
 }
 
 /// The workers that a generation should have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pool {
     pub generation: Generation,
     pub settings: Settings,
@@ -72,7 +74,7 @@ pub struct Pool {
 }
 
 /// Room for one worker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Slot {
     pub worker: Option<WorkerId>,
     /// When an empty slot is to be filled.

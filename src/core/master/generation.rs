@@ -1,0 +1,191 @@
+//! What a generation of workers runs on, and what another program needs to know of it.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Prepared;
+use super::answer::url;
+use super::load::Candidate;
+use crate::config::types::Config;
+use crate::core::management::Tcp;
+use crate::core::report::Details;
+use crate::core::sockets::Assigned;
+use crate::core::takeover::descriptors::{self, Number};
+use crate::ipc::message::{Generation, PROTOCOL};
+use crate::ipc::snapshot;
+
+/// What the workers of a generation are started with.
+pub(super) struct Resources {
+    /// None: it is of another version, and only the outline is known.
+    pub(super) config: Option<Arc<Config>>,
+    pub(super) outline: Outline,
+    pub(super) snapshot: OwnedFd,
+    pub(super) sockets: Vec<Assigned>,
+    pub(super) version: u64,
+    pub(super) summary: String,
+    pub(super) details: Details,
+    /// Takes over when the generation is in force.
+    pub(super) tcp: Option<Tcp>,
+    /// The program that understands the snapshot, when it is another than this one.
+    pub(super) origin: Option<Origin>,
+}
+
+/// Of a configuration, what can be said in every version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outline {
+    pub(super) hash: String,
+    /// Names, in the order of the configuration.
+    pub(super) sites: Vec<String>,
+    /// As a browser would write them.
+    pub(super) listeners: Vec<String>,
+    /// Of each worker.
+    pub(super) threads: usize,
+}
+
+/// The program that a generation was made by.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) protocol: String,
+    /// Its file, also when that is deleted.
+    pub(super) image: Rc<OwnedFd>,
+}
+
+impl Outline {
+    fn new(config: &Config) -> Self {
+        Self {
+            hash: config.hash.clone(),
+            sites: config.sites.iter().map(|site| site.name.clone()).collect(),
+            listeners: config.listeners.iter().map(url).collect(),
+            threads: config.performance.worker_threads as usize,
+        }
+    }
+}
+
+impl Origin {
+    /// Where a child of this process finds the program.
+    pub(super) fn path(&self) -> PathBuf {
+        let (pid, number) = (std::process::id(), self.image.as_raw_fd());
+        PathBuf::from(format!("/proc/{pid}/fd/{number}"))
+    }
+}
+
+impl Resources {
+    pub(super) fn new(prepared: Prepared, version: u64) -> Self {
+        let Prepared {
+            candidate,
+            sockets,
+            tcp,
+        } = prepared;
+        let Candidate {
+            config,
+            snapshot,
+            summary,
+            details,
+        } = candidate;
+        Self {
+            outline: Outline::new(&config),
+            config: Some(config),
+            snapshot,
+            sockets,
+            version,
+            summary,
+            details,
+            tcp,
+            origin: None,
+        }
+    }
+
+    /// What its workers say hello in.
+    pub(super) fn protocol(&self) -> &str {
+        self.origin
+            .as_ref()
+            .map_or(PROTOCOL, |origin| &origin.protocol)
+    }
+
+    /// `place` finds a socket among those that are held; `image` is the program that runs.
+    pub(super) fn record(
+        &self,
+        generation: Generation,
+        place: impl Fn(&Rc<OwnedFd>) -> Option<usize>,
+        image: &OwnedFd,
+    ) -> Record {
+        let image = self
+            .origin
+            .as_ref()
+            .map_or(image, |origin| &*origin.image)
+            .as_raw_fd();
+        let sockets = self
+            .sockets
+            .iter()
+            .filter_map(|(socket, listener)| Some((place(socket)?, *listener)));
+        Record {
+            generation,
+            version: self.version,
+            summary: self.summary.clone(),
+            details: self.details.clone(),
+            outline: self.outline.clone(),
+            protocol: self.protocol().to_owned(),
+            snapshot: Number(self.snapshot.as_raw_fd()),
+            image: Number(image),
+            sockets: sockets.collect(),
+        }
+    }
+}
+
+/// What the next program needs to know of a generation.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub(super) generation: Generation,
+    version: u64,
+    summary: String,
+    details: Details,
+    outline: Outline,
+    protocol: String,
+    snapshot: Number,
+    /// Several generations may have the same.
+    pub(super) image: Number,
+    /// Which of the held sockets serves which listener.
+    sockets: Vec<(usize, u32)>,
+}
+
+impl Record {
+    pub fn numbers(&self) -> impl Iterator<Item = Number> {
+        [self.snapshot, self.image].into_iter()
+    }
+
+    /// `held` are the sockets that came along, in the same order.
+    pub(super) fn restore(
+        self,
+        held: &[Option<Rc<OwnedFd>>],
+        image: Option<Rc<OwnedFd>>,
+    ) -> std::io::Result<Resources> {
+        let snapshot = descriptors::claim(self.snapshot)?;
+        let ours = self.protocol == PROTOCOL;
+        let config = match ours {
+            true => Some(Arc::new(snapshot::open(snapshot.try_clone()?)?)),
+            false => None,
+        };
+        let socket = |place: usize| held.get(place).cloned().flatten();
+        let sockets = self.sockets.into_iter();
+        let protocol = self.protocol;
+        Ok(Resources {
+            config,
+            outline: self.outline,
+            snapshot,
+            sockets: sockets
+                .filter_map(|(place, listener)| Some((socket(place)?, listener)))
+                .collect(),
+            version: self.version,
+            summary: self.summary,
+            details: self.details,
+            tcp: None,
+            origin: image
+                .filter(|_| !ours)
+                .map(|image| Origin { protocol, image }),
+        })
+    }
+}
