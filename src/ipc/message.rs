@@ -14,6 +14,13 @@ use crate::config::types::ListenAddress;
 /// [`FromWorker::Hello`] and is refused, rather than misunderstood.
 pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+1");
 
+/// The version of this program, as its protocol names it.
+pub fn version() -> &'static str {
+    PROTOCOL
+        .split_once('+')
+        .map_or(PROTOCOL, |(version, _)| version)
+}
+
 /// What a master says to workers that an older or newer program started, and hears from them, after it became another
 /// program itself: every variant of [`ToWorker`] but `Assign`, and of [`FromWorker`] but `Hello`. To be raised when one
 /// of them changes; a variant added at the end changes none. Workers of another language are driven by signals.

@@ -28,4 +28,5 @@ mod reload_storm;
 mod reloads;
 mod rooms;
 mod sites;
+mod upgrade;
 mod watching;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::{error, info, trace, warn};
 
 use crate::core::supervisor::event::{Action, Event};
+use crate::ipc::message::version;
 
 /// Whether the lines are about a reload, or about the start and stop of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,18 +26,18 @@ pub fn new_program(path: &Path) {
     );
 }
 
-pub fn becoming(path: &Path, version: &str) {
+pub fn becoming(path: &Path, new: &str) {
     info!(
-        "Hot reload: this process becomes '{}' (BWS {version}, now {})",
+        "Hot reload: this process becomes '{}' (BWS {new}, now {})",
         path.display(),
-        env!("CARGO_PKG_VERSION")
+        version()
     );
 }
 
 pub fn resumed(from: &str) {
     info!(
         "Hot reload: BWS {} has taken over from BWS {from}",
-        env!("CARGO_PKG_VERSION")
+        version()
     );
 }
 

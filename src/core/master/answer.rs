@@ -9,7 +9,7 @@ use crate::config::types::{ListenAddress, Listener};
 use crate::core::report::{CheckReport, GenerationStatus, Status, WorkerStatus};
 use crate::core::supervisor::worker::State;
 use crate::core::worker_process::WorkerProcess;
-use crate::ipc::message::Generation;
+use crate::ipc::message::{Generation, version};
 use crate::metrics::counters::Global;
 use crate::metrics::totals::gauge;
 
@@ -48,7 +48,7 @@ impl Master {
         let active = self.active();
         let outline = active.map(|active| &active.outline);
         Status {
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: version().into(),
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
             state: self.state_name().into(),

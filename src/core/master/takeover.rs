@@ -23,7 +23,7 @@ use crate::core::takeover::state::{FORMAT, Header, State};
 use crate::core::takeover::{check, exec, moment};
 use crate::core::watch::Watch;
 use crate::core::worker_process::Adopted;
-use crate::ipc::message::{Generation, LANGUAGE, PROTOCOL};
+use crate::ipc::message::{Generation, LANGUAGE, PROTOCOL, version};
 use crate::metrics::counters::{GLOBAL_WORDS, SITE_WORDS};
 use crate::systemd::logging;
 use crate::systemd::notify::Reloading;
@@ -244,7 +244,7 @@ impl Master {
 fn header() -> Header {
     Header {
         format: FORMAT,
-        version: env!("CARGO_PKG_VERSION").into(),
+        version: version().into(),
         protocol: PROTOCOL.into(),
         language: LANGUAGE,
         counters: (GLOBAL_WORDS, SITE_WORDS),

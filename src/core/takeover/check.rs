@@ -18,6 +18,7 @@ use super::state::State;
 use crate::core::master::load::{self, Refused, Source};
 use crate::core::report::Details;
 use crate::core::supervisor::event::{Cause, LoadError};
+use crate::ipc::message::version;
 
 /// The argument that asks.
 pub const ARGUMENT: &str = "--takeover-check";
@@ -51,7 +52,7 @@ pub fn answer(source: &Source, verbose: bool) -> Answer {
         )])),
     };
     Answer {
-        version: env!("CARGO_PKG_VERSION").into(),
+        version: version().into(),
         refusal: refused.map(|refused| Refusal {
             cause: refused.error.cause,
             message: refused.error.message,

@@ -20,6 +20,7 @@ use crate::core::report::LastReload;
 use crate::core::sockets;
 use crate::core::supervisor::Supervisor;
 use crate::core::worker_process;
+use crate::ipc::message;
 use crate::metrics::totals::Totals;
 
 /// To be raised when an older program would misunderstand what this one writes. A field that both can do without, with
@@ -82,13 +83,13 @@ pub enum Unreadable {
     #[error(
         "BWS {} cannot take over from BWS {version}, whose state has format {format} (known here: {FORMAT}): \
          change between these versions with 'systemctl restart bws'",
-        env!("CARGO_PKG_VERSION")
+        message::version()
     )]
     Format { version: String, format: u32 },
     #[error(
         "BWS {} does not understand the state of BWS {version} ({reason}): \
          change between these versions with 'systemctl restart bws'",
-        env!("CARGO_PKG_VERSION")
+        message::version()
     )]
     Content { version: String, reason: String },
     #[error("there is no state of a BWS master: {0}")]
