@@ -36,8 +36,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     config_check: Option<Option<PathBuf>>,
     /// Check what would be served, and exit
-    #[arg(long)]
-    dry_run: bool,
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    dry_run: Option<Option<PathBuf>>,
     /// With a check: connect to every upstream as well
     #[arg(long, global = true)]
     connect: bool,
@@ -114,8 +114,8 @@ impl Arguments {
             }
             None => {}
         }
-        if self.config_check.is_some() || self.dry_run {
-            let named = self.config_check.flatten().or(self.config);
+        if let Some(named) = self.config_check.or(self.dry_run) {
+            let named = named.or(self.config);
             let file = named.map_or_else(usual_config, Ok)?;
             return Ok(Task::Check(Check { file, connect }));
         }
@@ -196,6 +196,7 @@ mod tests {
         for words in [
             &["--config-check", "x.toml"][..],
             &["--dry-run", "-c", "x.toml"],
+            &["--dry-run", "x.toml"],
             &["check", "x.toml"],
             &["-c", "x.toml", "--config-check"],
         ] {

@@ -1,5 +1,6 @@
 //! `bws status`.
 
+use crate::core::report::SiteStatus;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -62,23 +63,55 @@ fn table(status: &Status) -> String {
         "configuration version {} from '{}': {} on {}",
         status.config_version,
         status.config_file,
-        count(status.sites, "site"),
+        count(status.sites.len(), "site"),
         listeners(&status.listeners)
     );
     let _ = writeln!(text, "{}", last_reload(status));
-    if status.generations.is_empty() {
-        return text;
+    write_generations(&mut text, &status.generations);
+    write_sites(&mut text, &status.sites);
+    text
+}
+
+fn write_generations(text: &mut String, generations: &[GenerationStatus]) {
+    if generations.is_empty() {
+        return;
     }
     let _ = writeln!(
         text,
         "\n{:>10}  {:<9} {:>7}  {:<10} {:>9} {:>11} {:>8}",
         "GENERATION", "STATE", "PID", "WORKER", "AGE", "CONNECTIONS", "REQUESTS"
     );
-    status
-        .generations
-        .iter()
-        .for_each(|generation| write_generation(&mut text, generation));
-    text
+    for generation in generations {
+        write_generation(text, generation);
+    }
+}
+
+fn write_sites(text: &mut String, sites: &[SiteStatus]) {
+    const NAMED: usize = 20;
+    if sites.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n{:>10}  {:<24} {:<28} HOSTNAMES",
+        "REQUESTS", "SITE", "LISTENER"
+    );
+    for site in sites.iter().take(NAMED) {
+        let hostnames = listeners(&site.hostnames);
+        let SiteStatus {
+            name,
+            listener,
+            requests,
+            ..
+        } = site;
+        let _ = writeln!(
+            text,
+            "{requests:>10}  {name:<24} {listener:<28} {hostnames}"
+        );
+    }
+    if let Some(more @ 1..) = sites.len().checked_sub(NAMED) {
+        let _ = writeln!(text, "{:>10}  and {more} more (bws status --json)", "");
+    }
 }
 
 fn write_generation(text: &mut String, generation: &GenerationStatus) {

@@ -29,9 +29,9 @@ pub(super) const BUFFER_SIZE: u32 = 32 << 10;
 /// 8 KiB hold any sane request head; beyond 16 MiB a buffer is a mistake.
 pub(super) const BUFFER_SIZE_RANGE: RangeInclusive<u64> = 8 << 10..=16 << 20;
 
-/// Timeouts of one second to a day.
+/// Timeouts from the grain of the workers' clock to a day.
 pub(super) const TIMEOUT_RANGE: RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(86_400);
+    Duration::from_millis(250)..=Duration::from_secs(86_400);
 /// Timeouts where less than a second makes sense, too.
 pub(super) const SHORT_TIMEOUT_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(86_400);

@@ -28,7 +28,7 @@ pub mod types;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use diff::{Plan, diff};
@@ -56,6 +56,20 @@ impl Default for Options {
 pub struct Loaded {
     pub config: types::Config,
     pub warnings: Report,
+}
+
+/// What a file and those that it includes say about listening.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Each once.
+    pub listen: Vec<types::ListenAddress>,
+    /// The files, and the folders in which an `include` looks for others.
+    pub sources: Vec<PathBuf>,
+}
+
+/// What would be listened on, whatever else is wrong in the file: for who only has to bind it.
+pub fn addresses(path: &Path) -> Result<Addresses, Report> {
+    load::addresses(path)
 }
 
 /// Loads, resolves and checks a file; all problems at once.

@@ -173,6 +173,16 @@ pub enum HostPattern {
     Any,
 }
 
+impl std::fmt::Display for HostPattern {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(name) => write!(formatter, "{name}"),
+            Self::Wildcard(name) => write!(formatter, "*.{name}"),
+            Self::Any => write!(formatter, "_"),
+        }
+    }
+}
+
 /// What a site listens on, as configured.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ListenAddress {

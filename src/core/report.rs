@@ -50,11 +50,22 @@ pub struct Status {
     pub config_file: String,
     pub config_version: u64,
     pub config_hash: String,
-    pub sites: usize,
+    pub sites: Vec<SiteStatus>,
     pub listeners: Vec<String>,
     pub generations: Vec<GenerationStatus>,
     pub reloads: ReloadCounts,
     pub last_reload: Option<LastReload>,
+}
+
+/// A site of the configuration in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SiteStatus {
+    pub name: String,
+    /// As a URL without a path.
+    pub listener: String,
+    pub hostnames: Vec<String>,
+    /// Answered by all workers since the master started.
+    pub requests: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -86,20 +86,27 @@ impl Channel {
 
     /// The next message with the descriptors that came along.
     pub async fn receive_with<M: DeserializeOwned>(&self) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
-        let received = self
-            .socket
-            .async_io(Interest::READABLE, receive_packet)
-            .await;
-        let (packet, descriptors) = match received {
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let (packet, descriptors) = self.receive_packet().await?;
         if packet.is_empty() {
             return Ok(None);
         }
         let message = postcard::from_bytes(&packet).map_err(io::Error::other)?;
         Ok(Some((message, descriptors)))
+    }
+
+    async fn receive_packet(&self) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+        loop {
+            match self
+                .socket
+                .async_io(Interest::READABLE, receive_packet)
+                .await
+            {
+                // The peer left without reading all that we wrote. The kernel tells so once; what the peer wrote, and
+                // then the end, is still to be read.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                received => return received,
+            }
+        }
     }
 }
 
@@ -209,6 +216,16 @@ mod tests {
     async fn a_vanished_peer_is_the_end() {
         let (master, worker) = channels();
         drop(worker);
+        assert_eq!(master.receive::<FromWorker>().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn last_words_are_heard_although_the_peer_did_not_listen() {
+        let (master, worker) = channels();
+        master.send(&ToWorker::Accept).await.unwrap();
+        worker.send(&FromWorker::Ready).await.unwrap();
+        drop(worker);
+        assert_eq!(master.receive().await.unwrap(), Some(FromWorker::Ready));
         assert_eq!(master.receive::<FromWorker>().await.unwrap(), None);
     }
 

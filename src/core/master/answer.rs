@@ -1,16 +1,17 @@
 //! What the master tells those who ask: status, checks, the watcher of files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio::sync::oneshot;
 
+use super::generation::{Outline, SiteOutline};
 use super::{Input, Master, Resources, load};
 use crate::config::types::{ListenAddress, Listener};
-use crate::core::report::{CheckReport, GenerationStatus, Status, WorkerStatus};
+use crate::core::report::{CheckReport, GenerationStatus, SiteStatus, Status, WorkerStatus};
 use crate::core::supervisor::worker::State;
 use crate::core::worker_process::WorkerProcess;
 use crate::ipc::message::{Generation, version};
-use crate::metrics::counters::Global;
+use crate::metrics::counters::{Global, SITE_BYTES};
 use crate::metrics::totals::gauge;
 
 /// Addresses named in a status line.
@@ -57,7 +58,9 @@ impl Master {
             config_hash: outline
                 .map(|outline| outline.hash.clone())
                 .unwrap_or_default(),
-            sites: outline.map_or(0, |outline| outline.sites.len()),
+            sites: outline
+                .map(|outline| self.site_statuses(outline))
+                .unwrap_or_default(),
             listeners: outline
                 .map(|outline| outline.listeners.clone())
                 .unwrap_or_default(),
@@ -65,6 +68,24 @@ impl Master {
             reloads: self.figures.reloads,
             last_reload: self.last_reload.clone(),
         }
+    }
+
+    fn site_statuses(&self, outline: &Outline) -> Vec<SiteStatus> {
+        let totals = self.totals();
+        let requests: HashMap<&str, u64> = totals
+            .sites()
+            .map(|(name, words)| (name, words[..SITE_BYTES].iter().sum()))
+            .collect();
+        let status = |site: &SiteOutline| SiteStatus {
+            name: site.name.clone(),
+            listener: site.listener.clone(),
+            hostnames: site.hostnames.clone(),
+            requests: requests
+                .get(site.name.as_str())
+                .copied()
+                .unwrap_or_default(),
+        };
+        outline.sites.iter().map(status).collect()
     }
 
     fn state_name(&self) -> &'static str {

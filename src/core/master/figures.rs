@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Master;
+use super::generation::SiteOutline;
 use crate::core::report::ReloadCounts;
 use crate::core::supervisor::worker::State;
 use crate::ipc::counters_page::CountersPage;
@@ -31,7 +32,7 @@ impl Figures {
     }
 
     /// Keeps what a worker counted, in the moment in which its page goes.
-    pub(super) fn retire(&mut self, page: &CountersPage, sites: &[String]) {
+    pub(super) fn retire(&mut self, page: &CountersPage, sites: &[SiteOutline]) {
         add_page(&mut self.retired, page, sites);
         self.retired = std::mem::take(&mut self.retired).without_gauges();
     }
@@ -57,8 +58,8 @@ impl Figures {
     }
 }
 
-fn add_page(totals: &mut Totals, page: &CountersPage, sites: &[String]) {
-    totals.add_page(page.words(), sites.iter().map(String::as_str));
+fn add_page(totals: &mut Totals, page: &CountersPage, sites: &[SiteOutline]) {
+    totals.add_page(page.words(), sites.iter().map(|site| site.name.as_str()));
 }
 
 impl Master {

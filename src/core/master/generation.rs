@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Prepared;
 use super::answer::url;
 use super::load::Candidate;
-use crate::config::types::Config;
+use crate::config::types::{Config, Site};
 use crate::core::management::Tcp;
 use crate::core::report::Details;
 use crate::core::sockets::Assigned;
@@ -38,12 +38,20 @@ pub(super) struct Resources {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outline {
     pub(super) hash: String,
-    /// Names, in the order of the configuration.
-    pub(super) sites: Vec<String>,
+    /// In the order of the configuration.
+    pub(super) sites: Vec<SiteOutline>,
     /// As a browser would write them.
     pub(super) listeners: Vec<String>,
     /// Of each worker.
     pub(super) threads: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SiteOutline {
+    pub(super) name: String,
+    /// As a URL without a path.
+    pub(super) listener: String,
+    pub(super) hostnames: Vec<String>,
 }
 
 /// The program that a generation was made by.
@@ -56,11 +64,29 @@ pub(super) struct Origin {
 
 impl Outline {
     fn new(config: &Config) -> Self {
+        let listeners: Vec<String> = config.listeners.iter().map(url).collect();
+        let mut places = vec![""; config.sites.len()];
+        for (listener, url) in config.listeners.iter().zip(&listeners) {
+            for &site in &listener.sites {
+                places[site as usize] = url;
+            }
+        }
+        let sites = config.sites.iter().zip(places);
         Self {
             hash: config.hash.clone(),
-            sites: config.sites.iter().map(|site| site.name.clone()).collect(),
-            listeners: config.listeners.iter().map(url).collect(),
+            sites: sites.map(SiteOutline::new).collect(),
+            listeners,
             threads: config.performance.worker_threads as usize,
+        }
+    }
+}
+
+impl SiteOutline {
+    fn new((site, listener): (&Site, &str)) -> Self {
+        Self {
+            name: site.name.clone(),
+            listener: listener.to_owned(),
+            hostnames: site.hostnames.iter().map(ToString::to_string).collect(),
         }
     }
 }
