@@ -5,6 +5,7 @@
 //! - `client`: asks a running master
 
 mod arguments;
+mod bind_ports;
 mod check;
 mod client;
 mod output;
@@ -44,6 +45,7 @@ pub fn run() -> ExitCode {
         Ok(Task::Check(check)) => Ok(check::run(&check)),
         Ok(Task::Reload(reload)) => reload::run(&reload),
         Ok(Task::Status(status)) => status::run(&status),
+        Ok(Task::BindPorts(order)) => bind_ports::run(&order),
         Err(error) => Err(error),
     };
     outcome.unwrap_or_else(fail)

@@ -5,7 +5,7 @@
 //! - `hot_reload`: the steps of a reload
 //! - `master`: the shell around the decisions
 //! - `worker_process`: one worker as the master sees it
-//! - `sockets`: the listening sockets
+//! - `sockets`: the listening sockets; `ports`: those that root binds for us
 //! - `takeover`: a new binary by reload
 //! - `watch`: reload by itself when a file changes
 //! - `management`: the API for operators; `report`: what it says
@@ -13,6 +13,7 @@
 pub mod hot_reload;
 pub mod management;
 pub mod master;
+pub mod ports;
 pub mod process;
 pub mod report;
 pub mod sockets;

@@ -72,6 +72,11 @@ impl Control {
         }
     }
 
+    /// Where root passes ports.
+    pub fn ports(&self) -> PathBuf {
+        socket_path::ports(&self.path)
+    }
+
     /// What the next program needs to go on with it.
     pub fn record(&self) -> (PathBuf, Number) {
         (self.path.clone(), Number(self.listener.as_raw_fd()))

@@ -104,7 +104,7 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
 
 impl Endpoint {
     async fn answer(self, presence: &Presence, inputs: &mpsc::Sender<Input>) -> Answer {
-        let reload = |reply| Input::Reload(Caller::Task(reply, presence.clone()));
+        let reload = |reply| Input::Reload(Caller::Task(reply, Some(presence.clone())));
         let answer = match self {
             Self::Status => ask(inputs, Input::Status)
                 .await

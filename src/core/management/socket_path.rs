@@ -14,6 +14,16 @@ pub fn places() -> Vec<PathBuf> {
         .collect()
 }
 
+/// The socket beside the control socket over which root passes ports.
+pub fn ports(control: &Path) -> PathBuf {
+    let name = control.file_name().unwrap_or_default().to_string_lossy();
+    let name = match name.strip_prefix("control") {
+        Some(rest) => format!("ports{rest}"),
+        None => format!("{name}.ports"),
+    };
+    control.with_file_name(name)
+}
+
 fn folders() -> Vec<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     // systemd puts several folders of RuntimeDirectory= into the one variable.
@@ -60,5 +70,18 @@ fn make(folder: &Path) -> std::io::Result<()> {
     match ours && (owner.is_dir() || !folder.starts_with("/tmp")) {
         true => Ok(()),
         false => Err(std::io::ErrorKind::PermissionDenied.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_passed_beside_the_control_socket() {
+        let beside = |path: &str| ports(Path::new(path)).display().to_string();
+        assert_eq!(beside("/run/bws/control.sock"), "/run/bws/ports.sock");
+        assert_eq!(beside("/run/bws/control-7.sock"), "/run/bws/ports-7.sock");
+        assert_eq!(beside("/x/mine"), "/x/mine.ports");
     }
 }

@@ -33,7 +33,7 @@ impl Master {
             0 => String::new(),
             count => format!(" and {count} more"),
         };
-        let missing = match self.missing.as_slice() {
+        let missing = match self.missing() {
             [] => String::new(),
             all => format!("; not served: {}", all.join("; ")),
         };

@@ -80,7 +80,7 @@ impl Master {
 
     /// Gets the sockets of a new configuration before anything else happens.
     fn prepare(&mut self, candidate: Candidate) -> Result<Settings, Refused> {
-        let sockets = self.assign(&candidate.config.listeners)?;
+        let (sockets, missing) = self.assign(&candidate.config.listeners)?;
         for idle in self.sockets.unused(&candidate.config.listeners) {
             tracing::warn!("no site listens on {idle}: connections to it wait for ever");
         }
@@ -94,26 +94,29 @@ impl Master {
         self.candidate = Some(Prepared {
             candidate,
             sockets,
+            missing,
             tcp,
         });
         Ok(settings)
     }
 
-    /// A start under a service manager does without the ports that only root may bind: its helper follows.
-    fn assign(&mut self, listeners: &[Listener]) -> Result<Vec<Assigned>, Refused> {
+    /// The sockets of a new configuration, and why some are missing: a start under a service manager does without the
+    /// ports that only root may bind, as root's helper follows.
+    fn assign(&mut self, listeners: &[Listener]) -> Result<(Vec<Assigned>, Vec<String>), Refused> {
         let problems = match self.sockets.assign(listeners) {
-            Ok(sockets) => {
-                self.missing.clear();
-                return Ok(sockets);
-            }
+            Ok(sockets) => return Ok((sockets, Vec::new())),
             Err(problems) => problems,
         };
         let texts: Vec<String> = problems.iter().map(|one| one.text.clone()).collect();
-        let boots = self.supervisor.active_generation().is_none();
-        if boots && notify::is_supervised() && problems.iter().all(|one| one.denied) {
+        let active = self.supervisor.active_generation();
+        if active.is_none() && notify::is_supervised() && problems.iter().all(|one| one.denied) {
             tracing::warn!("not everything is served yet: {}", texts.join("; "));
-            self.missing = texts;
-            return Ok(self.sockets.assigned(listeners));
+            return Ok((self.sockets.assigned(listeners), texts));
+        }
+        let resources = active.and_then(|active| self.generations.get_mut(&active));
+        if let Some(resources) = resources.filter(|resources| !resources.missing.is_empty()) {
+            // Root may have found out more.
+            resources.missing.clone_from(&texts);
         }
         Err(load::refused_by_system(&texts))
     }

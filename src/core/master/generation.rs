@@ -28,6 +28,8 @@ pub(super) struct Resources {
     pub(super) version: u64,
     pub(super) summary: String,
     pub(super) details: Details,
+    /// Why some listeners have no socket yet, in the operator's words.
+    pub(super) missing: Vec<String>,
     /// Takes over when the generation is in force.
     pub(super) tcp: Option<Tcp>,
     /// The program that understands the snapshot, when it is another than this one.
@@ -104,6 +106,7 @@ impl Resources {
         let Prepared {
             candidate,
             sockets,
+            missing,
             tcp,
         } = prepared;
         let Candidate {
@@ -120,6 +123,7 @@ impl Resources {
             version,
             summary,
             details,
+            missing,
             tcp,
             origin: None,
         }
@@ -153,6 +157,7 @@ impl Resources {
             version: self.version,
             summary: self.summary.clone(),
             details: self.details.clone(),
+            missing: self.missing.clone(),
             outline: self.outline.clone(),
             protocol: self.protocol().to_owned(),
             snapshot: Number(self.snapshot.as_raw_fd()),
@@ -169,6 +174,7 @@ pub struct Record {
     version: u64,
     summary: String,
     details: Details,
+    missing: Vec<String>,
     outline: Outline,
     protocol: String,
     snapshot: Number,
@@ -208,6 +214,7 @@ impl Record {
             version: self.version,
             summary: self.summary,
             details: self.details,
+            missing: self.missing,
             tcp: None,
             origin: image
                 .filter(|_| !ours)

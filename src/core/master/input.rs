@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::load::{Candidate, Refused};
 use super::takeover::Checked;
 use crate::core::management::Presence;
+use crate::core::ports::Question;
 use crate::core::report::{CheckReport, ReloadReport, Status};
 use crate::ipc::message::{FromWorker, WorkerId};
 
@@ -33,6 +34,8 @@ pub enum Input {
     Reload(Caller),
     /// A reload that nobody waits for, and why.
     Trigger(&'static str),
+    /// From the helper that runs as root.
+    Ports(Question),
     Check(oneshot::Sender<CheckReport>),
     Status(oneshot::Sender<Status>),
     Metrics(oneshot::Sender<String>),
@@ -46,8 +49,8 @@ pub enum Input {
 
 /// Someone who waits for the end of a reload.
 pub enum Caller {
-    /// The task that answers, and the connection that it answers on.
-    Task(oneshot::Sender<ReloadReport>, Presence),
+    /// The task that answers, and the connection that it answers on, if another program can answer there.
+    Task(oneshot::Sender<ReloadReport>, Option<Presence>),
     /// A connection that an earlier program accepted.
     Connection(OwnedFd),
 }

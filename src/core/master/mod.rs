@@ -5,6 +5,7 @@
 //! - `load`: a configuration file becomes a candidate
 //! - `answer`: status, metrics, checks
 //! - `generation`: what workers run on
+//! - `ports`: what root binds for us
 //! - `takeover`: going on as another program
 //! - `run`: start, loop, end
 
@@ -14,6 +15,7 @@ pub mod figures;
 pub mod generation;
 mod input;
 pub mod load;
+mod ports;
 mod run;
 mod takeover;
 
@@ -34,6 +36,7 @@ use self::load::Candidate;
 use self::takeover::Successor;
 use super::hot_reload::journal::{self, Context};
 use super::management::{Control, Tcp};
+use super::ports::Door;
 use super::report::{Details, LastReload};
 use super::sockets::{Assigned, Sockets};
 use super::supervisor::Supervisor;
@@ -69,8 +72,6 @@ struct Master {
     timer: Option<Moment>,
     exit: Option<u8>,
     sockets: Sockets,
-    /// Why the start did without some listeners, in the operator's words.
-    missing: Vec<String>,
     /// Loaded, not yet known to the supervisor by a generation's number.
     candidate: Option<Prepared>,
     generations: BTreeMap<Generation, Resources>,
@@ -83,6 +84,7 @@ struct Master {
     refusal: Option<Details>,
     reloading: Option<Reloading>,
     control: Option<Control>,
+    door: Option<Door>,
     tcp: Option<Tcp>,
     /// What the configuration in force says of log lines.
     logging: Option<Logging>,
@@ -99,6 +101,7 @@ struct Master {
 struct Prepared {
     candidate: Candidate,
     sockets: Vec<Assigned>,
+    missing: Vec<String>,
     tcp: Option<Tcp>,
 }
 
@@ -124,6 +127,7 @@ impl Master {
                 journal::triggered(why);
                 self.request_reload(None);
             }
+            Input::Ports(question) => self.ports(question),
             Input::Check(reply) => self.check(reply),
             Input::Status(reply) => drop(reply.send(self.status())),
             Input::Metrics(reply) => drop(reply.send(self.metrics())),
@@ -241,6 +245,11 @@ impl Master {
 
     fn active(&self) -> Option<&Resources> {
         self.generations.get(&self.supervisor.active_generation()?)
+    }
+
+    /// Why the generation in force lacks some of its listeners.
+    fn missing(&self) -> &[String] {
+        self.active().map_or(&[], |active| &active.missing)
     }
 
     fn context(&self) -> Context {

@@ -13,6 +13,7 @@ use super::figures::Figures;
 use super::takeover::LOOK;
 use super::{Input, Master, Options};
 use crate::core::management::Control;
+use crate::core::ports::Door;
 use crate::core::process;
 use crate::core::sockets::Sockets;
 use crate::core::supervisor::Supervisor;
@@ -58,7 +59,6 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         timer: None,
         exit: None,
         sockets: Sockets::new(inherited),
-        missing: Vec::new(),
         candidate: None,
         generations: BTreeMap::new(),
         workers: BTreeMap::new(),
@@ -68,6 +68,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         refusal: None,
         reloading: None,
         control: None,
+        door: None,
         tcp: None,
         logging: None,
         watch: None,
@@ -102,6 +103,8 @@ impl Master {
             let path = self.options.control.as_deref();
             self.control = Control::open(path, self.inputs.clone());
         }
+        let door = self.control.as_ref().map(|control| control.ports());
+        self.door = door.and_then(|path| Door::open(path, self.inputs.clone()));
         let mut watchdog = notify::watchdog_interval().map(ticks);
         let mut extension = ticks(EXTEND_EVERY);
         self.feed(first);

@@ -140,7 +140,7 @@ impl Master {
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default(),
             supervisor: self.supervisor.clone(),
-            sockets: self.sockets.records(),
+            sockets: self.sockets.record(),
             generations: generations
                 .map(|(number, resources)| resources.record(*number, place, image))
                 .collect(),
@@ -153,7 +153,6 @@ impl Master {
             control: self.control.as_ref().map(Control::record),
             tcp: self.tcp.as_ref().map(Tcp::record),
             logging: self.logging.clone(),
-            missing: self.missing.clone(),
             watched: self.watch.as_ref().map(|watch| watch.sources().to_vec()),
         }
     }
@@ -161,7 +160,7 @@ impl Master {
     fn callers(&self) -> Vec<(u64, Number)> {
         let numbers = self.waiting.iter().filter_map(|(request, caller)| {
             let number = match caller {
-                Caller::Task(_, presence) => presence.number()?,
+                Caller::Task(_, presence) => presence.as_ref()?.number()?,
                 Caller::Connection(connection) => Number(connection.as_raw_fd()),
             };
             Some((request.0, number))
@@ -206,7 +205,6 @@ impl Master {
                 }
             }
         }
-        self.missing = state.missing;
         self.waiting = restore_callers(state.callers);
         self.resume_management(state.control, state.tcp);
         if let Some(logging) = state.logging {

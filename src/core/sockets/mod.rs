@@ -3,6 +3,7 @@
 mod bind;
 mod holder;
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub struct Sockets {
     activated: bool,
     /// What root could not bind for us, and why: it sees more than we do.
     refused: Vec<(ListenAddress, String)>,
+    /// Why root does not bind anything for us.
+    declined: Option<String>,
 }
 
 struct Held {
@@ -61,11 +64,18 @@ pub struct Problem {
     pub denied: bool,
 }
 
-/// What the next program needs to know of a socket.
+/// What the next program needs to know of them.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
-    pub number: Number,
-    origin: Origin,
+    held: Vec<(Number, Origin)>,
+    refused: Vec<(ListenAddress, String)>,
+    declined: Option<String>,
+}
+
+impl Record {
+    pub fn numbers(&self) -> impl Iterator<Item = Number> {
+        self.held.iter().map(|(number, _)| *number)
+    }
 }
 
 impl Sockets {
@@ -75,7 +85,7 @@ impl Sockets {
         Self {
             held,
             activated,
-            refused: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -91,6 +101,7 @@ impl Sockets {
             }
         }
         self.refused.clear();
+        self.declined = None;
         match problems.is_empty() {
             true => Ok(self.assigned(listeners)),
             false => Err(problems),
@@ -124,6 +135,11 @@ impl Sockets {
     /// Remembers why root could not bind it, until the next [`Self::assign`].
     pub fn refuse(&mut self, address: ListenAddress, problem: String) {
         self.refused.push((address, problem));
+    }
+
+    /// Remembers why root binds nothing, until the next [`Self::assign`].
+    pub fn decline(&mut self, reason: String) {
+        self.declined = Some(reason);
     }
 
     /// Has the service manager keep the sockets in `used` that nobody else holds: they survive this process.
@@ -179,30 +195,38 @@ impl Sockets {
         .collect()
     }
 
-    /// Where a socket stands among the [`Self::records`].
+    /// Where a socket stands in the [`Self::record`].
     pub fn place(&self, socket: &Rc<OwnedFd>) -> Option<usize> {
         self.held
             .iter()
             .position(|held| Rc::ptr_eq(socket, &held.socket))
     }
 
-    pub fn records(&self) -> Vec<Record> {
-        let record = |held: &Held| Record {
-            number: Number(held.socket.as_raw_fd()),
-            origin: held.origin.clone(),
-        };
-        self.held.iter().map(record).collect()
+    pub fn record(&self) -> Record {
+        let number = |held: &Held| Number(held.socket.as_raw_fd());
+        let held = self.held.iter();
+        Record {
+            held: held
+                .map(|held| (number(held), held.origin.clone()))
+                .collect(),
+            refused: self.refused.clone(),
+            declined: self.declined.clone(),
+        }
     }
 
     /// The sockets of the program before, and each by its place; None: it was lost on the way.
-    pub fn resume(records: Vec<Record>) -> (Self, Vec<Option<Rc<OwnedFd>>>) {
-        let mut sockets = Self::default();
+    pub fn resume(record: Record) -> (Self, Vec<Option<Rc<OwnedFd>>>) {
+        let mut sockets = Self {
+            refused: record.refused,
+            declined: record.declined,
+            ..Self::default()
+        };
         let mut places = Vec::new();
-        for record in records {
-            sockets.activated |= matches!(record.origin, Origin::Unit(_));
-            let held = descriptors::claim(record.number)
+        for (number, origin) in record.held {
+            sockets.activated |= matches!(origin, Origin::Unit(_));
+            let held = descriptors::claim(number)
                 .ok()
-                .and_then(|socket| Held::new(socket, record.origin));
+                .and_then(|socket| Held::new(socket, origin));
             places.push(held.as_ref().map(|held| held.socket.clone()));
             match held {
                 Some(held) => sockets.held.push(held),
@@ -213,23 +237,26 @@ impl Sockets {
     }
 
     fn bind(&self, address: &ListenAddress) -> Result<Held, Problem> {
-        let socket = bind::listening(address).map_err(|error| {
-            let refused = self.refused.iter().find(|(one, _)| one == address);
-            match refused {
-                Some((_, problem)) => Problem {
-                    text: problem.clone(),
-                    denied: false,
-                },
-                None => Problem {
-                    text: bind::explain(address, &error, self.activated),
-                    denied: bind::is_denied(&error),
-                },
-            }
-        })?;
+        let socket = bind::listening(address).map_err(|error| self.explain(address, &error))?;
         Held::new(socket, Origin::Own).ok_or_else(|| Problem {
             text: format!("{} cannot be used", describe(address)),
             denied: false,
         })
+    }
+
+    fn explain(&self, address: &ListenAddress, error: &io::Error) -> Problem {
+        if let Some((_, problem)) = self.refused.iter().find(|(one, _)| one == address) {
+            return Problem {
+                text: problem.clone(),
+                denied: false,
+            };
+        }
+        let denied = bind::is_denied(error);
+        let mut text = bind::explain(address, error, self.activated);
+        if let (true, Some(reason)) = (denied, &self.declined) {
+            text = format!("{} is not bound by root: {reason}", describe(address));
+        }
+        Problem { text, denied }
     }
 }
 

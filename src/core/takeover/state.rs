@@ -41,10 +41,7 @@ pub struct State {
     pub started: Duration,
     pub started_at: Duration,
     pub supervisor: Supervisor,
-    pub sockets: Vec<sockets::Record>,
-    /// Why some listeners have none.
-    #[serde(default)]
-    pub missing: Vec<String>,
+    pub sockets: sockets::Record,
     pub generations: Vec<generation::Record>,
     pub workers: Vec<worker_process::Record>,
     /// Who waits for the end of a reload: the number of the request, and the connection.
@@ -99,7 +96,7 @@ pub enum Unreadable {
 impl State {
     /// Every descriptor that has to stay open.
     pub fn numbers(&self) -> Vec<Number> {
-        let sockets = self.sockets.iter().map(|socket| socket.number);
+        let sockets = self.sockets.numbers();
         let generations = self
             .generations
             .iter()
