@@ -23,6 +23,7 @@ mod files;
 mod kills;
 mod metrics;
 mod notifications;
+mod ports;
 mod proxy;
 mod reload_storm;
 mod reloads;

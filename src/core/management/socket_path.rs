@@ -14,6 +14,17 @@ pub fn places() -> Vec<PathBuf> {
         .collect()
 }
 
+/// The same without the folder in /tmp, which anybody may have made.
+pub fn guarded_places() -> Vec<PathBuf> {
+    let mut places = places();
+    places.retain(|place| place.parent() != Some(&fallback()));
+    places
+}
+
+fn fallback() -> PathBuf {
+    format!("/tmp/bws-{}", rustix::process::geteuid().as_raw()).into()
+}
+
 /// The socket beside the control socket over which root passes ports.
 pub fn ports(control: &Path) -> PathBuf {
     let name = control.file_name().unwrap_or_default().to_string_lossy();
@@ -34,13 +45,7 @@ fn folders() -> Vec<PathBuf> {
     };
     let service = variable("RUNTIME_DIRECTORY").and_then(first_of);
     let user = variable("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("bws"));
-    let fallback = format!("/tmp/bws-{}", rustix::process::geteuid().as_raw());
-    let all = [
-        service,
-        Some(SYSTEM_FOLDER.into()),
-        user,
-        Some(fallback.into()),
-    ];
+    let all = [service, Some(SYSTEM_FOLDER.into()), user, Some(fallback())];
     all.into_iter().flatten().collect()
 }
 

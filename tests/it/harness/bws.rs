@@ -51,29 +51,43 @@ impl Bws {
         config: &str,
         sockets: Vec<TcpListener>,
     ) -> Self {
-        let mut server = Self::launch(binary, folder, config, sockets);
+        Self::launch(binary, folder, config, sockets).ready()
+    }
+
+    /// Waits for the first READY=1.
+    pub fn ready(mut self) -> Self {
         super::wait_for("READY=1", || {
-            let exit = server.process.exit_status();
+            let exit = self.process.exit_status();
             assert!(
                 exit.is_none(),
                 "bws ended at start ({exit:?}): {}",
-                server.process.output()
+                self.process.output()
             );
-            server
-                .notify
-                .states()
-                .contains(&"READY=1".to_owned())
-                .then_some(())
+            let states = self.notify.states();
+            states.contains(&"READY=1".to_owned()).then_some(())
         });
-        server
+        self
     }
 
     /// Starts and does not wait.
     pub fn launch(binary: &Path, folder: &Path, config: &str, sockets: Vec<TcpListener>) -> Self {
+        let name = |socket: TcpListener| (OwnedFd::from(socket), "bws.socket".to_owned());
+        let sockets = sockets.into_iter().map(name).collect();
+        Self::launch_under(&[], binary, folder, config, sockets)
+    }
+
+    /// The same with named sockets, behind a command that becomes the server.
+    pub fn launch_under(
+        wrapper: &[&str],
+        binary: &Path,
+        folder: &Path,
+        config: &str,
+        sockets: Vec<(OwnedFd, String)>,
+    ) -> Self {
         let path = folder.join("config.toml");
         write_file(&path, config);
         let notify = Recorder::new(folder);
-        let mut command = activated(binary, sockets);
+        let mut command = activated(wrapper, binary, sockets);
         command
             .arg("--config")
             .arg(&path)
@@ -180,18 +194,25 @@ impl Bws {
 
 /// A command that finds `sockets` at 3 and up, as sd_listen_fds(3) says. LISTEN_PID needs the pid of the process
 /// itself: a shell sets it and becomes the server.
-fn activated(binary: &Path, sockets: Vec<TcpListener>) -> Command {
-    if sockets.is_empty() {
+fn activated(wrapper: &[&str], binary: &Path, sockets: Vec<(OwnedFd, String)>) -> Command {
+    if sockets.is_empty() && wrapper.is_empty() {
         return Command::new(binary);
     }
     let mut command = Command::new("sh");
-    command
-        .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@""#])
-        .arg(binary);
+    let script = match sockets.is_empty() {
+        true => r#"exec "$0" "$@""#,
+        false => r#"LISTEN_PID=$$ exec "$0" "$@""#,
+    };
+    command.args(["-c", script]).args(wrapper).arg(binary);
+    if sockets.is_empty() {
+        return command;
+    }
     command.env("LISTEN_FDS", sockets.len().to_string());
+    let names: Vec<&str> = sockets.iter().map(|(_, name)| name.as_str()).collect();
+    command.env("LISTEN_FDNAMES", names.join(":"));
     let mappings = sockets.into_iter().zip(FIRST_DESCRIPTOR..);
-    let mappings = mappings.map(|(socket, child_fd)| FdMapping {
-        parent_fd: OwnedFd::from(socket),
+    let mappings = mappings.map(|((socket, _), child_fd)| FdMapping {
+        parent_fd: socket,
         child_fd,
     });
     command
