@@ -7,7 +7,8 @@
 //! - [`config`]: a file becomes checked, typed values; what changes between two of them (nothing of ours)
 //! - [`core`]: the master: supervisor, hot reload, management API (config, ipc, systemd, tls, metrics)
 //! - [`ipc`]: messages, descriptors, snapshot and shared counters: all that crosses the process boundary (config::types)
-//! - [`worker`]: listeners, connections, drain (config::types, ipc, http, tls, metrics)
+//! - [`worker`]: listeners, connections, drain (config::types, ipc, http, tls, metrics,
+//!   systemd::events)
 //! - [`http`]: a request becomes a response; knows neither sockets nor TLS (config::types, metrics)
 //! - [`tls`]: certificates and their choice by SNI (config::types, metrics)
 //! - [`systemd`]: socket activation, notification, journal (config::types)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::core::master::{Options, Source};
 
@@ -67,6 +67,29 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Print a file that packages install
+    #[command(subcommand)]
+    Generate(Generate),
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Generate {
+    /// A completion script, for example: bws generate completions bash > /etc/bash_completion.d/bws
+    Completions { shell: clap_complete::Shell },
+    /// A manual page, for example: bws generate man | man -l -
+    Man {
+        #[arg(default_value = "bws")]
+        page: Page,
+    },
+    /// The journal's message catalog, /usr/lib/systemd/catalog/bws.catalog
+    Catalog,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Page {
+    Bws,
+    #[value(name = "bws.toml")]
+    BwsToml,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -111,6 +134,7 @@ pub(super) enum Task {
     Reload(Reload),
     Status(Status),
     BindPorts(BindPorts),
+    Generate(Generate),
 }
 
 impl Arguments {
@@ -125,6 +149,7 @@ impl Arguments {
                 let file = config.or(self.config).map_or_else(usual_config, Ok)?;
                 return Ok(Task::BindPorts(BindPorts { file, control }));
             }
+            Some(Command::Generate(wanted)) => return Ok(Task::Generate(wanted)),
             Some(Command::Check { file }) => {
                 let file = file.or(self.config).map_or_else(usual_config, Ok)?;
                 return Ok(Task::Check(Check { file, connect }));

@@ -1,13 +1,14 @@
 //! The command line: argv in, exit code out.
 //!
 //! - `arguments`: what can be written
-//! - `serve`, `check`, `reload`, `status`: what it does
+//! - `serve`, `check`, `reload`, `status`, `generate`: what it does
 //! - `client`: asks a running master
 
 mod arguments;
 mod bind_ports;
 mod check;
 mod client;
+mod generate;
 mod output;
 mod reload;
 mod serve;
@@ -32,7 +33,13 @@ pub fn run() -> ExitCode {
         .is_some_and(|argument| argument == "--worker")
     {
         return worker::main(&worker::Hooks {
-            start_logging: |settings| logging::init(settings, Role::Worker),
+            start_logging: |settings, assignment| {
+                let role = Role::Worker {
+                    generation: assignment.generation.0,
+                    version: assignment.config_version,
+                };
+                logging::init(settings, role);
+            },
             reopen_logs: logging::reopen,
         });
     }
@@ -46,6 +53,7 @@ pub fn run() -> ExitCode {
         Ok(Task::Reload(reload)) => reload::run(&reload),
         Ok(Task::Status(status)) => status::run(&status),
         Ok(Task::BindPorts(order)) => bind_ports::run(&order),
+        Ok(Task::Generate(wanted)) => Ok(generate::run(&wanted)),
         Err(error) => Err(error),
     };
     outcome.unwrap_or_else(fail)

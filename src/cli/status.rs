@@ -161,6 +161,7 @@ fn last_reload(status: &Status) -> String {
         success,
         duration_ms,
         message,
+        ..
     } = last;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -34,7 +34,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites", "rate_limit", Whole),
     ("sites.ssl", "client_ca", Whole),
     ("sites.ssl", "auto_cert", Value("true")),
-    ("sites.ssl", "key_file", Value("credential:")),
     ("sites.proxy", "health_check", Whole),
     ("sites.proxy", "retry", Whole),
     ("sites.proxy.load_balancing", "sticky_sessions", Whole),
@@ -63,6 +62,19 @@ pub(super) fn lacks_value(table: &str, key: &str, value: &str) -> bool {
     NOT_YET.iter().any(|(of, named, lacking)| {
         *of == table && *named == key && matches!(lacking, Value(it) if *it == value)
     })
+}
+
+/// The values of a key that are not available.
+pub(super) fn lacking_values(table: &str, key: &str) -> Vec<&'static str> {
+    let of_key = NOT_YET
+        .iter()
+        .filter(|(of, named, _)| *of == table && *named == key);
+    of_key
+        .filter_map(|(_, _, lacking)| match lacking {
+            Value(value) => Some(*value),
+            Whole => None,
+        })
+        .collect()
 }
 
 /// Whether a value only says that its feature is not wanted.

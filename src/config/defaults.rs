@@ -40,6 +40,7 @@ pub(super) const LOG_LEVEL: LogLevel = LogLevel::Info;
 pub(super) const LOG_OUTPUT: LogOutput = LogOutput::Auto;
 pub(super) const ACCESS_LOG_FORMAT: AccessLogFormat = AccessLogFormat::Combined;
 pub(super) const LOG_FILE: &str = "/var/log/bws/bws.log";
+pub(super) const ACCESS_LOG: &str = "/var/log/bws/access.log";
 
 pub(super) const MAX_REQUEST_SIZE: u64 = 10 << 20;
 pub(super) const MAX_REQUEST_SIZE_RANGE: RangeInclusive<u64> = 0..=1 << 50;

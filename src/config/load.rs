@@ -97,7 +97,7 @@ impl Loading {
         }
         let watched = std::mem::take(&mut self.watched);
         let Resolved { config, targets } =
-            resolve::resolve(raw, &self.sources, &self.findings, watched);
+            resolve::resolve(raw, &self.sources, &self.findings, watched, options);
         if options.connect && !self.findings.has_errors() {
             connectivity::test(&targets, options.connect_timeout, &self.findings);
         }

@@ -3,6 +3,7 @@
 //! - [`load()`] goes all the way: `source` (text and places), `reader` (spanned tables, one method for each kind of value),
 //!   `raw` (values as written), `resolve` (meaning, checks), [`types`] (what everybody else works with)
 //! - `schema` lists every key, `availability` those whose feature does not exist yet, `defaults` what is left out
+//! - [`reference`]: every key, for the manual and its test
 //! - [`report`]: all problems of a file, each with its place and what to do
 //! - [`mod@diff`]: what changes between two configurations
 
@@ -17,6 +18,7 @@ mod pem;
 mod quantity;
 mod raw;
 mod reader;
+pub mod reference;
 mod render;
 pub mod report;
 mod resolve;
@@ -40,6 +42,11 @@ pub struct Options {
     /// Connect to every upstream once; one that cannot be reached is an error.
     pub connect: bool,
     pub connect_timeout: Duration,
+    /// The configuration is to be served by this process. Otherwise what only the service can see, such as credentials,
+    /// is a warning.
+    pub serving: bool,
+    /// Where systemd put the credentials of this process.
+    pub credentials: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -47,6 +54,8 @@ impl Default for Options {
         Self {
             connect: false,
             connect_timeout: defaults::TEST_CONNECTION_TIMEOUT,
+            serving: false,
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         }
     }
 }

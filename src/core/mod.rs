@@ -4,6 +4,7 @@
 //! - `supervisor`: its decisions, pure
 //! - `hot_reload`: the steps of a reload
 //! - `master`: the shell around the decisions
+//! - `journal`: what the operator is told
 //! - `worker_process`: one worker as the master sees it
 //! - `sockets`: the listening sockets; `ports`: those that root binds for us
 //! - `takeover`: a new binary by reload
@@ -11,6 +12,7 @@
 //! - `management`: the API for operators; `report`: what it says
 //! - `process`: title, program path, limits
 pub mod hot_reload;
+pub mod journal;
 pub mod management;
 pub mod master;
 pub mod ports;

@@ -101,4 +101,7 @@ pub struct LastReload {
     pub success: bool,
     pub duration_ms: u64,
     pub message: String,
+    /// It was the configuration of the start.
+    #[serde(default)]
+    pub first: bool,
 }

@@ -60,6 +60,13 @@ pub struct Connection {
     pub secure: bool,
 }
 
+/// A response, and whose it is.
+pub struct Answered {
+    pub response: Response<Body>,
+    /// None when no site was responsible.
+    pub site: Option<SiteIndex>,
+}
+
 /// One thread's server of requests.
 pub struct Service {
     pub shared: Arc<Shared>,
@@ -117,38 +124,41 @@ impl Service {
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
-    ) -> Response<Body> {
-        match self.dispatch(request, connection) {
+    ) -> Answered {
+        let (answer, site) = self.dispatch(request, connection);
+        let response = match answer {
             Answer::Now(response) => response,
             Answer::Later(forwarding) => forwarding.await,
-        }
+        };
+        Answered { response, site }
     }
 
     fn dispatch(
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
-    ) -> Answer {
+    ) -> (Answer, Option<SiteIndex>) {
         let site = match self.find_site(&request, &connection) {
             Ok(site) => site,
-            Err(refusal) => return Answer::Now(self.refuse(&request, refusal)),
+            Err(refusal) => return (Answer::Now(self.refuse(&request, refusal)), None),
         };
+        let index = site.index;
         let room = if request.body().announces_too_much() {
             Room::Error(StatusCode::PAYLOAD_TOO_LARGE)
         } else {
             self.room(&site, request.method(), request.uri().path())
         };
-        match room {
+        let answer = match room {
             Room::Upstream(target) => {
                 Answer::Later(self.forward(site, target, request, connection))
             }
             room => {
                 let response = self.respond(&site, room, &request);
-                self.recorder
-                    .request(site.index, response.status().as_u16());
+                self.recorder.request(index, response.status().as_u16());
                 Answer::Now(response)
             }
-        }
+        };
+        (answer, Some(index))
     }
 
     fn find_site<B>(

@@ -168,7 +168,7 @@ fn serve(service: &Rc<Service>, version: Version, half_close: bool) -> DuplexStr
         let in_flight = InFlight::new(&Rc::new(Cell::new(0)));
         let request = request.map(|body| RequestBody::new(body, limit, in_flight));
         let answer = service.clone().answer(request, connection.clone());
-        async move { Ok::<_, std::convert::Infallible>(answer.await.map(Wire)) }
+        async move { Ok::<_, std::convert::Infallible>(answer.await.response.map(Wire)) }
     });
     tokio::task::spawn_local(async move {
         if version == Version::HTTP_2 {

@@ -25,6 +25,8 @@ pub enum Global {
     /// Bytes received and sent on client connections.
     BytesReceived,
     BytesSent,
+    /// Lines that the access log could not take.
+    AccessLogDropped,
 }
 
 /// How many words [`Global`] takes, rounded up to two cache lines.

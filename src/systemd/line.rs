@@ -1,10 +1,11 @@
-//! The form of a log line on a terminal or in a file: time (RFC 3339, UTC), level, who, what.
+//! The form of a log line on a terminal or in a file: time (RFC 3339, UTC), level, who, what. Fields that are made for
+//! the journal stay there: the message says the same to people.
 
 use std::fmt;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer, debug_fn};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -12,6 +13,17 @@ use super::logging::Role;
 
 pub(super) struct Line {
     pub(super) role: Role,
+    /// Lines of lesser weight are left out.
+    pub(super) least: Level,
+}
+
+/// The message, and the fields that are not the journal's.
+pub(super) fn fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
+    debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name if name == "MESSAGE_ID" || name.starts_with("BWS_") => Ok(()),
+        name => write!(writer, " {name}={value:?}"),
+    })
 }
 
 impl<S, N> FormatEvent<S, N> for Line
@@ -26,11 +38,14 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let level = *event.metadata().level();
+        if level > self.least {
+            return Ok(());
+        }
         SystemTime.format_time(&mut writer)?;
         write_level(&mut writer, level)?;
         let role = match self.role {
             Role::Master => "master",
-            Role::Worker => "worker",
+            Role::Worker { .. } => "worker",
         };
         write!(writer, "{role}[{}]: ", std::process::id())?;
         if level >= Level::DEBUG {

@@ -6,21 +6,34 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use tracing::Level;
 use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-use super::line::Line;
+use super::line::{self, Line};
 use crate::config::types::{LogLevel, LogOutput, Logging};
 
 type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 type Output = Box<dyn Layer<Filtered> + Send + Sync>;
 
+/// Libraries whose debug lines would bury ours when RUST_LOG raises the level for all.
+const TALKATIVE: [&str; 8] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "mio",
+    "notify",
+    "rustls",
+    "tokio",
+    "tokio_rustls",
+];
+
 /// Who writes; stands in front of each line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Master,
-    Worker,
+    Worker { generation: u64, version: u64 },
 }
 
 struct Control {
@@ -28,7 +41,15 @@ struct Control {
     filter: reload::Handle<EnvFilter, Registry>,
     output: reload::Handle<Output, Filtered>,
     current: Mutex<Option<Logging>>,
-    file: LogFile,
+    files: Files,
+}
+
+/// The files that lines may go to.
+#[derive(Clone, Default)]
+struct Files {
+    all: LogFile,
+    /// Warnings and errors only, beside the output.
+    errors: LogFile,
 }
 
 static CONTROL: OnceLock<Control> = OnceLock::new();
@@ -36,9 +57,9 @@ static CONTROL: OnceLock<Control> = OnceLock::new();
 /// Starts logging; called again it is [`reconfigure`]. An output that cannot be opened is replaced by stderr, and a
 /// warning there says so.
 pub fn init(logging: &Logging, role: Role) {
-    let file = LogFile::default();
+    let files = Files::default();
     let (filter, filter_handle) = reload::Layer::new(filter(logging.level));
-    let (layer, problem) = output(logging, role, &file);
+    let (layer, problem) = outputs(logging, role, &files);
     let (layer, output_handle) = reload::Layer::new(layer);
     let registry = tracing_subscriber::registry().with(filter).with(layer);
     if registry.try_init().is_err() {
@@ -50,7 +71,7 @@ pub fn init(logging: &Logging, role: Role) {
         filter: filter_handle,
         output: output_handle,
         current,
-        file,
+        files,
     };
     let _ = CONTROL.set(control);
     warn_of(problem);
@@ -67,11 +88,16 @@ pub fn reconfigure(logging: &Logging) {
         return;
     }
     let _ = control.filter.reload(filter(logging.level));
-    let same_output =
-        |old: &Logging| (old.output, &old.file_path) == (logging.output, &logging.file_path);
+    let places = |logging: &Logging| {
+        (
+            logging.output,
+            logging.file_path.clone(),
+            logging.error_log.clone(),
+        )
+    };
     let mut problem = None;
-    if !current.as_ref().is_some_and(same_output) {
-        let (layer, failure) = output(logging, control.role, &control.file);
+    if current.as_ref().map(places) != Some(places(logging)) {
+        let (layer, failure) = outputs(logging, control.role, &control.files);
         problem = failure;
         let _ = control.output.reload(layer);
     }
@@ -80,7 +106,7 @@ pub fn reconfigure(logging: &Logging) {
     warn_of(problem);
 }
 
-/// Opens the log file anew, after logrotate moved it away. On failure lines go on into the old one.
+/// Opens the log files anew, after logrotate moved them away. On failure lines go on into the old one.
 pub fn reopen() {
     let Some(control) = CONTROL.get() else { return };
     let current = control
@@ -88,10 +114,13 @@ pub fn reopen() {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    let Some(logging) = current.filter(|logging| logging.output == LogOutput::File) else {
-        return;
-    };
-    warn_of(control.file.open(&logging.file_path).err());
+    let Some(logging) = current else { return };
+    if logging.output == LogOutput::File {
+        warn_of(control.files.all.open(&logging.file_path).err());
+    }
+    if let Some(path) = &logging.error_log {
+        warn_of(control.files.errors.open(path).err());
+    }
 }
 
 fn warn_of(problem: Option<io::Error>) {
@@ -100,12 +129,12 @@ fn warn_of(problem: Option<io::Error>) {
     }
 }
 
-/// RUST_LOG wins. Libraries speak only of what is wrong, whatever the level.
+/// RUST_LOG wins. Libraries speak only of what is wrong, whatever the level, unless RUST_LOG names them.
 fn filter(level: LogLevel) -> EnvFilter {
     let from_environment = std::env::var(EnvFilter::DEFAULT_ENV)
         .ok()
         .filter(|text| !text.is_empty());
-    if let Some(filter) = from_environment.and_then(|text| EnvFilter::try_new(text).ok()) {
+    if let Some(filter) = from_environment.and_then(|text| filter_of(&text)) {
         return filter;
     }
     EnvFilter::new(match level {
@@ -117,60 +146,112 @@ fn filter(level: LogLevel) -> EnvFilter {
     })
 }
 
+/// What RUST_LOG says; None when it cannot be understood.
+fn filter_of(text: &str) -> Option<EnvFilter> {
+    let named = |library: &&str| {
+        let target = |directive: &str| {
+            let end = directive.find(['=', '[', ':']).unwrap_or(directive.len());
+            directive[..end].trim() == *library
+        };
+        text.split(',').any(target)
+    };
+    let quiet = TALKATIVE.iter().filter(|library| !named(library));
+    let directives: Vec<String> = quiet.map(|library| format!("{library}=warn")).collect();
+    EnvFilter::try_new(format!("{text},{}", directives.join(","))).ok()
+}
+
+/// All that lines go to.
+fn outputs(logging: &Logging, role: Role, files: &Files) -> (Output, Option<io::Error>) {
+    let (main, problem) = output(logging, role, &files.all);
+    let Some(path) = &logging.error_log else {
+        return (main, problem);
+    };
+    match files.errors.open(path) {
+        Ok(()) => {
+            let file = files.errors.clone();
+            let errors = lines(role, Level::WARN, move || file.clone(), false);
+            (main.and_then(errors).boxed(), problem)
+        }
+        Err(error) => (main, problem.or(Some(error))),
+    }
+}
+
 fn output(logging: &Logging, role: Role, file: &LogFile) -> (Output, Option<io::Error>) {
     match logging.output {
         LogOutput::Journald => journal_or_stderr(role),
         LogOutput::Auto if stderr_is_the_journal() => journal_or_stderr(role),
-        LogOutput::Auto | LogOutput::Stderr => {
-            (lines(role, io::stderr, io::stderr().is_terminal()), None)
-        }
-        LogOutput::Stdout => (lines(role, io::stdout, io::stdout().is_terminal()), None),
+        LogOutput::Auto | LogOutput::Stderr => (
+            lines(role, ALL, io::stderr, io::stderr().is_terminal()),
+            None,
+        ),
+        LogOutput::Stdout => (
+            lines(role, ALL, io::stdout, io::stdout().is_terminal()),
+            None,
+        ),
         LogOutput::File => match file.open(&logging.file_path) {
             Ok(()) => {
                 let file = file.clone();
-                (lines(role, move || file.clone(), false), None)
+                (lines(role, ALL, move || file.clone(), false), None)
             }
             Err(error) => (
-                lines(role, io::stderr, io::stderr().is_terminal()),
+                lines(role, ALL, io::stderr, io::stderr().is_terminal()),
                 Some(error),
             ),
         },
     }
 }
 
-fn lines<W>(role: Role, writer: W, colours: bool) -> Output
+/// The level that lets every line through which the filter lets through.
+const ALL: Level = Level::TRACE;
+
+fn lines<W>(role: Role, least: Level, writer: W, colours: bool) -> Output
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
     tracing_subscriber::fmt::layer()
         .with_ansi(colours)
-        .event_format(Line { role })
+        .event_format(Line { role, least })
+        .fmt_fields(line::fields())
         .with_writer(writer)
         .boxed()
 }
 
 fn journal_or_stderr(role: Role) -> (Output, Option<io::Error>) {
     match tracing_journald::layer() {
-        Ok(layer) => (journal(layer).boxed(), None),
+        Ok(layer) => (journal(layer, role).boxed(), None),
         Err(error) => {
             let text = format!("no log lines can go to the journal ({error}): they go to stderr");
-            (lines(role, io::stderr, false), Some(io::Error::other(text)))
+            (
+                lines(role, ALL, io::stderr, false),
+                Some(io::Error::other(text)),
+            )
         }
     }
 }
 
 /// Without the prefix MESSAGE_ID stays MESSAGE_ID; INFO would be "notice" by default.
-fn journal(layer: tracing_journald::Layer) -> tracing_journald::Layer {
+fn journal(layer: tracing_journald::Layer, role: Role) -> tracing_journald::Layer {
     use tracing_journald::{Priority, PriorityMappings};
     let priorities = PriorityMappings {
         info: Priority::Informational,
         debug: Priority::Debug,
         ..PriorityMappings::new()
     };
-    layer
+    let layer = layer
         .with_field_prefix(None)
-        .with_priority_mappings(priorities)
-        .with_syslog_identifier("bws".into())
+        .with_priority_mappings(priorities);
+    match role {
+        Role::Master => layer.with_syslog_identifier("bws".into()),
+        Role::Worker {
+            generation,
+            version,
+        } => layer
+            .with_syslog_identifier("bws-worker".into())
+            .with_custom_fields([
+                ("BWS_GENERATION", generation.to_string()),
+                ("BWS_CONFIG_VERSION", version.to_string()),
+            ]),
+    }
 }
 
 /// Whether systemd connected our stderr to the journal (`$JOURNAL_STREAM`, systemd.exec(5)).
@@ -231,6 +312,20 @@ impl Write for LogFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libraries_are_quiet_unless_they_are_named() {
+        let shown = filter_of("debug,rustls=trace").unwrap().to_string();
+        assert!(
+            shown.contains("h2=warn") && shown.contains("hyper_util=warn"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("rustls=trace") && !shown.contains(",rustls=warn"),
+            "{shown}"
+        );
+        assert!(filter_of("bws=loud").is_none());
+    }
 
     #[test]
     fn a_reopened_file_takes_the_next_line() {

@@ -116,11 +116,9 @@ pub fn alive() {
     send(&[NotifyState::Watchdog]);
 }
 
-/// How often to call [`alive`]: at half of the time that the watchdog allows. None: nobody watches.
-pub fn watchdog_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled()
-        .map(|limit| limit / 2)
-        .filter(|interval| !interval.is_zero())
+/// How long the watchdog waits for [`alive`] until it restarts the service. None: nobody watches.
+pub fn watchdog_limit() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())
 }
 
 /// A reload that the service manager knows of. However it ends, dropping this sends READY=1: systemd 252 and 257 would

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::journal;
 use super::start::{self, Crew};
 use super::thread::{Command, Departure, Report};
 use crate::config::types::{Config, Logging};
@@ -32,7 +33,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What the worker needs of the rooms that it may not know.
 pub struct Hooks {
-    pub start_logging: fn(&Logging),
+    pub start_logging: fn(&Logging, &Assignment),
     pub reopen_logs: fn(),
 }
 
@@ -71,7 +72,7 @@ async fn work(hooks: &Hooks) -> io::Result<()> {
     let prepared = snapshot::open(config)
         .map_err(|error| error.to_string())
         .and_then(|config| {
-            (hooks.start_logging)(&config.logging);
+            (hooks.start_logging)(&config.logging, &assignment);
             let summary = Summary::new(&config, &assignment);
             let crew = start::start(config, &assignment, counters, &sockets);
             crew.map(|crew| (crew, summary))
@@ -214,7 +215,7 @@ impl Control<'_> {
                     Ok(Some((message, descriptors))) => draining |= self.obey(message, descriptors),
                     Ok(None) | Err(_) => {
                         master_lives = false;
-                        tracing::warn!("the master is gone: draining");
+                        journal::master_lost();
                         draining |= self.drain(self.summary.shutdown_timeout, false);
                     }
                 },
@@ -232,7 +233,8 @@ impl Control<'_> {
                 _ = tick.tick(), if draining && master_lives => self.report_drain(),
             }
         }
-        tracing::info!("graceful shutdown complete");
+        self.crew.finish_access_log();
+        journal::drained();
         Ok(())
     }
 
@@ -256,7 +258,10 @@ impl Control<'_> {
                 return self.drain(Duration::from_millis(deadline_ms), hand_over);
             }
             ToWorker::Adopt { connections } => self.crew.adopt(connections, descriptors),
-            ToWorker::ReopenLogs => (self.hooks.reopen_logs)(),
+            ToWorker::ReopenLogs => {
+                (self.hooks.reopen_logs)();
+                self.crew.reopen_access_log();
+            }
             ToWorker::Ping { sequence } => {
                 self.pending.pong = Some((sequence, 0));
                 self.crew.tell(|| Command::Ping { sequence });
@@ -286,14 +291,14 @@ impl Control<'_> {
                 self.pending.stopped += 1;
                 (self.pending.stopped == all).then_some(FromWorker::StoppedAccepting)
             }
-            Report::Pong { sequence } => self.count_pong(sequence),
+            Report::Pong { sequence } => self.count_pong(Some(sequence)),
             Report::HandOver { connections } => {
                 self.hand_over(connections);
                 None
             }
             Report::Finished => {
                 self.pending.finished += 1;
-                None
+                self.count_pong(None)
             }
             Report::Failed { message } => {
                 // Without one of its threads a worker is no worker.
@@ -322,13 +327,20 @@ impl Control<'_> {
         }
     }
 
-    fn count_pong(&mut self, sequence: u64) -> Option<FromWorker> {
-        let (awaited, count) = self.pending.pong.as_mut()?;
-        if *awaited != sequence {
+    /// A thread answered the question of this number; None: it has ended and need not answer any more.
+    fn count_pong(&mut self, answered: Option<u64>) -> Option<FromWorker> {
+        let (sequence, count) = self.pending.pong.as_mut()?;
+        match answered {
+            Some(number) if number == *sequence => *count += 1,
+            Some(_) => return None,
+            None => {}
+        }
+        let sequence = *sequence;
+        if *count + self.pending.finished < self.summary.threads {
             return None;
         }
-        *count += 1;
-        (*count == self.summary.threads).then_some(FromWorker::Pong { sequence })
+        self.pending.pong = None;
+        Some(FromWorker::Pong { sequence })
     }
 
     fn report_drain(&self) {

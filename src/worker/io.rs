@@ -1,5 +1,6 @@
 //! A client's byte stream as hyper sees it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,6 +20,8 @@ use crate::metrics::counters::{Global, Recorder};
 /// Bytes of one sendfile call at most, so that a fast reader cannot hold the thread.
 const SENDFILE_BYTES: u64 = 512 * 1024;
 
+const HELD: &str = "the transport is taken only when this is given up";
+
 /// The stream below HTTP.
 pub enum Transport {
     Tcp(TcpStream),
@@ -26,17 +29,21 @@ pub enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// [`Transport`] for hyper.
+/// A place for a transport that comes back.
+pub type Returned = Rc<RefCell<Option<Transport>>>;
+
+/// [`Transport`] for hyper. It never shuts the stream down: that is left to `connection::close`.
 pub struct ClientIo {
-    pub transport: Transport,
+    /// Only [`Self::into_transport`] and the end of all take it away.
+    transport: Option<Transport>,
     /// Bytes that were read before hyper took over.
     rewound: Bytes,
     pub activity: Rc<Activity>,
     /// File ranges under way, on cleartext connections.
     files: Option<Rc<FileQueue>>,
     recorder: Recorder,
-    /// hyper may shut the stream down (HTTP/2); else the connection does it itself.
-    shuts_down: bool,
+    /// Where the transport goes when hyper drops its I/O (HTTP/2), which hands nothing back.
+    returns_to: Option<Returned>,
 }
 
 impl ClientIo {
@@ -50,26 +57,35 @@ impl ClientIo {
             activity.note_read();
         }
         Self {
-            transport,
+            transport: Some(transport),
             rewound,
             activity,
             files: None,
             recorder,
-            shuts_down: false,
+            returns_to: None,
         }
     }
 
     /// Lets file ranges go out by sendfile, where the transport can.
     pub fn enable_sendfile(&mut self) -> Option<Rc<FileQueue>> {
-        if matches!(self.transport, Transport::Tcp(_) | Transport::Unix(_)) {
+        if matches!(self.transport, Some(Transport::Tcp(_) | Transport::Unix(_))) {
             self.files = Some(Rc::default());
         }
         self.files.clone()
     }
 
-    pub fn shut_down_by_hyper(mut self) -> Self {
-        self.shuts_down = true;
+    /// Lays the transport down in `place` when hyper drops this.
+    pub fn returning_to(mut self, place: Returned) -> Self {
+        self.returns_to = Some(place);
         self
+    }
+
+    pub fn into_transport(mut self) -> Transport {
+        self.transport.take().expect(HELD)
+    }
+
+    fn transport(&mut self) -> &mut Transport {
+        self.transport.as_mut().expect(HELD)
     }
 
     fn note_write(&self, result: &Poll<io::Result<usize>>) {
@@ -94,9 +110,9 @@ impl ClientIo {
             None => None,
         };
         match file_at {
-            None => self.transport.poll_write_vectored(context, slices),
+            None => self.transport().poll_write_vectored(context, slices),
             Some(0) => self.poll_send_file(context),
-            Some(index) => self.transport.poll_send_more(context, &slices[..index]),
+            Some(index) => self.transport().poll_send_more(context, &slices[..index]),
         }
     }
 
@@ -108,14 +124,19 @@ impl ClientIo {
             .expect("a window slice has its range in the queue");
         let length = slice.length.min(SENDFILE_BYTES) as usize;
         let mut offset = slice.offset;
-        let sent = ready!(self.transport.poll_try(context, |socket| {
-            Ok(rustix::fs::sendfile(
-                socket,
-                &*slice.file,
-                Some(&mut offset),
-                length,
-            )?)
-        }))?;
+        let sent = ready!(
+            self.transport
+                .as_mut()
+                .expect(HELD)
+                .poll_try(context, |socket| {
+                    Ok(rustix::fs::sendfile(
+                        socket,
+                        &*slice.file,
+                        Some(&mut offset),
+                        length,
+                    )?)
+                })
+        )?;
         if sent == 0 {
             return Poll::Ready(Err(file_shrank()));
         }
@@ -189,6 +210,14 @@ impl Transport {
     }
 }
 
+impl Drop for ClientIo {
+    fn drop(&mut self) {
+        if let Some(place) = &self.returns_to {
+            *place.borrow_mut() = self.transport.take();
+        }
+    }
+}
+
 impl AsyncRead for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -216,7 +245,7 @@ impl AsyncRead for ClientIo {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
+        ready!(Pin::new(self.transport()).poll_read(context, buffer))?;
         let count = buffer.filled().len() - before;
         if count > 0 {
             self.activity.note_read();
@@ -250,7 +279,7 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Transport::Tls(stream) = &mut self.transport else {
+        let Transport::Tls(stream) = self.transport() else {
             return Poll::Ready(Ok(()));
         };
         let result = Pin::new(stream).poll_flush(context);
@@ -258,10 +287,7 @@ impl AsyncWrite for ClientIo {
         result
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.shuts_down {
-            return self.transport.poll_shutdown(context);
-        }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }

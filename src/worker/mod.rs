@@ -4,11 +4,14 @@
 //! nothing that is written on the way of a request.
 
 mod accept;
+mod access_log;
 mod activity;
 mod connection;
 mod control;
+mod drain;
 mod file_window;
 mod io;
+mod journal;
 mod parked;
 mod start;
 mod sweep;

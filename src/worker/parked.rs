@@ -111,12 +111,12 @@ impl Parked {
     }
 
     /// Closes every connection that `expired` says so of.
-    pub fn retain(&self, expired: impl Fn(&Entry) -> bool) {
+    pub fn close_those(&self, expired: impl Fn(usize, &Entry) -> bool) {
         let keys: Vec<usize> = {
             let entries = self.entries.borrow();
             entries
                 .iter()
-                .filter(|(_, entry)| expired(entry))
+                .filter(|(key, entry)| expired(*key, entry))
                 .map(|(key, _)| key)
                 .collect()
         };

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use rustix::net::sockopt;
 use tokio::sync::mpsc;
 
+use super::access_log::Writer;
 use super::thread::{self, Arrival, Command, Outfit, Process, Report};
 use crate::config::types::{Config, Listener};
 use crate::http::service::{Identity, Shared};
@@ -50,6 +51,20 @@ impl Crew {
         for thread in &self.commands {
             // A thread that has ended needs no more commands.
             let _ = thread.send(command());
+        }
+    }
+
+    /// Opens the access log anew (after logrotate).
+    pub fn reopen_access_log(&self) {
+        if let Some(writer) = &self.process.access_log {
+            writer.reopen();
+        }
+    }
+
+    /// Once all threads have ended: has their last lines written.
+    pub fn finish_access_log(&self) {
+        if let Some(writer) = &self.process.access_log {
+            writer.finish();
         }
     }
 
@@ -124,7 +139,7 @@ pub fn start(
     Ok(crew)
 }
 
-fn process(config: Arc<Config>, assignment: &Assignment) -> Result<Process, TlsError> {
+fn process(config: Arc<Config>, assignment: &Assignment) -> Result<Process, StartError> {
     let identity = Identity {
         generation: assignment.generation.0,
         config_version: assignment.config_version,
@@ -133,12 +148,20 @@ fn process(config: Arc<Config>, assignment: &Assignment) -> Result<Process, TlsE
     let listeners = config.listeners.iter();
     let tls = listeners
         .map(|listener| TlsListener::new(&config, listener))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, TlsError>>()?;
     Ok(Process {
+        access_log: access_log(&config)?,
         http: Arc::new(Shared::new(config.clone(), identity)),
         config,
         tls,
     })
+}
+
+fn access_log(config: &Config) -> Result<Option<Arc<Writer>>, StartError> {
+    let logging = &config.logging;
+    let path = logging.access_log.as_ref().filter(|_| logging.log_requests);
+    let writer = path.map(|path| Writer::start(path)).transpose();
+    writer.map_err(StartError::Thread)
 }
 
 /// Connections of each thread: what the configuration allows, and no more than there can be descriptors.

@@ -95,7 +95,9 @@ pub async fn run(thread: Rc<Thread>) {
         }
         let now = thread.clock.now();
         if now % PARKED_EVERY == 0 {
-            thread.parked.retain(|entry| limits.expired(entry, now));
+            thread
+                .parked
+                .close_those(|_, entry| limits.expired(entry, now));
         }
     }
 }

@@ -11,9 +11,10 @@ use slab::Slab;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
+use super::access_log::{self, AccessLog, Writer};
 use super::activity::{Activity, Clock, Order};
 use super::parked::{self, Entry, Parked, Reason, Socket};
-use super::{accept, sweep};
+use super::{accept, drain, sweep};
 use crate::config::types::Config;
 use crate::http::service::{Connection, Service, Shared};
 use crate::ipc::message::Travelling;
@@ -26,6 +27,8 @@ pub struct Process {
     pub http: Arc<Shared>,
     /// By listener index; `None` for cleartext.
     pub tls: Vec<Option<TlsListener>>,
+    /// Where requests are logged.
+    pub access_log: Option<Arc<Writer>>,
 }
 
 /// From the control loop to a thread.
@@ -76,6 +79,7 @@ pub struct Thread {
     pub process: Arc<Process>,
     pub service: Rc<Service>,
     pub recorder: Recorder,
+    pub access_log: Option<Rc<AccessLog>>,
     pub clock: Rc<Clock>,
     pub active: RefCell<Slab<Active>>,
     pub parked: Parked,
@@ -212,7 +216,13 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
         mut commands,
         reports,
     } = outfit;
+    let access_log = process.access_log.clone().map(|writer| {
+        let log = AccessLog::new(process.config.logging.format, writer, recorder);
+        tokio::task::spawn_local(access_log::keep_flushing(log.clone()));
+        log
+    });
     let thread = Rc::new(Thread {
+        access_log,
         service: Service::new(process.http.clone(), recorder),
         process,
         recorder,
@@ -248,7 +258,7 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
                 if hand_over {
                     open_way_out(&thread, &reports);
                 }
-                drain(&thread, deadline, &mut commands, &reports).await;
+                drain::run(&thread, deadline, &mut commands, &reports).await;
                 return Ok(());
             }
         }
@@ -257,7 +267,7 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
 }
 
 /// Takes connections of an older generation in; a client that has spoken already is served at once.
-fn adopt(thread: &Rc<Thread>, connections: Vec<Arrival>) {
+pub fn adopt(thread: &Rc<Thread>, connections: Vec<Arrival>) {
     for Arrival {
         listener,
         peer,
@@ -284,48 +294,8 @@ fn adopt(thread: &Rc<Thread>, connections: Vec<Arrival>) {
 }
 
 /// From now on idle cleartext connections leave for the next generation.
-fn open_way_out(thread: &Rc<Thread>, reports: &mpsc::UnboundedSender<Report>) {
+pub fn open_way_out(thread: &Rc<Thread>, reports: &mpsc::UnboundedSender<Report>) {
     *thread.way_out.borrow_mut() = Some(reports.clone());
     thread.order_all(Order::Park, |active| active.protocol == Protocol::Http1);
     thread.parked.take_idle().into_iter().for_each(parked::rest);
-}
-
-/// Lets every connection end politely, for `deadline` at most.
-async fn drain(
-    thread: &Rc<Thread>,
-    deadline: Duration,
-    commands: &mut mpsc::UnboundedReceiver<Command>,
-    reports: &mpsc::UnboundedSender<Report>,
-) {
-    thread.draining.set(true);
-    thread.order_all(Order::Drain, |active| active.protocol == Protocol::Http2);
-    let end = tokio::time::sleep(deadline);
-    tokio::pin!(end);
-    loop {
-        let left = thread.left.notified();
-        if thread.open.get() == 0 {
-            return;
-        }
-        tokio::select! {
-            () = left => {}
-            () = &mut end => return,
-            Some(command) = commands.recv() => match command {
-                Command::Ping { sequence } => {
-                    let _ = reports.send(Report::Pong { sequence });
-                }
-                // A later word knows more.
-                Command::Drain { deadline, hand_over } => {
-                    if hand_over {
-                        open_way_out(thread, reports);
-                    }
-                    end.as_mut().reset(tokio::time::Instant::now() + deadline);
-                }
-                Command::StopAccepting => {
-                    let _ = reports.send(Report::StoppedAccepting);
-                }
-                Command::Adopt { connections } => adopt(thread, connections),
-                Command::Accept => {}
-            }
-        }
-    }
 }

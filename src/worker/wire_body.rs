@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 
+use super::access_log::Exchange;
 use super::connection::RequestInFlight;
 use super::file_window::{FileQueue, window};
 use crate::http::body::{Body, BodyError, Chunk, FileSlice, file_shrank};
@@ -23,16 +24,30 @@ pub struct WireBody {
     file: Option<FileSlice>,
     /// Where the connection can sendfile.
     queue: Option<Rc<FileQueue>>,
+    exchange: Rc<Exchange>,
     _request: RequestInFlight,
 }
 
 impl WireBody {
-    pub fn new(body: Body, queue: Option<Rc<FileQueue>>, request: RequestInFlight) -> Self {
+    pub fn new(
+        body: Body,
+        queue: Option<Rc<FileQueue>>,
+        exchange: Rc<Exchange>,
+        request: RequestInFlight,
+    ) -> Self {
         Self {
             body,
             file: None,
             queue,
+            exchange,
             _request: request,
+        }
+    }
+
+    fn chunk(&self, data: Data) -> WireChunk {
+        WireChunk {
+            data,
+            exchange: self.exchange.clone(),
         }
     }
 
@@ -45,18 +60,18 @@ impl WireBody {
                     ..slice.clone()
                 });
                 // The window's length is a usize, so this one is.
-                (WireChunk::Window(&window()[..length as usize]), length)
+                (Data::Window(&window()[..length as usize]), length)
             }
             _ => {
                 let block = read_block(&slice)?;
                 let length = block.len() as u64;
-                (WireChunk::Bytes(block), length)
+                (Data::Bytes(block), length)
             }
         };
         slice.offset += taken;
         slice.length -= taken;
         self.file = (slice.length > 0).then_some(slice);
-        Ok(chunk)
+        Ok(self.chunk(chunk))
     }
 }
 
@@ -91,7 +106,7 @@ impl http_body::Body for WireBody {
             Some(Ok(frame)) => frame,
         };
         Poll::Ready(Some(match frame.into_data() {
-            Ok(Chunk::Bytes(bytes)) => Ok(Frame::data(WireChunk::Bytes(bytes))),
+            Ok(Chunk::Bytes(bytes)) => Ok(Frame::data(self.chunk(Data::Bytes(bytes)))),
             Ok(Chunk::File(slice)) => self.next_of_file(slice).map(Frame::data),
             Err(other) => match other.into_trailers() {
                 Ok(trailers) => Ok(Frame::trailers(trailers)),
@@ -112,8 +127,14 @@ impl http_body::Body for WireBody {
     }
 }
 
+/// A part of a body on its way. Its exchange is over when the last part is gone.
+pub struct WireChunk {
+    data: Data,
+    exchange: Rc<Exchange>,
+}
+
 /// Bytes to send, or a stretch of the file window.
-pub enum WireChunk {
+enum Data {
     Bytes(Bytes),
     Window(&'static [u8]),
 }
@@ -124,16 +145,17 @@ impl Buf for WireChunk {
     }
 
     fn chunk(&self) -> &[u8] {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Window(slice) => slice,
+        match &self.data {
+            Data::Bytes(bytes) => bytes,
+            Data::Window(slice) => slice,
         }
     }
 
     fn advance(&mut self, count: usize) {
-        match self {
-            Self::Bytes(bytes) => bytes.advance(count),
-            Self::Window(slice) => *slice = &slice[count..],
+        self.exchange.sent(count);
+        match &mut self.data {
+            Data::Bytes(bytes) => bytes.advance(count),
+            Data::Window(slice) => *slice = &slice[count..],
         }
     }
 }

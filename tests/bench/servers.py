@@ -115,12 +115,15 @@ def content(server):
     return root
 
 
-def bws(sites=1, threads=None, connections=20000, cpu=None):
+def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None):
     def config(server, number):
         root = content(server)
         head = f"[performance]\nmax_connections = {connections}\nkeep_alive_timeout = 600\n"
         if threads:
             head += f"worker_threads = {threads}\n"
+        if access_log:
+            head += (f'[logging]\nlog_requests = true\nformat = "{access_log}"\n'
+                     f'access_log = "{server.folder}/access.log"\n')
         return head + "".join(
             f'[[sites]]\nname = "site{i}"\nhostname = "site{i}.test"\n'
             f'listen = "127.0.0.1:{server.port}"\nstatic_dir = "{root}"\n'
@@ -132,16 +135,17 @@ def bws(sites=1, threads=None, connections=20000, cpu=None):
     return Server("BWS", command, config, signal.SIGHUP, cpu)
 
 
-def nginx(sites=1, workers="auto", connections=20000, cpu=None):
+def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False):
     def config(server, number):
         root, folder = content(server), server.folder
         temporary = "".join(f"{name}_temp_path {folder}/{name};\n"
                             for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        log = f"{folder}/access.log combined buffer=64k flush=1s" if access_log else "off"
         return (
             f"daemon off;\nuser root;\nworker_processes {workers};\npid {folder}/nginx.pid;\n"
             f"worker_rlimit_nofile {connections + 1000};\n"
             f"error_log {folder}/error.log error;\nevents {{ worker_connections {connections}; }}\n"
-            f"http {{\n{temporary}access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;\n"
+            f"http {{\n{temporary}access_log {log}; sendfile on; tcp_nopush on; tcp_nodelay on;\n"
             "keepalive_requests 1000000000; keepalive_timeout 600;\n"
             "open_file_cache max=1000 inactive=60s; open_file_cache_valid 1s;\n"
             "server_names_hash_max_size 65536; server_names_hash_bucket_size 128;\n"

@@ -118,6 +118,13 @@ fn a_check_gathers_all_errors() {
 }
 
 #[test]
+fn the_catalog_is_printed_as_it_is_shipped() {
+    let output = bws(&["generate", "catalog"]);
+    let shipped = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/bws.catalog")).unwrap();
+    assert_eq!(text(&output.stdout), text(&shipped));
+}
+
+#[test]
 fn commands_without_a_server_say_so() {
     for command in ["reload", "status"] {
         let output = bws(&[command]);

@@ -14,13 +14,17 @@
 mod client;
 mod harness;
 
+mod access_log;
 mod commands;
 mod connections;
+mod credentials;
 mod downloads;
 mod examples;
 mod failing_reloads;
 mod files;
+mod heartbeat;
 mod kills;
+mod manual;
 mod metrics;
 mod notifications;
 mod ports;

@@ -111,3 +111,38 @@ fn reloads_are_counted_by_their_outcome() {
             .any(|name| name.starts_with("bws_worker_spawn_duration_seconds"))
     );
 }
+
+#[test]
+fn sites_certificates_and_reloads_have_their_figures() {
+    let (demo, server) = Demo::serve(1);
+    let asked = 5;
+    (0..asked).for_each(|_| assert_eq!(demo.served(), 0));
+    runtime().block_on(async {
+        use crate::client::transport::Endpoint;
+        let mut wire =
+            crate::client::wire::Wire::new(Endpoint::plain(demo.plain).connect().await.unwrap());
+        for _ in 0..10 {
+            wire.send(b"GET /small.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .await
+                .unwrap();
+            wire.response().await.unwrap();
+        }
+    });
+    server.reload_to(&demo.bws(1));
+    let samples: BTreeMap<String, f64> = server.metrics().into_iter().collect();
+    let of = |family: &str| samples.get(&format!("{family}{{site=\"plain\"}}")).copied();
+    assert_eq!(
+        of("bws_site_connections_total"),
+        Some(f64::from(asked + 1)),
+        "{samples:?}"
+    );
+    let sent = f64::from(asked + 10) * crate::client::storm::SMALL as f64;
+    assert_eq!(of("bws_site_sent_bytes_total"), Some(sent), "{samples:?}");
+    let expiry = samples.get("bws_certificate_not_after_seconds{site=\"secure\"}");
+    assert!(expiry.is_some_and(|at| *at > 1.8e9), "{samples:?}");
+    let took = samples.get("bws_hot_reload_duration_seconds");
+    assert!(
+        took.is_some_and(|took| *took > 0.0 && *took < 20.0),
+        "{samples:?}"
+    );
+}

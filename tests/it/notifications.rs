@@ -79,6 +79,42 @@ fn the_status_line_speaks_to_people() {
 }
 
 #[test]
+fn the_status_line_tells_how_the_last_reload_ended() {
+    let (demo, server) = Demo::serve(1);
+    let status = || {
+        let messages = server.notify.messages();
+        let lines: Vec<&str> = messages.iter().flat_map(|text| text.lines()).collect();
+        let last = lines
+            .iter()
+            .rev()
+            .find_map(|line| line.strip_prefix("STATUS="));
+        last.unwrap_or_default().to_owned()
+    };
+    wait_for("the first status", || {
+        status()
+            .contains("with 1 worker (configuration version 1)")
+            .then_some(())
+    });
+    server.configure("[[sites]\n");
+    assert!(!server.reload().status.success());
+    wait_for("the failure", || {
+        let status = status();
+        let told = [
+            "reload failed",
+            "config.toml:1:",
+            "still serving version 1, 2 sites on ",
+        ];
+        told.iter().all(|part| status.contains(part)).then_some(())
+    });
+    server.reload_to(&demo.bws(1));
+    wait_for("the success", || {
+        let status = status();
+        let told = status.starts_with("serving 2 sites on ") && status.contains("; reloaded at ");
+        told.then_some(())
+    });
+}
+
+#[test]
 fn workers_tell_systemd_nothing() {
     let (_demo, server) = Demo::serve(0);
     let worker = server.workers()[0];

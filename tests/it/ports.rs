@@ -70,8 +70,8 @@ impl Place {
     fn status_line(&self) -> String {
         let messages = self.server.notify.messages();
         let lines = messages.iter().flat_map(|text| text.lines());
-        let status = lines.filter_map(|line| line.strip_prefix("STATUS="));
-        status.last().unwrap().to_owned()
+        let mut status = lines.filter_map(|line| line.strip_prefix("STATUS="));
+        status.next_back().unwrap().to_owned()
     }
 }
 
@@ -151,7 +151,7 @@ fn a_new_port_is_live_after_the_reload_survives_a_kill_and_goes_with_its_site() 
     assert!(serves(port));
     assert_eq!(said(&place.bind_ports()), "", "it is held already");
     let name = format!("bws-store-[__]_{port}");
-    assert_eq!(place.server.notify.stored(), [name.clone()]);
+    assert_eq!(place.server.notify.stored(), std::slice::from_ref(&name));
 
     // systemd keeps the unit's socket by itself.
     let unit = TcpListener::bind(place.usual);

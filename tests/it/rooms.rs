@@ -15,7 +15,14 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("tls", &["config::types", "metrics"]),
     (
         "worker",
-        &["config::types", "ipc", "http", "tls", "metrics"],
+        &[
+            "config::types",
+            "ipc",
+            "http",
+            "tls",
+            "metrics",
+            "systemd::events",
+        ],
     ),
 ];
 

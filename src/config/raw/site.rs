@@ -75,6 +75,7 @@ fn index_files(table: &Table<'_>) -> Option<Vec<Located<String>>> {
 pub(in crate::config) struct Ssl {
     pub(in crate::config) place: Place,
     pub(in crate::config) enabled: Option<Located<bool>>,
+    /// A path, or `credential:NAME`, as `key_file`.
     pub(in crate::config) cert_file: Option<Located<PathBuf>>,
     pub(in crate::config) key_file: Option<Located<PathBuf>>,
     pub(in crate::config) domains: Vec<Located<String>>,
@@ -100,7 +101,7 @@ impl Ssl {
             place: table.place,
             enabled: table.boolean("enabled"),
             cert_file: table.path("cert_file"),
-            key_file: key_file(&table),
+            key_file: table.path("key_file"),
             domains: table.strings("domains").unwrap_or_default(),
             min_version: table.choice("min_version", &TLS_VERSIONS),
             acme,
@@ -120,20 +121,6 @@ fn check_automatic_certificate(table: &Table<'_>) {
     if wanted && availability::lacks_value(table.name, "auto_cert", "true") {
         value.value_not_available::<()>("true", "name 'cert_file' and 'key_file'");
     }
-}
-
-/// A path, or `credential:NAME`, which may be refused.
-fn key_file(table: &Table<'_>) -> Option<Located<PathBuf>> {
-    let value = table.value("key_file")?;
-    let path = value.path()?;
-    let is_credential = path
-        .value
-        .to_str()
-        .is_some_and(|it| it.starts_with("credential:"));
-    if is_credential && availability::lacks_value(table.name, "key_file", "credential:") {
-        return value.value_not_available(&format!("\"{}\"", path.value.display()), "name a file");
-    }
-    Some(path)
 }
 
 /// `[sites.ssl.acme]`.

@@ -102,9 +102,10 @@ impl Context<'_> {
         key_file: &Located<PathBuf>,
         hostnames: &[Located<HostPattern>],
     ) -> Option<CertificateIndex> {
-        let cert = self.absolute(&cert_file.value, cert_file.place);
-        let key = self.absolute(&key_file.value, key_file.place);
-        let pair = (cert, key);
+        // Both are looked at, so that both can be complained of.
+        let cert = self.file_or_credential(cert_file);
+        let key = self.file_or_credential(key_file);
+        let pair = (cert?, key?);
         let index = match self.certificates.known.get(&pair) {
             Some(known) => *known,
             None => {

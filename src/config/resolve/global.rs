@@ -55,6 +55,14 @@ pub(super) fn performance(raw: &raw::Performance) -> Performance {
 pub(super) fn logging(raw: raw::Logging, context: &mut Context<'_>) -> Logging {
     let output = raw.output.unwrap_or(defaults::LOG_OUTPUT);
     let log_requests = is_on(raw.log_requests.as_ref(), false);
+    // Where requests are logged must be somewhere.
+    let access_log = raw.access_log.or_else(|| {
+        let switch = raw.log_requests.as_ref().filter(|_| log_requests)?;
+        Some(Located {
+            value: defaults::ACCESS_LOG.into(),
+            place: switch.place,
+        })
+    });
     let writes_file = output == super::super::types::LogOutput::File;
     let file = |path: Option<Located<std::path::PathBuf>>, used: bool| {
         let path = path?;
@@ -68,7 +76,7 @@ pub(super) fn logging(raw: raw::Logging, context: &mut Context<'_>) -> Logging {
         level: raw.level.unwrap_or(defaults::LOG_LEVEL),
         output,
         format: raw.format.unwrap_or(defaults::ACCESS_LOG_FORMAT),
-        access_log: file(raw.access_log, log_requests),
+        access_log: file(access_log, log_requests),
         error_log: file(raw.error_log, true),
         file_path: file(raw.file_path, writes_file).unwrap_or_else(defaults::log_file),
         log_requests,

@@ -2,6 +2,7 @@
 //! a worker runs it.
 
 mod certificates;
+mod credentials;
 mod global;
 mod headers;
 mod hostnames;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::Options;
 use super::connectivity::Target;
 use super::hash;
 use super::raw::{self, Raw};
@@ -31,6 +33,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: certificates::Store,
+    credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
 
@@ -52,12 +55,17 @@ pub(super) fn resolve(
     sources: &[Arc<Source>],
     findings: &Findings,
     watched: Vec<PathBuf>,
+    options: &Options,
 ) -> Resolved {
     let mut context = Context {
         sources,
         findings,
         folders: paths::Folders::default(),
         certificates: certificates::Store::new(SystemTime::now()),
+        credentials: credentials::Credentials {
+            folder: options.credentials.as_deref(),
+            serving: options.serving,
+        },
         targets: Vec::new(),
     };
     names::check(&raw.sites, findings);

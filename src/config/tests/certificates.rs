@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rcgen::{CertificateParams, KeyPair, SanType};
 
-use super::super::{Loaded, Report};
+use super::super::{Loaded, Options, Report, load as load_with};
 use super::Folder;
 
 /// A self-signed certificate and its key, PEM.
@@ -181,4 +181,76 @@ fn a_key_that_everybody_reads_is_a_warning() {
         found,
         "key 'key.pem' can be read by every user of this machine"
     );
+}
+
+/// A site whose certificate is a file and whose key is a credential.
+fn with_credential(folder: &Folder, name: &str, options: &Options) -> Result<Loaded, Report> {
+    let text = site("a", "\"a.example\"").replace("\"key.pem\"", &format!("\"credential:{name}\""));
+    load_with(&folder.write("config.toml", &text), options)
+}
+
+#[test]
+fn a_key_may_be_a_credential() {
+    let folder = Folder::new();
+    let pair = pair(&["a.example"], 100);
+    folder.write("cert.pem", &pair.cert);
+    let key = folder.write("credentials/a.key", &pair.key);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o400)).unwrap();
+    let options = Options {
+        serving: true,
+        credentials: Some(folder.path("credentials")),
+        ..Options::default()
+    };
+    let config = with_credential(&folder, "a.key", &options).unwrap().config;
+    assert_eq!(config.certificates[0].key_file, key);
+    assert!(config.sources.contains(&key));
+    let report = with_credential(&folder, "b.key", &options).unwrap_err();
+    assert!(
+        report.plain().contains("it has 'a.key'; else run ")
+            && report.plain().contains("LoadCredential=b.key:"),
+        "{}",
+        report.plain()
+    );
+    assert!(with_credential(&folder, "../cert.pem", &options).is_err());
+}
+
+#[test]
+fn what_only_the_service_sees_is_a_warning_elsewhere() {
+    let folder = Folder::new();
+    folder.write("cert.pem", "");
+    let mut options = Options {
+        serving: false,
+        credentials: None,
+        ..Options::default()
+    };
+    let loaded = with_credential(&folder, "a.key", &options).unwrap();
+    let said = loaded.warnings.plain();
+    assert!(said.contains("'a.key' cannot be checked here"), "{said}");
+    options.serving = true;
+    let said = with_credential(&folder, "a.key", &options)
+        .unwrap_err()
+        .plain();
+    assert!(said.contains("LoadCredential=a.key:"), "{said}");
+}
+
+#[test]
+fn a_renewed_credential_changes_the_hash() {
+    let folder = Folder::new();
+    let options = Options {
+        serving: true,
+        credentials: Some(folder.path("credentials")),
+        ..Options::default()
+    };
+    let hash = || {
+        let pair = pair(&["a.example"], 100);
+        folder.write("cert.pem", &pair.cert);
+        folder.write("credentials/a.key", &pair.key);
+        with_credential(&folder, "a.key", &options)
+            .unwrap()
+            .config
+            .sites[0]
+            .hash
+            .clone()
+    };
+    assert_ne!(hash(), hash());
 }

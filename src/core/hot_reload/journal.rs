@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tracing::{error, info, trace, warn};
+use tracing::{info, trace};
 
+use crate::core::journal::{Named, milliseconds};
 use crate::core::supervisor::event::{Action, Event};
-use crate::ipc::message::version;
+use crate::ipc::message::{Generation, version};
+use crate::systemd::events::tell;
 
 /// Whether the lines are about a reload, or about the start and stop of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub enum Context {
 }
 
 pub fn triggered(by: &str) {
-    info!("Hot reload: {by}");
+    tell!(RELOAD_REQUESTED, BWS_REASON = by; "Hot reload: {by}");
 }
 
 pub fn new_program(path: &Path) {
@@ -35,9 +37,11 @@ pub fn becoming(path: &Path, new: &str) {
 }
 
 pub fn resumed(from: &str) {
-    info!(
-        "Hot reload: BWS {} has taken over from BWS {from}",
-        version()
+    tell!(
+        PROGRAM_REPLACED,
+        BWS_VERSION = version(),
+        BWS_OLD_VERSION = from;
+        "Hot reload: BWS {} has taken over from BWS {from}", version()
     );
 }
 
@@ -80,15 +84,37 @@ pub fn terminating(stopping: bool, pid: u32) {
     }
 }
 
-pub fn complete(version: u64, took: Duration, summary: &str) {
-    info!(
-        "Hot reload: complete: version {version}, {} ms, {summary}",
-        took.as_millis()
+/// A configuration that came in force.
+pub struct Complete<'a> {
+    pub version: u64,
+    pub generation: Option<Generation>,
+    pub took: Duration,
+    /// What changed, in one line.
+    pub plan: &'a str,
+}
+
+pub fn complete(reload: &Complete<'_>) {
+    let (version, plan) = (reload.version, reload.plan);
+    let milliseconds = milliseconds(reload.took);
+    tell!(
+        RELOAD_COMPLETE,
+        BWS_CONFIG_VERSION = version,
+        BWS_GENERATION = reload.generation.map_or(0, |generation| generation.0),
+        BWS_DURATION_MS = milliseconds,
+        BWS_PLAN = plan;
+        "Hot reload: complete: version {version}, {milliseconds} ms, {plan}"
     );
 }
 
-pub fn failed(message: &str, version: u64) {
-    error!("Hot reload: failed: {message}; still serving version {version}");
+/// `errors` is the whole report, `message` its gist; `version` is still in force.
+pub fn failed(message: &str, errors: &str, version: u64, took: Duration) {
+    tell!(
+        RELOAD_FAILED,
+        BWS_CONFIG_VERSION = version,
+        BWS_DURATION_MS = milliseconds(took),
+        BWS_ERRORS = errors;
+        "Hot reload: failed: {message}; still serving version {version}"
+    );
 }
 
 pub fn attempt_failed(context: Context, reason: &str, delay: Duration) {
@@ -97,15 +123,19 @@ pub fn attempt_failed(context: Context, reason: &str, delay: Duration) {
     } else {
         ""
     };
-    warn!(
-        "{prefix}a new worker did not start: {reason}; next attempt in {} ms",
-        delay.as_millis()
+    tell!(
+        WORKER_START_FAILED,
+        BWS_REASON = reason;
+        "{prefix}a new worker did not start: {reason}; next attempt in {} ms", delay.as_millis()
     );
 }
 
-pub fn not_stopped(pid: u32) {
-    warn!(
-        "Hot reload: the old worker (PID {pid}) did not confirm that it stopped accepting; going on"
+pub fn not_stopped(worker: Named) {
+    tell!(
+        WORKER_NOT_STOPPED,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0;
+        "Hot reload: the old worker (PID {}) did not confirm that it stopped accepting; going on", worker.pid
     );
 }
 

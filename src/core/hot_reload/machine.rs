@@ -222,7 +222,7 @@ impl Supervisor {
                 .get(id)
                 .is_some_and(|worker| worker.state == State::Stopping)
         };
-        let notices: Vec<WorkerId> = old.iter().copied().filter(|id| silent(id)).collect();
+        let notices: Vec<WorkerId> = old.iter().copied().filter(silent).collect();
         notices
             .into_iter()
             .for_each(|id| self.act(Action::Notice(Notice::NotStopped(id))));

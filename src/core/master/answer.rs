@@ -7,44 +7,14 @@ use tokio::sync::oneshot;
 use super::generation::{Outline, SiteOutline};
 use super::{Input, Master, Resources, load};
 use crate::config::types::{ListenAddress, Listener};
+use crate::core::journal;
 use crate::core::report::{CheckReport, GenerationStatus, SiteStatus, Status, WorkerStatus};
 use crate::core::supervisor::worker::State;
 use crate::core::worker_process::WorkerProcess;
 use crate::ipc::message::{Generation, version};
 use crate::metrics::counters::{Global, SITE_BYTES};
-use crate::metrics::totals::gauge;
-
-/// Addresses named in a status line.
-const NAMED_LISTENERS: usize = 4;
 
 impl Master {
-    /// One line for `systemctl status` and the log.
-    pub(super) fn status_line(&self) -> String {
-        let Some(active) = self.active() else {
-            return "starting".into();
-        };
-        let listeners = &active.outline.listeners;
-        let named: Vec<&str> = listeners
-            .iter()
-            .take(NAMED_LISTENERS)
-            .map(String::as_str)
-            .collect();
-        let more = match listeners.len().saturating_sub(NAMED_LISTENERS) {
-            0 => String::new(),
-            count => format!(" and {count} more"),
-        };
-        let missing = match self.missing() {
-            [] => String::new(),
-            all => format!("; not served: {}", all.join("; ")),
-        };
-        format!(
-            "serving {} on {}{more} (configuration version {}){missing}",
-            count(active.outline.sites.len(), "site"),
-            named.join(", "),
-            self.supervisor.version(),
-        )
-    }
-
     pub(super) fn status(&self) -> Status {
         let active = self.active();
         let outline = active.map(|active| &active.outline);
@@ -171,7 +141,7 @@ impl Master {
                 }
             }
             Err(complaint) if self.watch_complaint.as_ref() != Some(&complaint) => {
-                tracing::warn!("a watched file changed, but is not valid: no reload\n{complaint}");
+                journal::watched_file_invalid(self.supervisor.version(), &complaint);
                 self.watch_complaint = Some(complaint);
             }
             Err(_) => {}
@@ -180,10 +150,7 @@ impl Master {
 }
 
 fn worker_status(worker: u64, state: State, process: &WorkerProcess, sites: usize) -> WorkerStatus {
-    let value = |word| {
-        let page = process.page.as_ref();
-        page.map_or(0, |page| gauge(page.words(), sites, word))
-    };
+    let value = |word| process.gauge(sites, word);
     WorkerStatus {
         worker,
         pid: process.pid,

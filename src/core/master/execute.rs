@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::load::{self, Candidate, Refused};
 use super::{Caller, Input, Master, Prepared, Resources};
 use crate::config::types::Listener;
-use crate::core::hot_reload::journal;
+use crate::core::hot_reload::journal as reload;
+use crate::core::journal::{self, Named};
 use crate::core::management::{self, Tcp};
 use crate::core::process;
 use crate::core::report::{LastReload, ReloadReport};
@@ -23,7 +24,8 @@ impl Master {
             Action::Spawn { worker, generation } => self.spawn(worker, generation),
             Action::Accept(worker) => self.tell(worker, ToWorker::Accept),
             Action::StopAccepting(worker) => self.tell(worker, ToWorker::StopAccepting),
-            Action::Drain { worker, deadline } => self.drain(worker, deadline),
+            Action::Drain { worker, deadline } => self.drain_worker(worker, deadline),
+            Action::Ping { worker, sequence } => self.tell(worker, ToWorker::Ping { sequence }),
             Action::Kill(worker) => {
                 if let Some(process) = self.workers.get(&worker) {
                     process.kill();
@@ -34,17 +36,24 @@ impl Master {
                 version,
             } => self.activate(generation, version),
             Action::NotifyReloading => {
-                self.reloading = Some(notify::Reloading::begin("reloading the configuration"));
+                self.shown = "reloading the configuration".into();
+                self.reloading = Some(notify::Reloading::begin(&self.shown));
             }
             Action::NotifyReady => self.notify_ready(),
             Action::NotifyStopping => {
                 self.reloading = None;
-                notify::stopping("finishing open connections");
+                self.shown = "stopping".into();
+                notify::stopping(&self.shown);
             }
             Action::Report { requests, outcome } => self.report(requests, outcome),
             Action::Notice(notice) => self.notice(notice),
             Action::SetTimer(at) => self.timer = at,
-            Action::Exit(code) => self.exit = Some(code),
+            Action::Exit(code) => {
+                if self.supervisor.is_stopping() {
+                    journal::stopped();
+                }
+                self.exit = Some(code);
+            }
         }
     }
 
@@ -110,7 +119,7 @@ impl Master {
         let texts: Vec<String> = problems.iter().map(|one| one.text.clone()).collect();
         let active = self.supervisor.active_generation();
         if active.is_none() && notify::is_supervised() && problems.iter().all(|one| one.denied) {
-            tracing::warn!("not everything is served yet: {}", texts.join("; "));
+            journal::ports_missing(&texts.join("; "));
             return Ok((self.sockets.assigned(listeners), texts));
         }
         let resources = active.and_then(|active| self.generations.get_mut(&active));
@@ -167,7 +176,7 @@ impl Master {
         };
         match launch.start() {
             Ok(process) => {
-                journal::spawned(self.context(), process.pid);
+                reload::spawned(self.context(), process.pid);
                 self.workers.insert(worker, process);
                 self.events.push_back(Event::WorkerSpawned(worker));
             }
@@ -197,13 +206,13 @@ impl Master {
         }
     }
 
-    fn drain(&self, worker: WorkerId, deadline: Duration) {
+    fn drain_worker(&self, worker: WorkerId, deadline: Duration) {
         let Some(process) = self.workers.get(&worker) else {
             return;
         };
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         let stopping = self.supervisor.is_stopping();
-        journal::terminating(stopping, process.pid);
+        reload::terminating(stopping, process.pid);
         process.tell(ToWorker::Drain {
             deadline_ms,
             hand_over: !stopping,
@@ -252,10 +261,10 @@ impl Master {
     }
 
     fn notify_ready(&mut self) {
-        let status = self.status_line();
+        self.shown = self.status_line();
         match self.reloading.take() {
-            Some(reloading) => reloading.end(status),
-            None => notify::ready(&status),
+            Some(reloading) => reloading.end(self.shown.clone()),
+            None => notify::ready(&self.shown),
         }
     }
 
@@ -263,7 +272,7 @@ impl Master {
         let boot =
             self.last_reload.is_none() && self.supervisor.version() <= 1 && requests.is_empty();
         let report = match outcome {
-            Outcome::Succeeded { version, took, .. } => self.succeeded(version, took, boot),
+            Outcome::Succeeded { took, .. } => self.succeeded(took, boot),
             Outcome::Failed {
                 cause,
                 message,
@@ -272,7 +281,8 @@ impl Master {
             } => self.failed(cause, message, version, took),
         };
         if report.cause != Some(Cause::Stopping) {
-            self.figures.note_reload(report.success, boot);
+            self.figures
+                .note_reload(report.success, boot, report.duration_ms);
         }
         let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let (success, duration_ms) = (report.success, report.duration_ms);
@@ -282,7 +292,9 @@ impl Master {
             success,
             duration_ms,
             message,
+            first: boot,
         });
+        self.show_status();
         for request in requests {
             match self.waiting.remove(&request) {
                 Some(Caller::Task(reply, _)) => drop(reply.send(report.clone())),
@@ -292,8 +304,10 @@ impl Master {
         }
     }
 
-    fn succeeded(&mut self, version: u64, took: Duration, boot: bool) -> ReloadReport {
+    fn succeeded(&mut self, took: Duration, boot: bool) -> ReloadReport {
         self.refusal = None;
+        let version = self.supervisor.version();
+        let generation = self.supervisor.active_generation();
         let active = self.active();
         let summary = active
             .map(|active| active.summary.clone())
@@ -302,12 +316,18 @@ impl Master {
             .map(|active| active.details.clone())
             .unwrap_or_default();
         if !details.warnings_text.is_empty() {
-            tracing::warn!("{}", details.warnings_text);
+            journal::configuration_warning(version, &details.warnings_text);
         }
         match boot {
-            true => tracing::info!("{}", self.status_line()),
-            false => journal::complete(version, took, &summary),
+            true => journal::started(version, generation, &self.serving()),
+            false => reload::complete(&reload::Complete {
+                version,
+                generation,
+                took,
+                plan: &summary,
+            }),
         }
+        self.warn_of_certificates();
         let message = if boot {
             "first configuration".into()
         } else {
@@ -342,8 +362,8 @@ impl Master {
         }
         match self.supervisor.active_generation() {
             _ if cause == Cause::Stopping => {}
-            Some(_) => journal::failed(&message, version),
-            None => tracing::error!("BWS does not start:\n{}", details.errors_text),
+            Some(_) => reload::failed(&message, &details.errors_text, version, took),
+            None => journal::start_failed(&details.errors_text),
         }
         let duration_ms = milliseconds(took);
         ReloadReport {
@@ -360,41 +380,37 @@ impl Master {
         match notice {
             Notice::WorkerLost { worker, how, delay } => {
                 self.figures.note_restart();
-                let next = match delay.is_zero() {
-                    true => "at once".into(),
-                    false => format!("in {} ms", delay.as_millis()),
-                };
-                tracing::warn!("worker {}: {how}; starting another {next}", worker.0);
+                if let Some(named) = self.lost.take().filter(|(id, _)| *id == worker) {
+                    journal::worker_lost(named.1, &how, delay);
+                } else {
+                    journal::worker_not_spawned(&how, delay);
+                }
             }
             Notice::StartFailed { reason, delay, .. } => {
-                journal::attempt_failed(self.context(), &reason, delay);
+                reload::attempt_failed(self.context(), &reason, delay);
             }
             Notice::Exhausted { reason } => {
-                let serves = match self.supervisor.active_generation() {
-                    Some(_) => "; the running workers serve on",
-                    None => "",
-                };
-                tracing::warn!("resources are exhausted: {reason}{serves}");
+                let serves = self.supervisor.active_generation().is_some();
+                journal::exhausted(&reason, serves);
             }
-            Notice::NotStopped(worker) => {
-                if let Some(process) = self.workers.get(&worker) {
-                    journal::not_stopped(process.pid);
-                }
+            Notice::NotStopped(worker) => self.notice_of(worker, reload::not_stopped),
+            Notice::WorkerHung { worker, silent } => {
+                self.figures.note_hung();
+                self.notice_of(worker, |named| journal::worker_hung(named, silent));
             }
-            Notice::DrainOverdue(worker) => {
-                if let Some(process) = self.workers.get(&worker) {
-                    tracing::warn!(
-                        "worker (PID {}) drains beyond its deadline: killing it",
-                        process.pid
-                    );
-                }
-            }
+            Notice::DrainOverdue(worker) => self.notice_of(worker, journal::worker_overdue),
+        }
+    }
+
+    fn notice_of(&self, worker: WorkerId, tell: impl FnOnce(Named)) {
+        if let Some(process) = self.workers.get(&worker) {
+            tell(process.named());
         }
     }
 
     pub(super) fn reopen_logs(&self) {
         logging::reopen();
-        tracing::info!("log files are reopened");
+        journal::logs_reopened();
         for process in self.workers.values() {
             process.tell(ToWorker::ReopenLogs);
         }

@@ -19,7 +19,11 @@ pub struct Figures {
     retired: Totals,
     pub(super) reloads: ReloadCounts,
     last_reload_success: bool,
+    /// Of the last reload that succeeded, and of all of them.
+    last_reload: Duration,
+    reload_time: Duration,
     restarts: u64,
+    hung: u64,
     spawns: u64,
     last_spawn: Duration,
     spawn_time: Duration,
@@ -44,13 +48,21 @@ impl Figures {
     }
 
     /// The boot's configuration is no reload, but it counts as the last one that was loaded.
-    pub(super) fn note_reload(&mut self, success: bool, boot: bool) {
+    pub(super) fn note_reload(&mut self, success: bool, boot: bool, milliseconds: u64) {
         self.last_reload_success = success;
         match success {
             _ if boot => {}
-            true => self.reloads.success += 1,
+            true => {
+                self.reloads.success += 1;
+                self.last_reload = Duration::from_millis(milliseconds);
+                self.reload_time += self.last_reload;
+            }
             false => self.reloads.failed += 1,
         }
+    }
+
+    pub(super) fn note_hung(&mut self) {
+        self.hung += 1;
     }
 
     pub(super) fn note_restart(&mut self) {
@@ -71,6 +83,7 @@ impl Master {
         let totals = self.totals();
         write_traffic(&mut page, &totals);
         write_sites(&mut page, &totals);
+        self.write_certificates(&mut page);
         page.finish()
     }
 
@@ -91,6 +104,18 @@ impl Master {
         let mut reloads = page.family("bws_hot_reload_total", Kind::Counter, "Reloads by outcome.");
         reloads.sample(&[("status", "success")], figures.reloads.success);
         reloads.sample(&[("status", "failed")], figures.reloads.failed);
+        page.single(
+            "bws_hot_reload_duration_seconds",
+            Kind::Gauge,
+            "Of the last reload that succeeded: from its request to the end of the old workers' accepting.",
+            seconds(figures.last_reload),
+        );
+        page.single(
+            "bws_hot_reload_seconds_total",
+            Kind::Counter,
+            "The same, summed over all reloads that succeeded.",
+            seconds(figures.reload_time),
+        );
         page.single(
             "bws_config_version",
             Kind::Gauge,
@@ -127,6 +152,12 @@ impl Master {
             Kind::Counter,
             "Workers that were replaced because they died.",
             figures.restarts,
+        );
+        page.single(
+            "bws_worker_hung_total",
+            Kind::Counter,
+            "Workers that were killed because they did not answer their heartbeat.",
+            figures.hung,
         );
         page.single(
             "bws_worker_spawn_duration_seconds",
@@ -168,8 +199,8 @@ const WORKER_STATES: [(&str, &[State]); 3] = [
 
 fn write_traffic(page: &mut Exposition, totals: &Totals) {
     use Global::{
-        BytesReceived, BytesSent, ConnectionsAccepted, ConnectionsOpen, ConnectionsParked,
-        RequestsInFlight, RequestsMalformed, TlsHandshakesFailed,
+        AccessLogDropped, BytesReceived, BytesSent, ConnectionsAccepted, ConnectionsOpen,
+        ConnectionsParked, RequestsInFlight, RequestsMalformed, TlsHandshakesFailed,
     };
     use Kind::{Counter, Gauge};
     let all = [
@@ -220,6 +251,12 @@ fn write_traffic(page: &mut Exposition, totals: &Totals) {
             Counter,
             BytesSent,
             "Bytes sent to clients.",
+        ),
+        (
+            "bws_access_log_dropped_total",
+            Counter,
+            AccessLogDropped,
+            "Lines that are missing in the access log, as the disk was full or too slow.",
         ),
     ];
     for (name, kind, word, help) in all {

@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,6 +11,7 @@ use serde_json::Value;
 use crate::config::types::{Config, LogLevel};
 use crate::config::{self, Loaded, Plan, Report};
 use crate::core::hot_reload::journal::{self, Context};
+use crate::core::journal::exhausted;
 use crate::core::process;
 use crate::core::report::Details;
 use crate::core::supervisor::event::{Cause, LoadError};
@@ -54,8 +54,8 @@ impl Source {
 
 fn config_options() -> config::Options {
     config::Options {
-        connect: false,
-        connect_timeout: Duration::from_secs(3),
+        serving: true,
+        ..config::Options::default()
     }
 }
 
@@ -146,7 +146,7 @@ fn refused(report: &Report) -> Refused {
 pub fn refused_by(error: &io::Error) -> Refused {
     let advice = process::exhaustion_advice(error).map(|advice| format!(": {advice}"));
     let advice = advice.unwrap_or_default();
-    tracing::warn!("resources are exhausted: {error}{advice}; the running workers serve on");
+    exhausted(&format!("{error}{advice}"), true);
     refused_by_system(&[format!("no new workers can be started: {error}{advice}")])
 }
 

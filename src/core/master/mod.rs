@@ -3,13 +3,14 @@
 //!
 //! - `execute`: the supervisor's actions
 //! - `load`: a configuration file becomes a candidate
-//! - `answer`: status, metrics, checks
+//! - `answer`: status, metrics, checks; `status_line`: what systemctl shows; `figures`: what /metrics shows
 //! - `generation`: what workers run on
 //! - `ports`: what root binds for us
 //! - `takeover`: going on as another program
 //! - `run`: start, loop, end
 
 mod answer;
+mod certificates;
 mod execute;
 pub mod figures;
 pub mod generation;
@@ -17,6 +18,7 @@ mod input;
 pub mod load;
 mod ports;
 mod run;
+mod status_line;
 mod takeover;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -35,6 +37,7 @@ use self::generation::Resources;
 use self::load::Candidate;
 use self::takeover::Successor;
 use super::hot_reload::journal::{self, Context};
+use super::journal::Named;
 use super::management::{Control, Tcp};
 use super::ports::Door;
 use super::report::{Details, LastReload};
@@ -46,7 +49,7 @@ use super::watch::Watch;
 use super::worker_process::WorkerProcess;
 use crate::config::types::Logging;
 use crate::ipc::message::{FromWorker, Generation, PROTOCOL, ToWorker, Travelling, WorkerId};
-use crate::systemd::notify::Reloading;
+use crate::systemd::notify::{self, Reloading};
 
 /// How to run a master.
 #[derive(Clone, Debug)]
@@ -93,6 +96,12 @@ struct Master {
     watch_complaint: Option<String>,
     /// The hash of the last configuration that the watcher reloaded, which may have failed.
     watch_tried: Option<String>,
+    /// The worker that went last, until the supervisor says what follows from it.
+    lost: Option<(WorkerId, Named)>,
+    /// The status line that the service manager has.
+    shown: String,
+    /// The service manager's watchdog was not fed when it should have been.
+    starving: bool,
     figures: Figures,
     last_reload: Option<LastReload>,
 }
@@ -135,7 +144,7 @@ impl Master {
             Input::SourcesChecked(result) => self.sources_checked(result),
             Input::ReopenLogs => self.reopen_logs(),
             Input::Stop => {
-                tracing::info!("received a signal to stop");
+                crate::core::journal::stopping();
                 self.feed(Event::StopRequested);
             }
         }
@@ -189,9 +198,28 @@ impl Master {
             FromWorker::HandOver { connections } => {
                 return self.hand_over(connections, descriptors);
             }
-            FromWorker::Pong { .. } | FromWorker::Draining { .. } => return,
+            FromWorker::Pong { sequence } => {
+                self.feed(Event::WorkerAnswered { worker, sequence });
+                return self.feed_starving_watchdog();
+            }
+            FromWorker::Draining { .. } => return self.show_status(),
         };
         self.feed(event);
+    }
+
+    /// Tells the service manager that this loop turns and that clients are served; else it is told nothing, and
+    /// restarts the service when that lasts.
+    fn feed_watchdog(&mut self) {
+        self.starving = !self.supervisor.is_well(self.started.elapsed());
+        if !self.starving {
+            notify::alive();
+        }
+    }
+
+    fn feed_starving_watchdog(&mut self) {
+        if self.starving {
+            self.feed_watchdog();
+        }
     }
 
     /// Gives idle connections of an older generation to one of the workers in force, each in turn. Without one they
@@ -217,6 +245,9 @@ impl Master {
             journal::worker_ready(self.context(), process.pid, took);
         }
         self.feed(Event::WorkerReady(worker));
+        if !self.supervisor.is_reloading() {
+            self.show_status();
+        }
     }
 
     fn gone(&mut self, worker: WorkerId, how: String) {
@@ -226,8 +257,13 @@ impl Master {
                 self.figures.retire(page, &resources.outline.sites);
             }
             tracing::debug!("worker (PID {}) {how}", process.pid);
+            self.lost = Some((worker, process.named()));
         }
         self.feed(Event::WorkerExited { worker, how });
+        self.lost = None;
+        if self.exit.is_none() && !self.supervisor.is_reloading() {
+            self.show_status();
+        }
     }
 
     /// Drops what no worker needs any more.

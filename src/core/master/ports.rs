@@ -1,7 +1,8 @@
 //! Ports that root binds for this master.
 
 use super::{Caller, Master};
-use crate::core::hot_reload::journal;
+use crate::core::hot_reload::journal as reload;
+use crate::core::journal;
 use crate::core::ports::Question;
 
 impl Master {
@@ -21,13 +22,13 @@ impl Master {
                 }
             }
             Question::Declined(reason) => {
-                tracing::warn!("root binds no ports for this server: {reason}");
+                journal::ports_declined(&reason);
                 self.sockets.decline(reason);
             }
             // Otherwise the sockets wait for the reload that the operator asks for.
             Question::Done(reply) => {
                 if !self.missing().is_empty() {
-                    journal::triggered("root brings ports that were missing");
+                    reload::triggered("root brings ports that were missing");
                     self.request_reload(Some(Caller::Task(reply, None)));
                 }
             }

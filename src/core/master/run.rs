@@ -18,6 +18,7 @@ use crate::core::process;
 use crate::core::sockets::Sockets;
 use crate::core::supervisor::Supervisor;
 use crate::core::supervisor::event::Event;
+use crate::core::supervisor::heartbeat::Rhythm;
 use crate::core::takeover::exec;
 use crate::core::takeover::program::Program;
 use crate::core::takeover::state::{self, State};
@@ -29,6 +30,8 @@ const INPUTS: usize = 1024;
 const EXTEND_EVERY: Duration = Duration::from_secs(2);
 /// … and allows this much from then on.
 const EXTEND_BY: Duration = Duration::from_secs(15);
+/// How often certificates are looked at that nobody renewed.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Runs a master until it is told to stop. The process must have a single thread yet.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
@@ -53,7 +56,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         successor: None,
         started: Instant::now(),
         started_at: SystemTime::now(),
-        supervisor: Supervisor::default(),
+        supervisor: Supervisor::new(Rhythm::within(notify::watchdog_limit())),
         events: VecDeque::new(),
         inputs: sender,
         timer: None,
@@ -74,6 +77,9 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         watch: None,
         watch_complaint: None,
         watch_tried: None,
+        lost: None,
+        shown: String::new(),
+        starving: false,
         figures: Figures::default(),
         last_reload: None,
     };
@@ -105,7 +111,8 @@ impl Master {
         }
         let door = self.control.as_ref().map(|control| control.ports());
         self.door = door.and_then(|path| Door::open(path, self.inputs.clone()));
-        let mut watchdog = notify::watchdog_interval().map(ticks);
+        let mut watchdog = notify::watchdog_limit().map(|limit| ticks(limit / 3));
+        let mut day = ticks(DAY);
         let mut extension = ticks(EXTEND_EVERY);
         self.feed(first);
         loop {
@@ -119,7 +126,8 @@ impl Master {
                 Some(input) = inputs.recv() => self.take(input),
                 Some(input) = signals.next() => self.take(input),
                 () = sleep_until(timer) => self.feed(Event::Timer),
-                () = tick(watchdog.as_mut()) => notify::alive(),
+                () = tick(watchdog.as_mut()) => self.feed_watchdog(),
+                _ = day.tick() => self.warn_of_certificates(),
                 _ = extension.tick(), if self.is_busy() => notify::extend(EXTEND_BY),
                 () = tokio::time::sleep(LOOK), if self.successor.is_some() => {}
             }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use rustix::fs::{Mode, OFlags};
 use tokio::sync::mpsc;
 
 use super::generation::{Record, Resources};
@@ -17,6 +18,7 @@ use crate::core::hot_reload::journal;
 use crate::core::management::{Control, Tcp};
 use crate::core::sockets::Sockets;
 use crate::core::supervisor::event::{Event, RequestId};
+use crate::core::supervisor::heartbeat::Rhythm;
 use crate::core::takeover::descriptors::{self, Number};
 use crate::core::takeover::program::{Identity, Program};
 use crate::core::takeover::state::{FORMAT, Header, State};
@@ -26,7 +28,7 @@ use crate::core::worker_process::Adopted;
 use crate::ipc::message::{Generation, LANGUAGE, PROTOCOL, version};
 use crate::metrics::counters::{GLOBAL_WORDS, SITE_WORDS};
 use crate::systemd::logging;
-use crate::systemd::notify::Reloading;
+use crate::systemd::notify::{self, Reloading};
 
 /// How long the master waits for a moment in which nothing is under way between it and its workers.
 const QUIET_WITHIN: Duration = Duration::from_secs(5);
@@ -180,6 +182,8 @@ impl Master {
         self.started = moment::from_monotonic(state.started);
         self.started_at = UNIX_EPOCH + state.started_at;
         self.supervisor = state.supervisor;
+        let rhythm = Rhythm::within(notify::watchdog_limit());
+        self.supervisor.follow(rhythm, self.started.elapsed());
         self.figures = state.figures;
         if !same_counters {
             self.figures.count_as_retired(state.totals);
@@ -250,7 +254,9 @@ fn header() -> Header {
 }
 
 fn own_image() -> std::io::Result<OwnedFd> {
-    Ok(std::fs::File::open("/proc/self/exe")?.into())
+    // Executed, never read: it may be unreadable.
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/proc/self/exe", flags, Mode::empty())?)
 }
 
 fn restore_callers(callers: Vec<(u64, Number)>) -> HashMap<RequestId, Caller> {

@@ -33,7 +33,8 @@ pub(super) fn listening(address: &ListenAddress) -> io::Result<OwnedFd> {
 pub(super) fn is_denied(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
-        Some(Errno::ACCESS | Errno::PERM)
+        // The last one: the sandbox has no such addresses.
+        Some(Errno::ACCESS | Errno::PERM | Errno::AFNOSUPPORT)
     )
 }
 
@@ -92,7 +93,7 @@ pub(super) fn explain(address: &ListenAddress, error: &io::Error, activated: boo
     let name = describe(address);
     match Errno::from_io_error(error) {
         Some(Errno::ADDRINUSE) => format!("{name} is taken{}", taken_advice(address)),
-        Some(Errno::ACCESS | Errno::PERM) if activated => format!(
+        Some(Errno::ACCESS | Errno::PERM | Errno::AFNOSUPPORT) if activated => format!(
             "{name} is not held: systemd passed no socket for it and BWS may not bind it ({error}). \
              Run: {HELPER}, or: {}",
             unit_command(address)

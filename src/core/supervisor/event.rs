@@ -49,6 +49,11 @@ pub enum Event {
         exhausted: bool,
     },
     WorkerReady(WorkerId),
+    /// The answer to [`Action::Ping`]: all its threads turn.
+    WorkerAnswered {
+        worker: WorkerId,
+        sequence: u64,
+    },
     /// It cannot serve and says why.
     WorkerFailed {
         worker: WorkerId,
@@ -84,6 +89,11 @@ pub enum Action {
     Drain {
         worker: WorkerId,
         deadline: Duration,
+    },
+    /// Asks whether all its threads turn.
+    Ping {
+        worker: WorkerId,
+        sequence: u64,
     },
     /// SIGKILL.
     Kill(WorkerId),
@@ -156,6 +166,8 @@ pub enum Notice {
     Exhausted { reason: String },
     /// It was asked to stop accepting and did not answer.
     NotStopped(WorkerId),
+    /// It did not answer for so long and is killed.
+    WorkerHung { worker: WorkerId, silent: Duration },
     /// It drains beyond its deadline and is killed.
     DrainOverdue(WorkerId),
 }

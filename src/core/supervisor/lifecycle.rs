@@ -39,7 +39,9 @@ impl Supervisor {
             return;
         }
         worker.enter(State::Ready, None);
-        if Some(worker.generation) == self.active_generation() {
+        let belongs = Some(worker.generation) == self.active.as_ref().map(|pool| pool.generation);
+        self.begin_heartbeat(id);
+        if belongs {
             self.accept(id);
         } else {
             self.swap_when_ready();
@@ -53,6 +55,7 @@ impl Supervisor {
         };
         worker.enter(State::Accepting, None);
         worker.accepting_since = Some(now);
+        self.last_answer = now;
         self.act(Action::Accept(id));
     }
 
@@ -118,6 +121,7 @@ impl Supervisor {
         };
         if worker.state != State::Killed {
             worker.enter(State::Killed, Some(deadline));
+            worker.heartbeat = None;
             self.act(Action::Kill(id));
         }
     }

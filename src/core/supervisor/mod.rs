@@ -1,9 +1,11 @@
 //! The master's decisions as a pure state machine: an event and the time come in, actions go out. No clock, no input
 //! or output, no chance; `simulation.rs` runs it through thousands of random schedules.
 //!
-//! A reload is in `core::hot_reload::machine`, the way out in `stop.rs`, what becomes of workers in `lifecycle.rs`.
+//! A reload is in `core::hot_reload::machine`, the way out in `stop.rs`, what becomes of workers in `lifecycle.rs`, and
+//! whether they turn at all in `heartbeat.rs`.
 
 pub mod event;
+pub mod heartbeat;
 mod lifecycle;
 #[cfg(test)]
 mod simulation;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use event::{Action, Event, Moment, Outcome, RequestId};
+use heartbeat::Rhythm;
 use worker::{Pool, State, Worker};
 
 use crate::core::hot_reload::machine::Reload;
@@ -34,6 +37,9 @@ pub struct Supervisor {
     /// Successful configurations so far.
     pub(in crate::core) version: u64,
     pub(in crate::core) last_generation: u64,
+    rhythm: Rhythm,
+    /// When a worker of the generation in force last showed that it turns.
+    pub(in crate::core) last_answer: Moment,
     last_worker: u64,
     pub(in crate::core) stopping: bool,
     finished: bool,
@@ -44,6 +50,13 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
+    pub fn new(rhythm: Rhythm) -> Self {
+        Self {
+            rhythm,
+            ..Self::default()
+        }
+    }
+
     /// What to do now that `event` happened. `now` never goes back.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         if self.finished {
@@ -52,6 +65,7 @@ impl Supervisor {
         self.now = now.max(self.now);
         self.dispatch(event);
         self.expire();
+        self.beat();
         self.begin_queued_reload();
         self.finish_stop();
         self.fill_slots();
@@ -74,6 +88,7 @@ impl Supervisor {
                 self.spawn_failed(worker, reason, exhausted);
             }
             Event::WorkerReady(worker) => self.worker_ready(worker),
+            Event::WorkerAnswered { worker, sequence } => self.worker_answered(worker, sequence),
             Event::WorkerFailed { worker, message } => self.kill_for(worker, message),
             Event::WorkerStoppedAccepting(worker) => self.worker_stopped_accepting(worker),
             Event::WorkerMisbehaved { worker, reason } => self.kill_for(worker, reason),
@@ -193,6 +208,7 @@ impl Supervisor {
             .flat_map(|pool| &pool.slots)
             .filter_map(|slot| slot.fill_at);
         let swap = self.reload.as_ref().and_then(Reload::swap_deadline);
-        deadlines.chain(fills).chain(swap).min()
+        let beats = self.workers.values().filter_map(Worker::next_beat);
+        deadlines.chain(fills).chain(swap).chain(beats).min()
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::Supervisor;
-use super::event::{Action, Cause, Event, LoadError, Moment, Outcome, RequestId, Settings};
+use super::event::{Action, Cause, Event, LoadError, Moment, Notice, Outcome, RequestId, Settings};
+use super::worker::Worker;
 use crate::ipc::message::{Generation, WorkerId};
 
 const SCHEDULES: u32 = 4000;
@@ -19,6 +20,8 @@ enum Stimulus {
     BreakConfig,
     /// Kill the n-th living process.
     Death(u8),
+    /// Stop the n-th living process (SIGSTOP): it lives, keeps its sockets and does nothing more.
+    Freeze(u8),
     /// The n-th living process sends this, late or uncalled for.
     Stray(u8, StrayKind),
     /// So many of the next spawned workers go wrong in this way.
@@ -56,6 +59,7 @@ struct Process {
     fault: Option<Fault>,
     accepting: bool,
     alive: bool,
+    frozen: bool,
 }
 
 struct World {
@@ -133,6 +137,13 @@ impl World {
             Stimulus::Death(nth) => {
                 if let Some(id) = self.nth_alive(nth) {
                     self.end(id, "was killed by signal 9");
+                }
+            }
+            Stimulus::Freeze(nth) => {
+                if let Some(id) = self.nth_alive(nth) {
+                    self.processes
+                        .entry(id)
+                        .and_modify(|process| process.frozen = true);
                 }
             }
             Stimulus::Stray(nth, kind) => self.stray(nth, kind),
@@ -287,6 +298,11 @@ impl World {
             }
             Action::StopAccepting(id) => self.stop_accepting(id),
             Action::Drain { worker, .. } => self.drain(worker),
+            Action::Ping { worker, sequence } => {
+                if self.turns(worker) {
+                    self.later(100, Event::WorkerAnswered { worker, sequence });
+                }
+            }
             Action::Kill(id) => self.end(id, "was killed by signal 9"),
             Action::Activate {
                 generation,
@@ -303,10 +319,19 @@ impl World {
             }
             Action::NotifyReady | Action::NotifyStopping => self.reloading = false,
             Action::Report { requests, outcome } => self.note_report(requests, &outcome),
+            Action::Notice(Notice::WorkerHung { worker, .. }) => {
+                assert!(!self.turns(worker), "a worker that turns is called hung");
+            }
             Action::Notice(_) => {}
             Action::SetTimer(at) => self.timer = at,
             Action::Exit(code) => self.exit = Some(code),
         }
+    }
+
+    fn turns(&self, id: WorkerId) -> bool {
+        self.processes
+            .get(&id)
+            .is_some_and(|process| process.alive && !process.frozen)
     }
 
     fn load(&mut self) {
@@ -352,6 +377,7 @@ impl World {
             fault,
             accepting: false,
             alive: true,
+            frozen: false,
         };
         self.processes.insert(worker, process);
         self.later(20, Event::WorkerSpawned(worker));
@@ -381,7 +407,8 @@ impl World {
             .get_mut(&id)
             .expect("stops only what was spawned");
         process.accepting = false;
-        if process.alive && !matches!(process.fault, Some(Fault::IgnoresStop)) {
+        let hears = process.alive && !process.frozen;
+        if hears && !matches!(process.fault, Some(Fault::IgnoresStop)) {
             self.later(100, Event::WorkerStoppedAccepting(id));
             if self.chance(4) == 0 {
                 self.later(3000, Event::WorkerStoppedAccepting(id));
@@ -392,7 +419,8 @@ impl World {
     fn drain(&mut self, id: WorkerId) {
         let process = &self.processes[&id];
         assert!(!process.accepting, "drains while it accepts");
-        if process.alive && !matches!(process.fault, Some(Fault::NeverDrains)) {
+        let hears = process.alive && !process.frozen;
+        if hears && !matches!(process.fault, Some(Fault::NeverDrains)) {
             self.later(
                 4000,
                 Event::WorkerExited {
@@ -488,7 +516,15 @@ impl World {
             "a record of a worker is left"
         );
         assert_eq!(self.supervisor.version, self.version);
-        assert!(self.timer.is_none(), "a timer without reason");
+        let hung = |process: &Process| process.accepting && process.frozen;
+        assert!(!self.processes.values().any(hung), "a hung worker is kept");
+        assert!(self.supervisor.is_well(self.now), "everybody answers");
+        let heartbeats = self.supervisor.workers.values().map(Worker::next_beat);
+        assert_eq!(
+            self.timer,
+            heartbeats.min().flatten(),
+            "a timer without reason"
+        );
     }
 }
 
@@ -514,6 +550,7 @@ fn stimulus() -> impl Strategy<Value = Stimulus> {
         6 => Just(Stimulus::Reload),
         1 => Just(Stimulus::BreakConfig),
         4 => any::<u8>().prop_map(Stimulus::Death),
+        2 => any::<u8>().prop_map(Stimulus::Freeze),
         2 => (any::<u8>(), stray).prop_map(|(nth, kind)| Stimulus::Stray(nth, kind)),
         3 => (any::<u8>(), fault).prop_map(|(count, fault)| Stimulus::Faults(count, fault)),
         10 => (0..400_u16).prop_map(Stimulus::Wait),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Moment, Settings};
+use super::heartbeat::Heartbeat;
 use crate::ipc::message::{Generation, WorkerId};
 
 /// A worker that served this long is no part of a crash loop.
@@ -38,6 +39,8 @@ pub struct Worker {
     pub accepting_since: Option<Moment>,
     /// When its state may last no longer.
     pub deadline: Option<Moment>,
+    /// None until it is ready.
+    pub heartbeat: Option<Heartbeat>,
     /// Why it was killed or says that it cannot serve.
     pub failure: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Worker {
             state: State::Spawning,
             accepting_since: None,
             deadline: Some(ready_by),
+            heartbeat: None,
             failure: None,
         }
     }

@@ -144,6 +144,11 @@ impl Conversation {
             Letter::Message(ToWorker::Accept, _) => {
                 Err("is of another version and had not begun to accept".into())
             }
+            // Its heart cannot be heard; its end will be.
+            Letter::Message(ToWorker::Ping { sequence }, _) => {
+                self.report(FromWorker::Pong { sequence }, Vec::new()).await;
+                Ok(())
+            }
             Letter::Message(..) => Ok(()),
             Letter::Terminate => {
                 self.target.signal(Signal::TERM);

@@ -22,10 +22,13 @@ pub use self::adoption::{Adopted, Record};
 pub use self::launch::Launch;
 
 use self::conversation::{Conversation, Letter};
+use super::journal::Named;
 use super::master::Input;
 use crate::ipc::channel::Channel;
 use crate::ipc::counters_page::CountersPage;
 use crate::ipc::message::{Generation, ToWorker, WorkerId};
+use crate::metrics::counters::Global;
+use crate::metrics::totals::gauge;
 
 pub struct WorkerProcess {
     pub pid: u32,
@@ -98,6 +101,19 @@ impl WorkerProcess {
             understands: known.understands,
         };
         (process, target, heard)
+    }
+
+    pub fn named(&self) -> Named {
+        Named {
+            pid: self.pid,
+            generation: self.generation,
+        }
+    }
+
+    /// A gauge of it; zero when its counters are not known.
+    pub fn gauge(&self, sites: usize, word: Global) -> u64 {
+        let page = self.page.as_ref();
+        page.map_or(0, |page| gauge(page.words(), sites, word))
     }
 
     /// Messages arrive in order, or the worker is reported as broken.

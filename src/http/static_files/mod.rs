@@ -1,5 +1,6 @@
 //! Files of a site: where they lie ([`path`], [`root`]), what is kept of them ([`cache`], [`prepared`]), and the
 //! response ([`conditional`], [`range`], [`respond`]).
+mod beneath;
 mod cache;
 mod conditional;
 mod locate;

@@ -1,13 +1,14 @@
-//! A site's root folder, and opening below it so that the kernel keeps us inside.
+//! A site's root folder, and opening files below it.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
-use rustix::io::{Errno, Result};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::io::Result;
 
+use super::beneath;
 use crate::config::types::StaticFiles;
 use crate::http::clock;
 
@@ -18,7 +19,7 @@ const BELIEVE_MS: u64 = 50;
 /// The root of one site, opened when first needed and again when another folder lies there.
 pub(in crate::http) struct Root {
     path: PathBuf,
-    resolve: ResolveFlags,
+    follow_symlinks: bool,
     pub(super) index_files: Vec<String>,
     held: RefCell<Option<Rc<OwnedFd>>>,
     checked_ms: Cell<u64>,
@@ -26,13 +27,9 @@ pub(in crate::http) struct Root {
 
 impl Root {
     pub(in crate::http) fn new(files: &StaticFiles) -> Self {
-        let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        if !files.follow_symlinks {
-            resolve |= ResolveFlags::NO_SYMLINKS;
-        }
         Self {
             path: files.root.clone(),
-            resolve,
+            follow_symlinks: files.follow_symlinks,
             index_files: files.index_files.clone(),
             held: RefCell::new(None),
             checked_ms: Cell::new(0),
@@ -44,14 +41,7 @@ impl Root {
         let folder = self.folder()?;
         // NONBLOCK: opening a FIFO must not wait for its writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let mut attempts = 0;
-        let file = loop {
-            match rustix::fs::openat2(folder.as_fd(), name, flags, Mode::empty(), self.resolve) {
-                // A rename raced with the check for `..` (openat2(2)), or a signal came.
-                Err(Errno::AGAIN | Errno::INTR) if attempts < 8 => attempts += 1,
-                result => break result?,
-            }
-        };
+        let file = beneath::open(folder.as_fd(), name, flags, self.follow_symlinks)?;
         let stat = rustix::fs::fstat(&file)?;
         Ok((file, stat))
     }

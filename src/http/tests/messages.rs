@@ -5,8 +5,8 @@ use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{files, folder};
-use crate::http::body::{Body, RequestBody};
-use crate::http::service::{Connection, Service};
+use crate::http::body::RequestBody;
+use crate::http::service::{Answered, Connection, Service};
 use crate::http::testing::*;
 
 #[test]
@@ -181,7 +181,7 @@ fn the_future_of_every_request_is_small() {
 fn size_of_answer<F, R>(_: F) -> usize
 where
     F: Fn(Rc<Service>, http::Request<RequestBody>, Rc<Connection>) -> R,
-    R: Future<Output = http::Response<Body>>,
+    R: Future<Output = Answered>,
 {
     size_of::<R>()
 }

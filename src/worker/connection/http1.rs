@@ -1,5 +1,6 @@
 //! HTTP/1 on a connection: hyper while the client is active, nothing but the socket while it is not.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -34,7 +35,7 @@ enum End {
 pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served: bool) {
     let (mut transport, mut rewound, mut served) = (transport, rewound, served);
     loop {
-        let stretch = drive(transport, rewound, &client).await;
+        let stretch = drive(transport, rewound, &client, served).await;
         transport = stretch.transport;
         rewound = stretch.unread;
         served |= stretch.answered;
@@ -42,19 +43,33 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Done => return close::finish(transport, client).await,
             End::Failed(error) => {
                 if error.is_parse() {
-                    client.thread().recorder.add(Global::RequestsMalformed, 1);
+                    let too_large = error.is_parse_too_large();
+                    note_malformed(&client, if too_large { 431 } else { 400 });
                     close::finish(transport, client).await;
                 }
                 return;
             }
-            End::Ordered(Order::HeadTimeout) => return close::time_out(transport, client).await,
+            End::Ordered(Order::HeadTimeout) => {
+                note_malformed(&client, 408);
+                return close::time_out(transport, client).await;
+            }
             // The client's next head had begun in the very read that ended the last request.
             End::Ordered(Order::Park) if !rewound.is_empty() => {}
             End::Ordered(Order::Park) => {
                 return close::park(transport, Reason::Idle { served }, client);
             }
-            End::Ordered(Order::Close | Order::Drain) => return,
+            // In the middle of something there is no polite end.
+            End::Ordered(_) if stretch.idle => return close::finish(transport, client).await,
+            End::Ordered(_) => return,
         }
+    }
+}
+
+fn note_malformed(client: &Client, status: u16) {
+    let thread = client.thread();
+    thread.recorder.add(Global::RequestsMalformed, 1);
+    if let Some(log) = &thread.access_log {
+        log.add_malformed(&client.connection, status);
     }
 }
 
@@ -66,9 +81,11 @@ struct Stretch {
     unread: Bytes,
     /// Whether a request came in.
     answered: bool,
+    /// Nothing was under way in either direction.
+    idle: bool,
 }
 
-async fn drive(transport: Transport, rewound: Bytes, client: &Client) -> Stretch {
+async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bool) -> Stretch {
     let thread = client.thread();
     let activity = Rc::new(Activity::new(thread.clock.clone()));
     let protocol = match transport {
@@ -81,9 +98,10 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client) -> Stretch
         thread: thread.clone(),
         connection: client.connection.clone(),
         activity: activity.clone(),
+        counted: Rc::new(Cell::new(served)),
         files: io.enable_sendfile(),
     };
-    let answered = Rc::new(std::cell::Cell::new(false));
+    let answered = Rc::new(Cell::new(false));
     let note = answered.clone();
     let service = service_fn(move |request| {
         note.set(true);
@@ -95,9 +113,10 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client) -> Stretch
     let Parts { io, read_buf, .. } = connection.into_parts();
     Stretch {
         end,
-        transport: io.into_inner().transport,
+        transport: io.into_inner().into_transport(),
         unread: read_buf,
         answered: answered.get(),
+        idle: activity.is_idle(),
     }
 }
 

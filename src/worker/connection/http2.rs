@@ -10,10 +10,10 @@ use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use super::{Client, request};
+use super::{Client, close, request};
 use crate::config::types::Performance;
 use crate::worker::activity::{Activity, Order};
-use crate::worker::io::{ClientIo, Transport};
+use crate::worker::io::{ClientIo, Returned, Transport};
 use crate::worker::thread::{Listed, Protocol};
 
 /// Requests at a time on one connection.
@@ -49,25 +49,32 @@ pub async fn serve(transport: Transport, client: Client) {
     if thread.draining.get() {
         activity.give(Order::Drain);
     }
+    let returned = Returned::default();
     let io = ClientIo::new(transport, Bytes::new(), activity.clone(), thread.recorder);
     let context = request::Context {
         thread: thread.clone(),
         connection: client.connection.clone(),
         activity: activity.clone(),
+        counted: Rc::default(),
         files: None,
     };
     let service = service_fn(move |request| request::answer(context.clone(), request));
     let mut connection = builder(&thread.process.config.performance)
-        .serve_connection(TokioIo::new(io.shut_down_by_hyper()), service);
-    poll_fn(|context| {
+        .serve_connection(TokioIo::new(io.returning_to(returned.clone())), service);
+    let polite = poll_fn(|context| {
         activity.register(context);
         if obey(&activity, || Pin::new(&mut connection).graceful_shutdown()) {
-            return Poll::Ready(());
+            return Poll::Ready(false);
         }
-        // A client's mistake or absence ends the connection; there is nobody to tell.
-        Pin::new(&mut connection).poll(context).map(|_| ())
+        // Of a client's mistake hyper has told it by GOAWAY.
+        Pin::new(&mut connection).poll(context).map(|_| true)
     })
     .await;
+    drop(connection);
+    let transport = returned.take();
+    if let (true, Some(transport)) = (polite, transport) {
+        close::finish(transport, client).await;
+    }
 }
 
 /// Follows the sweep's order; true when the connection is to be dropped.

@@ -1,5 +1,6 @@
 //! One request of a connection: what the worker does around `http::Service::answer`.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -9,8 +10,9 @@ use hyper::body::Incoming;
 
 use crate::http::body::RequestBody;
 use crate::http::in_flight::InFlight;
-use crate::http::service::Connection;
-use crate::metrics::counters::{Global, Recorder};
+use crate::http::service::{Answered, Connection};
+use crate::metrics::counters::{Global, Recorder, SITE_CONNECTIONS};
+use crate::worker::access_log::Exchange;
 use crate::worker::activity::Activity;
 use crate::worker::file_window::FileQueue;
 use crate::worker::thread::Thread;
@@ -22,6 +24,8 @@ pub struct Context {
     pub thread: Rc<Thread>,
     pub connection: Rc<Connection>,
     pub activity: Rc<Activity>,
+    /// A request was answered on it, so it is counted for a site.
+    pub counted: Rc<Cell<bool>>,
     /// Where the connection can sendfile.
     pub files: Option<Rc<FileQueue>>,
 }
@@ -57,27 +61,30 @@ pub async fn answer(
         thread,
         connection,
         activity,
+        counted,
         files,
     } = context;
     activity.note_request();
     let in_flight = InFlight::new(&activity.in_flight);
     let version = request.version();
+    let exchange = Exchange::begin(&thread, &connection, &request);
     let limit = thread.process.config.security.max_request_size;
     let request = request.map(|incoming| {
         RequestBody::new(incoming, limit, in_flight.clone())
             .reporting_to(activity.awaiting_body.clone())
     });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
-    let mut response = thread
-        .service
-        .clone()
-        .answer(request, connection.clone())
-        .await;
+    let answer = thread.service.clone().answer(request, connection.clone());
+    let Answered { mut response, site } = answer.await;
+    exchange.answered(response.status().as_u16(), site);
+    if let (false, Some(site)) = (counted.replace(true), site) {
+        thread.recorder.site(site, SITE_CONNECTIONS, 1);
+    }
     let last = thread.draining.get() && !thread.hands_over(&connection);
     if last && version < Version::HTTP_2 {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| WireBody::new(body, files, guard)))
+    Ok(response.map(|body| WireBody::new(body, files, exchange, guard)))
 }

@@ -54,6 +54,17 @@ impl Bws {
         Self::launch(binary, folder, config, sockets).ready()
     }
 
+    /// Like [`Self::start`], with more of an environment.
+    pub fn start_with(
+        folder: &Path,
+        config: &str,
+        sockets: Vec<TcpListener>,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let command = activated(&[], &binary(), of_unit(sockets));
+        Self::run(command, &binary(), folder, config, environment).ready()
+    }
+
     /// Waits for the first READY=1.
     pub fn ready(mut self) -> Self {
         super::wait_for("READY=1", || {
@@ -71,9 +82,8 @@ impl Bws {
 
     /// Starts and does not wait.
     pub fn launch(binary: &Path, folder: &Path, config: &str, sockets: Vec<TcpListener>) -> Self {
-        let name = |socket: TcpListener| (OwnedFd::from(socket), "bws.socket".to_owned());
-        let sockets = sockets.into_iter().map(name).collect();
-        Self::launch_under(&[], binary, folder, config, sockets)
+        let command = activated(&[], binary, of_unit(sockets));
+        Self::run(command, binary, folder, config, &[])
     }
 
     /// The same with named sockets, behind a command that becomes the server.
@@ -84,16 +94,27 @@ impl Bws {
         config: &str,
         sockets: Vec<(OwnedFd, String)>,
     ) -> Self {
+        let command = activated(wrapper, binary, sockets);
+        Self::run(command, binary, folder, config, &[])
+    }
+
+    fn run(
+        mut command: Command,
+        binary: &Path,
+        folder: &Path,
+        config: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let path = folder.join("config.toml");
         write_file(&path, config);
         let notify = Recorder::new(folder);
-        let mut command = activated(wrapper, binary, sockets);
         command
             .arg("--config")
             .arg(&path)
             .env("RUNTIME_DIRECTORY", folder)
             .env("NOTIFY_SOCKET", notify.path())
-            .env_remove("RUST_LOG");
+            .env_remove("RUST_LOG")
+            .envs(environment.iter().copied());
         let process = Process::start(command, &folder.join("bws.log")).expect("bws can be started");
         Self {
             process,
@@ -190,6 +211,12 @@ impl Bws {
         let status = self.process.wait();
         (status, self.notify.states())
     }
+}
+
+/// Sockets as bws.socket passes them.
+fn of_unit(sockets: Vec<TcpListener>) -> Vec<(OwnedFd, String)> {
+    let name = |socket: TcpListener| (OwnedFd::from(socket), "bws.socket".to_owned());
+    sockets.into_iter().map(name).collect()
 }
 
 /// A command that finds `sockets` at 3 and up, as sd_listen_fds(3) says. LISTEN_PID needs the pid of the process

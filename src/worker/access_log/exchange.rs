@@ -1,0 +1,121 @@
+//! A request with its response. Whatever becomes of it, its end is the drop of the last part that goes to the client:
+//! then it is counted and logged, with the bytes that really left.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime};
+
+use http::header::{HOST, HeaderValue, REFERER, USER_AGENT};
+use http::{Method, Request, Uri, Version};
+
+use super::AccessLog;
+use super::line::{Record, RequestLine};
+use crate::config::types::SiteIndex;
+use crate::http::service::Connection;
+use crate::metrics::counters::{Recorder, SITE_BYTES};
+use crate::worker::thread::Thread;
+
+/// What is logged for a client that left before its response began, as nginx does.
+const CLIENT_LEFT: u16 = 499;
+
+pub struct Exchange {
+    recorder: Recorder,
+    site: Cell<Option<SiteIndex>>,
+    status: Cell<u16>,
+    /// Body bytes.
+    sent: Cell<u64>,
+    /// Where an access log is kept.
+    logged: Option<Box<Logged>>,
+}
+
+/// What of the request stands in the log.
+struct Logged {
+    thread: Rc<Thread>,
+    log: Rc<AccessLog>,
+    connection: Rc<Connection>,
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    host: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Exchange {
+    pub fn begin<B>(
+        thread: &Rc<Thread>,
+        connection: &Rc<Connection>,
+        request: &Request<B>,
+    ) -> Rc<Self> {
+        let header = |name| request.headers().get(name).cloned();
+        let logged = thread.access_log.as_ref().map(|log| {
+            Box::new(Logged {
+                thread: thread.clone(),
+                log: log.clone(),
+                connection: connection.clone(),
+                started: Instant::now(),
+                method: request.method().clone(),
+                uri: request.uri().clone(),
+                version: request.version(),
+                host: header(HOST),
+                referer: header(REFERER),
+                user_agent: header(USER_AGENT),
+            })
+        });
+        Rc::new(Self {
+            recorder: thread.recorder,
+            site: Cell::new(None),
+            status: Cell::new(CLIENT_LEFT),
+            sent: Cell::new(0),
+            logged,
+        })
+    }
+
+    /// Its response begins.
+    pub fn answered(&self, status: u16, site: Option<SiteIndex>) {
+        self.status.set(status);
+        self.site.set(site);
+    }
+
+    /// So many bytes of the body left.
+    pub fn sent(&self, bytes: usize) {
+        self.sent.set(self.sent.get() + bytes as u64);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(site) = self.site.get() {
+            self.recorder.site(site, SITE_BYTES, self.sent.get());
+        }
+        if let Some(logged) = &self.logged {
+            logged.log.add(&self.record(logged));
+        }
+    }
+}
+
+impl Exchange {
+    fn record<'a>(&self, logged: &'a Logged) -> Record<'a> {
+        let site = self.site.get().map(|site| site as usize);
+        let sites = &logged.thread.process.config.sites;
+        let site = site.and_then(|site| sites.get(site));
+        Record {
+            at: SystemTime::now(),
+            took: logged.started.elapsed(),
+            client: logged.connection.peer.map(|peer| peer.ip()),
+            secure: logged.connection.secure,
+            site: site.map(|site| &*site.name),
+            host: logged.host.as_ref(),
+            request: Some(RequestLine {
+                method: &logged.method,
+                uri: &logged.uri,
+                version: logged.version,
+            }),
+            status: self.status.get(),
+            sent: self.sent.get(),
+            referer: logged.referer.as_ref(),
+            user_agent: logged.user_agent.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+# Issue: an upgrade is a reload, and purge leaves nothing behind.
+
+upgrade() {
+    inside env DEBIAN_FRONTEND=noninteractive apt-get install -qy -o Dpkg::Options::=--force-confold /root/next.deb
+}
+upgrade_under_load() {
+    local old status=0
+    prepare_load
+    cp "$next" "$root/root/next.deb"
+    echo '# the hand of the administrator' >>"$root/etc/bws/config.toml"
+    old=$(master)
+    under_load upgrade || status=1
+    [ "$status" = 0 ]
+    [ "$(master)" = "$old" ]
+    grep -q 'the hand of the administrator' "$root/etc/bws/config.toml"
+    inside bws --version | grep -F "$next_version"
+}
+new_version_serves() {
+    inside bws status
+    inside bws status | grep -F "BWS $next_version"
+}
+removal_stops() {
+    inside env DEBIAN_FRONTEND=noninteractive apt-get remove -qy bws
+    if get -o /dev/null http://127.0.0.1:8080/; then return 1; fi
+    [ -e "$root/etc/bws/config.toml" ]
+}
+purge_leaves_nothing() {
+    rm -f "$root"/etc/bws/sites.d/* "$root"/etc/bws/tls/*
+    inside env DEBIAN_FRONTEND=noninteractive apt-get purge -qy bws
+    inside systemctl reset-failed
+    local left
+    left=$(cd "$root" && find etc var/lib var/log var/cache run usr -xdev \( -name 'bws*' -o -path '*/bws/*' \) \
+        -not -path 'var/cache/apt/*' -not -path 'var/log/apt/*' 2>/dev/null)
+    echo "$left"
+    [ -z "$left" ]
+}
+
+check 'an upgrade under load: nothing lost, same master, configuration kept' upgrade_under_load
+if reexecutes; then
+    check 'the new version runs' new_version_serves
+else
+    skip 'the new version runs' 'this version does not re-execute itself'
+fi
+check 'removal stops it and keeps the configuration' removal_stops
+check 'purge leaves nothing behind' purge_leaves_nothing
