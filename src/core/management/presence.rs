@@ -94,11 +94,11 @@ mod tests {
             details: Details::default(),
             cause: None,
         };
-        let run = async {
-            answer(ours.into(), &report);
-            tokio::task::yield_now().await;
-        };
-        tokio::task::LocalSet::new().run_until(run).await;
+        let tasks = tokio::task::LocalSet::new();
+        tasks
+            .run_until(async { answer(ours.into(), &report) })
+            .await;
+        tasks.await;
         let mut text = String::new();
         theirs.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();

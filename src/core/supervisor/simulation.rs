@@ -290,11 +290,10 @@ impl World {
             Action::LoadConfig => self.load(),
             Action::Spawn { worker, generation } => self.spawn(worker, generation),
             Action::Accept(id) => {
-                let process = self
-                    .processes
-                    .get_mut(&id)
-                    .expect("accepts only what was spawned");
-                process.accepting = process.alive;
+                // A stray word may come from a worker whose spawn is just failing: the order finds nobody.
+                if let Some(process) = self.processes.get_mut(&id) {
+                    process.accepting = process.alive;
+                }
             }
             Action::StopAccepting(id) => self.stop_accepting(id),
             Action::Drain { worker, .. } => self.drain(worker),
