@@ -61,6 +61,12 @@ enum Command {
     Reload(Reload),
     /// Show the running master, its workers and its configuration
     Status(Status),
+    /// As root: bind the ports of a configuration that the running master may not bind itself
+    BindPorts {
+        /// The configuration, which only root may be able to write [default: $BWS_CONFIG, /etc/bws/config.toml, ./config.toml]
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Print a file that packages install
     #[command(subcommand)]
     Generate(Generate),
@@ -116,11 +122,18 @@ pub(super) struct Check {
     pub(super) connect: bool,
 }
 
+#[derive(Clone, Debug)]
+pub(super) struct BindPorts {
+    pub(super) file: PathBuf,
+    pub(super) control: Option<PathBuf>,
+}
+
 pub(super) enum Task {
     Serve(Options),
     Check(Check),
     Reload(Reload),
     Status(Status),
+    BindPorts(BindPorts),
     Generate(Generate),
 }
 
@@ -132,6 +145,10 @@ impl Arguments {
         match self.command {
             Some(Command::Reload(reload)) => return Ok(Task::Reload(Reload { control, ..reload })),
             Some(Command::Status(status)) => return Ok(Task::Status(Status { control, ..status })),
+            Some(Command::BindPorts { config }) => {
+                let file = config.or(self.config).map_or_else(usual_config, Ok)?;
+                return Ok(Task::BindPorts(BindPorts { file, control }));
+            }
             Some(Command::Generate(wanted)) => return Ok(Task::Generate(wanted)),
             Some(Command::Check { file }) => {
                 let file = file.or(self.config).map_or_else(usual_config, Ok)?;

@@ -5,6 +5,7 @@
 //! - `client`: asks a running master
 
 mod arguments;
+mod bind_ports;
 mod check;
 mod client;
 mod generate;
@@ -12,6 +13,7 @@ mod output;
 mod reload;
 mod serve;
 mod status;
+mod takeover;
 
 use std::process::ExitCode;
 
@@ -41,17 +43,23 @@ pub fn run() -> ExitCode {
             reopen_logs: logging::reopen,
         });
     }
+    if let Some(arguments) = takeover::arguments() {
+        return takeover::run(arguments).unwrap_or_else(fail);
+    }
     let arguments = Arguments::parse();
     let outcome = match arguments.task() {
         Ok(Task::Serve(options)) => serve::run(options),
         Ok(Task::Check(check)) => Ok(check::run(&check)),
         Ok(Task::Reload(reload)) => reload::run(&reload),
         Ok(Task::Status(status)) => status::run(&status),
+        Ok(Task::BindPorts(order)) => bind_ports::run(&order),
         Ok(Task::Generate(wanted)) => Ok(generate::run(&wanted)),
         Err(error) => Err(error),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("bws: {error:#}");
-        ExitCode::FAILURE
-    })
+    outcome.unwrap_or_else(fail)
+}
+
+fn fail(error: anyhow::Error) -> ExitCode {
+    eprintln!("bws: {error:#}");
+    ExitCode::FAILURE
 }

@@ -1,6 +1,6 @@
 //! From a path to a checked configuration: file, included files, raw, resolve.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::reader::File;
 use super::report::{Finding, Findings, Report};
 use super::resolve::{self, Resolved};
 use super::source::{Located, Place, Source, Unreadable, reason};
-use super::{Loaded, Options, connectivity, include, syntax};
+use super::{Addresses, Loaded, Options, connectivity, include, syntax};
 
 /// The files read so far and what was found in them.
 #[derive(Default)]
@@ -26,6 +26,25 @@ struct Loading {
 }
 
 pub(super) fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
+    let (loading, raw) = open(path);
+    loading.finish(raw, options)
+}
+
+/// Only what is listened on: no other file is looked at, and other errors are passed over.
+pub(super) fn addresses(path: &Path) -> Result<Addresses, Report> {
+    let (mut loading, mut raw) = open(path);
+    loading.include(&mut raw);
+    if loading.broken {
+        return Err(loading.findings.report(&loading.sources));
+    }
+    let listen: BTreeSet<_> = raw.sites.iter().filter_map(resolve::address).collect();
+    Ok(Addresses {
+        listen: listen.into_iter().collect(),
+        sources: loading.watched,
+    })
+}
+
+fn open(path: &Path) -> (Loading, Raw) {
     let mut loading = Loading::default();
     loading
         .watched
@@ -36,7 +55,7 @@ pub(super) fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
         None => Err(not_text(path)),
     };
     let raw = loading.read(source, None, Raw::read).unwrap_or_default();
-    loading.finish(raw, options)
+    (loading, raw)
 }
 
 /// Loads text that stands in no file.

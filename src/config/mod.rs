@@ -67,6 +67,20 @@ pub struct Loaded {
     pub warnings: Report,
 }
 
+/// What a file and those that it includes say about listening.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Each once.
+    pub listen: Vec<types::ListenAddress>,
+    /// The files, and the folders in which an `include` looks for others.
+    pub sources: Vec<PathBuf>,
+}
+
+/// What would be listened on, whatever else is wrong in the file: for who only has to bind it.
+pub fn addresses(path: &Path) -> Result<Addresses, Report> {
+    load::addresses(path)
+}
+
 /// Loads, resolves and checks a file; all problems at once.
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     load::load(path, options)

@@ -15,6 +15,14 @@ pub fn start_failed(errors: &str) {
     tell!(START_FAILED, BWS_ERRORS = errors; "BWS does not start:\n{errors}");
 }
 
+pub fn ports_missing(problems: &str) {
+    tell!(PORTS_MISSING, BWS_REASON = problems; "not everything is served yet: {problems}");
+}
+
+pub fn ports_declined(reason: &str) {
+    tell!(PORTS_DECLINED, BWS_REASON = reason; "root binds no ports for this server: {reason}");
+}
+
 pub fn stopping() {
     tell!(STOPPING; "received a signal to stop");
 }

@@ -21,6 +21,7 @@ const LONGEST: Duration = Duration::from_secs(3);
 pub struct Watch {
     /// When it goes, the task's channel closes and the task ends.
     _watcher: RecommendedWatcher,
+    sources: Vec<PathBuf>,
 }
 
 impl Watch {
@@ -48,7 +49,14 @@ impl Watch {
             }
         }
         tokio::task::spawn_local(debounce(events, inputs));
-        Some(Self { _watcher: watcher })
+        Some(Self {
+            _watcher: watcher,
+            sources: sources.to_vec(),
+        })
+    }
+
+    pub fn sources(&self) -> &[PathBuf] {
+        &self.sources
     }
 }
 

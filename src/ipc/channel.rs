@@ -66,6 +66,24 @@ impl Channel {
         Ok(self.receive_with().await?.map(|(message, _)| message))
     }
 
+    /// Waits until the other end is gone; what it says is not heard.
+    pub async fn closed(&self) -> io::Result<()> {
+        loop {
+            let received = self
+                .socket
+                .async_io(Interest::READABLE, receive_packet)
+                .await;
+            match received {
+                Ok((packet, _)) if packet.is_empty() => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+                // Cut off: longer than any message of ours.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The next message with the descriptors that came along.
     pub async fn receive_with<M: DeserializeOwned>(&self) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
         let (packet, descriptors) = self.receive_packet().await?;
@@ -89,6 +107,12 @@ impl Channel {
                 received => return received,
             }
         }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.get_ref().as_fd()
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicU64;
 
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -10,6 +10,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 /// The master's mapping; unmapped when dropped.
 pub struct CountersPage {
+    memory: OwnedFd,
     start: *mut ::core::ffi::c_void,
     words: usize,
 }
@@ -20,7 +21,7 @@ unsafe impl Send for CountersPage {}
 unsafe impl Sync for CountersPage {}
 
 impl CountersPage {
-    /// A page of `words` zeros, and the descriptor to hand to the worker.
+    /// A page of `words` zeros, and a descriptor of it to hand to the worker.
     pub fn create(words: usize) -> io::Result<(Self, OwnedFd)> {
         let words = words.max(1);
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -29,8 +30,31 @@ impl CountersPage {
         // Without these seals a worker could make our next read a SIGBUS.
         let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW;
         rustix::fs::fcntl_add_seals(&memory, seals)?;
+        let for_worker = memory.try_clone()?;
+        Ok((Self::of(memory, words)?, for_worker))
+    }
+
+    /// A page that this process had before it became another program.
+    pub fn reopen(memory: OwnedFd) -> io::Result<Self> {
+        let seals = rustix::fs::fcntl_get_seals(&memory)?;
+        if !seals.contains(SealFlags::SHRINK) {
+            return Err(io::Error::other("a counters page that may shrink"));
+        }
+        let words = length(&memory)?;
+        Self::of(memory, words)
+    }
+
+    fn of(memory: OwnedFd, words: usize) -> io::Result<Self> {
         let start = map_shared(&memory, words)?;
-        Ok((Self { start, words }, memory))
+        Ok(Self {
+            memory,
+            start,
+            words,
+        })
+    }
+
+    pub fn memory(&self) -> BorrowedFd<'_> {
+        self.memory.as_fd()
     }
 
     pub fn words(&self) -> &[AtomicU64] {
@@ -51,11 +75,16 @@ impl Drop for CountersPage {
 
 /// The worker's mapping, kept until the process ends.
 pub fn map(memory: OwnedFd) -> io::Result<&'static [AtomicU64]> {
-    let bytes = usize::try_from(rustix::fs::fstat(&memory)?.st_size).map_err(io::Error::other)?;
-    let words = bytes / size_of::<AtomicU64>();
+    let words = length(&memory)?;
     let start = map_shared(&memory, words)?;
     // SAFETY: as in `words`; never unmapped.
     Ok(unsafe { std::slice::from_raw_parts(start.cast(), words) })
+}
+
+/// In words.
+fn length(memory: &OwnedFd) -> io::Result<usize> {
+    let bytes = usize::try_from(rustix::fs::fstat(memory)?.st_size).map_err(io::Error::other)?;
+    Ok(bytes / size_of::<AtomicU64>())
 }
 
 fn map_shared(memory: &OwnedFd, words: usize) -> io::Result<*mut ::core::ffi::c_void> {

@@ -14,6 +14,18 @@ use crate::config::types::ListenAddress;
 /// [`FromWorker::Hello`] and is refused, rather than misunderstood.
 pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+1");
 
+/// The version of this program, as its protocol names it.
+pub fn version() -> &'static str {
+    PROTOCOL
+        .split_once('+')
+        .map_or(PROTOCOL, |(version, _)| version)
+}
+
+/// What a master says to workers that an older or newer program started, and hears from them, after it became another
+/// program itself: every variant of [`ToWorker`] but `Assign`, and of [`FromWorker`] but `Hello`. To be raised when one
+/// of them changes; a variant added at the end changes none. Workers of another language are driven by signals.
+pub const LANGUAGE: u32 = 1;
+
 /// Identifies a worker process for the master's lifetime; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WorkerId(pub u64);
@@ -83,4 +95,45 @@ pub struct Travelling {
     pub peer: Option<SocketAddr>,
     /// A request was answered on it before.
     pub served: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A worker of another version decodes these bytes. When this fails, raise [`LANGUAGE`] and correct the bytes.
+    #[test]
+    fn the_language_between_versions_stays_as_it_is() {
+        let bytes = |message: &ToWorker| postcard::to_allocvec(message).unwrap();
+        let travelling = Travelling {
+            listener: ListenAddress::Port(80),
+            peer: Some("192.0.2.1:1024".parse().unwrap()),
+            served: true,
+        };
+        let connections = vec![travelling];
+        let drain = ToWorker::Drain {
+            deadline_ms: u64::try_from(Duration::from_secs(1).as_millis()).unwrap(),
+            hand_over: true,
+        };
+        let adopt = ToWorker::Adopt {
+            connections: connections.clone(),
+        };
+        assert_eq!(bytes(&ToWorker::Accept), [1]);
+        assert_eq!(bytes(&ToWorker::StopAccepting), [2]);
+        assert_eq!(bytes(&drain), [3, 232, 7, 1]);
+        assert_eq!(bytes(&adopt), [4, 1, 0, 80, 1, 0, 192, 0, 2, 1, 128, 8, 1]);
+        assert_eq!(bytes(&ToWorker::ReopenLogs), [5]);
+        assert_eq!(bytes(&ToWorker::Ping { sequence: 9 }), [6, 9]);
+        let bytes = |message: &FromWorker| postcard::to_allocvec(message).unwrap();
+        assert_eq!(bytes(&FromWorker::Ready), [1]);
+        assert_eq!(bytes(&FromWorker::StoppedAccepting), [3]);
+        assert_eq!(bytes(&FromWorker::Pong { sequence: 9 }), [4, 9]);
+        let hand_over = FromWorker::HandOver { connections };
+        assert_eq!(
+            bytes(&hand_over),
+            [5, 1, 0, 80, 1, 0, 192, 0, 2, 1, 128, 8, 1]
+        );
+    }
 }

@@ -4,12 +4,46 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use super::counters::{GAUGES, GLOBAL_WORDS, Global, SITE_WORDS, block_words};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Record", into = "Record")]
 pub struct Totals {
     global: [u64; GLOBAL_WORDS],
     sites: BTreeMap<String, [u64; SITE_WORDS]>,
+}
+
+/// As it is written down: a version with more or fewer words can read it.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    global: Vec<u64>,
+    sites: BTreeMap<String, Vec<u64>>,
+}
+
+impl From<Totals> for Record {
+    fn from(totals: Totals) -> Self {
+        let sites = totals.sites.into_iter();
+        Self {
+            global: totals.global.to_vec(),
+            sites: sites.map(|(name, words)| (name, words.to_vec())).collect(),
+        }
+    }
+}
+
+impl From<Record> for Totals {
+    fn from(record: Record) -> Self {
+        let sites = record.sites.into_iter();
+        Self {
+            global: fitted(&record.global),
+            sites: sites.map(|(name, words)| (name, fitted(&words))).collect(),
+        }
+    }
+}
+
+fn fitted<const WORDS: usize>(words: &[u64]) -> [u64; WORDS] {
+    std::array::from_fn(|index| words.get(index).copied().unwrap_or_default())
 }
 
 impl Totals {
@@ -97,6 +131,16 @@ mod tests {
         totals.add_page(new, ["b"].into_iter());
         let sites: Vec<_> = totals.sites().collect();
         assert_eq!(sites, [("b", &[0, 3, 0, 0, 0, 7, 0, 0])]);
+    }
+
+    #[test]
+    fn totals_are_read_by_versions_with_other_words() {
+        let text = r#"{"global":[1,2],"sites":{"a":[3,4,5,6,7,8,9,10,11]}}"#;
+        let totals: Totals = serde_json::from_str(text).unwrap();
+        assert_eq!(totals.global(Global::ConnectionsOpen), 2);
+        assert_eq!(totals.sites["a"], [3, 4, 5, 6, 7, 8, 9, 10]);
+        let again = serde_json::to_string(&totals).unwrap();
+        assert_eq!(serde_json::from_str::<Totals>(&again).unwrap(), totals);
     }
 
     #[test]

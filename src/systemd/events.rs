@@ -89,6 +89,23 @@ events! {
         \n    systemctl reload bws\n\n\
         A restart would not help: with a configuration that is refused, BWS does not start."
 
+    PROGRAM_REPLACED = "7fae74b694437fdb4355ded02f6539b6" "program-replaced" INFO
+        "BWS @BWS_VERSION@ has taken over from BWS @BWS_OLD_VERSION@"
+        "A reload found another program on disk, asked it whether it understands the state and the configuration, and\n\
+        became that program: same process, same sockets, same connections. Its first workers start now, the old ones\n\
+        finish what they have begun."
+
+    PORTS_MISSING = "97394faf00c0aa92d3ce9ae46a2f45b1" "ports-missing" WARN
+        "BWS serves without some of its ports"
+        "Only root may bind them, and at this start nobody held them: @BWS_REASON@.\n\
+        Root's helper (ExecStartPost=+ of the service) binds them right after the start. If this lasts:\n\
+        \n    systemctl reload bws"
+
+    PORTS_DECLINED = "d462aa5e13000b9c10dfaaa9f0f0a96c" "ports-declined" WARN
+        "Root binds no ports for BWS"
+        "Its helper does not follow a configuration that others than root can write: @BWS_REASON@.\n\
+        Correct the owner or the mode, then: systemctl reload bws"
+
     WORKER_LOST = "a514d0fe8b5d7e4b6d76d5f7ee246e55" "worker-lost" WARN
         "A worker (PID @BWS_WORKER_PID@) ended and is replaced"
         "A worker process of the generation in force @BWS_REASON@. The requests that it was answering are lost, no other\n\

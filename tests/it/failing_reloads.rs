@@ -1,15 +1,15 @@
 //! Reloads that fail: the caller learns why, the old configuration serves on, and the next good one works.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 use crate::harness::bws::{Bws, binary};
 use crate::harness::demo::Demo;
-use crate::harness::{listener, write_file};
+use crate::harness::process::signal;
+use crate::harness::{install, listener, wait_for, write_file};
 
 /// A reload that fails now: its message has all of `words`, and nothing has changed.
 fn assert_refused(demo: &Demo, server: &Bws, words: &[&str]) {
@@ -115,13 +115,7 @@ fn a_port_that_somebody_else_holds() {
 
 /// A server whose executable lies in the test's folder, where it can be broken.
 fn serve_a_copy() -> (Demo, Bws) {
-    let (plain, secure) = (listener(), listener());
-    let demo = Demo::new(1, plain.1, secure.1);
-    let copy = demo.path().join("bws");
-    fs::copy(binary(), &copy).unwrap();
-    let config = quick(&demo.bws(0));
-    let server = Bws::start_binary(&copy, demo.path(), &config, vec![plain.0, secure.0]);
-    (demo, server)
+    Demo::serve_copy(1, quick)
 }
 
 /// With a short deadline for new workers.
@@ -129,42 +123,97 @@ fn quick(config: &str) -> String {
     format!("[server]\nready_timeout = 1\n\n{config}")
 }
 
-fn replace(program: &Path, content: &[u8]) {
-    let fresh = program.with_extension("new");
-    fs::write(&fresh, content).unwrap();
-    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(&fresh, program).unwrap();
-}
-
 fn a_broken_binary(content: &[u8], words: &[&str]) {
     let (demo, server) = serve_a_copy();
     let program = demo.path().join("bws");
     let whole = fs::read(&program).unwrap();
-    replace(&program, content);
+    let workers = server.workers();
+    install(&program, content, 0o755);
     server.configure(&quick(&demo.bws(1)));
     assert_refused(&demo, &server, words);
-    assert_eq!(
-        server.workers().len(),
-        1,
-        "nothing of the failed generation is left"
-    );
-    replace(&program, &whole);
+    assert_eq!(server.workers(), workers, "nothing was touched");
+    install(&program, &whole, 0o755);
     assert_recovers(&demo, &server);
 }
 
 #[test]
-fn a_worker_binary_that_is_no_program() {
-    a_broken_binary(b"\x7fELF, but not really", &["worker"]);
+fn a_new_binary_that_may_not_be_executed() {
+    let (demo, server) = serve_a_copy();
+    let program = demo.path().join("bws");
+    let whole = fs::read(&program).unwrap();
+    install(&program, &whole, 0o644);
+    server.configure(&quick(&demo.bws(1)));
+    assert_refused(&demo, &server, &["may not be executed", "check its mode"]);
+    // A worker that dies meanwhile is replaced by one of the running version.
+    let worker = server.workers()[0];
+    signal(worker, Signal::KILL);
+    wait_for("another worker", || {
+        let workers = server.workers();
+        (workers.len() == 1 && workers[0] != worker).then_some(())
+    });
+    assert_eq!(demo.served(), 0);
+    install(&program, &whole, 0o755);
+    assert_recovers(&demo, &server);
 }
 
 #[test]
-fn a_worker_binary_that_ends_at_once() {
-    a_broken_binary(b"#!/bin/sh\nexit 3\n", &["worker", "exit"]);
+fn a_new_binary_that_is_cut_off() {
+    let whole = fs::read(binary()).unwrap();
+    a_broken_binary(&whole[..64 * 1024], &["new program", "cannot take over"]);
 }
 
 #[test]
-fn a_worker_binary_that_never_gets_ready() {
-    a_broken_binary(b"#!/bin/sh\nexec sleep 600\n", &["worker", "ready"]);
+fn a_new_binary_that_does_not_understand_the_state() {
+    let answer = br#"#!/bin/sh
+echo '{"version":"0.0.1","refusal":{"cause":"system","message":"a state of the future","details":
+{"plan":null,"plan_text":"","warnings":null,"warnings_text":"","errors":null,"errors_text":""}}}'
+exit 1
+"#;
+    a_broken_binary(
+        answer,
+        &["new program", "BWS 0.0.1", "a state of the future"],
+    );
+}
+
+#[test]
+fn a_syntax_error_met_by_a_new_binary() {
+    let (demo, server) = serve_a_copy();
+    let program = demo.path().join("bws");
+    let master = fs::read_link(format!("/proc/{}/exe", server.process.pid())).unwrap();
+    install(&program, &fs::read(&program).unwrap(), 0o755);
+    server.configure(&demo.bws(1).replacen("[[sites]]", "[[sites]", 1));
+    assert_refused(&demo, &server, &["config.toml:4:", "^"]);
+    let now = fs::read_link(format!("/proc/{}/exe", server.process.pid())).unwrap();
+    assert_eq!(
+        now,
+        Path::new(&format!("{} (deleted)", master.display())),
+        "the old program goes on"
+    );
+    assert_recovers(&demo, &server);
+}
+
+#[test]
+fn a_new_binary_that_is_no_program() {
+    a_broken_binary(
+        b"\x7fELF, but not really",
+        &["new program", "gave no answer"],
+    );
+}
+
+#[test]
+fn a_new_binary_that_ends_at_once() {
+    a_broken_binary(
+        b"#!/bin/sh\nexit 3\n",
+        &["new program", "no answer", "exit status: 3"],
+    );
+}
+
+#[test]
+fn a_new_binary_that_never_gets_ready() {
+    a_broken_binary(
+        b"#!/bin/sh\nexec sleep 600\n",
+        &["new program", "did not answer within 1 s"],
+    );
 }
 
 #[test]

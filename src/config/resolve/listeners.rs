@@ -45,6 +45,15 @@ pub(super) fn address(
     }
 }
 
+/// The same, errors passed over.
+pub(super) fn told(raw: &raw::Site) -> Option<ListenAddress> {
+    match (&raw.port, &raw.listen) {
+        (Some(port), None) => Some(ListenAddress::Port(port.value)),
+        (None, Some(listen)) => parse(listen, &Findings::default()),
+        _ => None,
+    }
+}
+
 fn parse(listen: &Located<String>, findings: &Findings) -> Option<ListenAddress> {
     let text = listen.value.as_str();
     let help = if let Some(path) = text.strip_prefix("unix:") {

@@ -22,10 +22,10 @@ use std::time::SystemTime;
 use super::Options;
 use super::connectivity::Target;
 use super::hash;
-use super::raw::Raw;
+use super::raw::{self, Raw};
 use super::report::Findings;
 use super::source::Source;
-use super::types::Config;
+use super::types::{Config, ListenAddress};
 
 /// What resolving needs to know, and what it learns on the way.
 struct Context<'a> {
@@ -42,6 +42,11 @@ pub(super) struct Resolved {
     pub(super) config: Config,
     /// The upstreams, for a test of their connectivity.
     pub(super) targets: Vec<Target>,
+}
+
+/// What a site listens on, if that is told rightly.
+pub(super) fn address(site: &raw::Site) -> Option<ListenAddress> {
+    listeners::told(site)
 }
 
 /// Resolves `raw`; `watched` are the paths beside the certificates that it came from.

@@ -7,7 +7,7 @@ use tracing::{info, trace};
 
 use crate::core::journal::{Named, milliseconds};
 use crate::core::supervisor::event::{Action, Event};
-use crate::ipc::message::Generation;
+use crate::ipc::message::{Generation, version};
 use crate::systemd::events::tell;
 
 /// Whether the lines are about a reload, or about the start and stop of the server.
@@ -19,6 +19,30 @@ pub enum Context {
 
 pub fn triggered(by: &str) {
     tell!(RELOAD_REQUESTED, BWS_REASON = by; "Hot reload: {by}");
+}
+
+pub fn new_program(path: &Path) {
+    info!(
+        "Hot reload: '{}' is another program than the one that runs: asking whether it can take over",
+        path.display()
+    );
+}
+
+pub fn becoming(path: &Path, new: &str) {
+    info!(
+        "Hot reload: this process becomes '{}' (BWS {new}, now {})",
+        path.display(),
+        version()
+    );
+}
+
+pub fn resumed(from: &str) {
+    tell!(
+        PROGRAM_REPLACED,
+        BWS_VERSION = version(),
+        BWS_OLD_VERSION = from;
+        "Hot reload: BWS {} has taken over from BWS {from}", version()
+    );
 }
 
 pub fn loading(context: Context, source: &Path) {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::core::supervisor::Supervisor;
 use crate::core::supervisor::event::{
     Action, Cause, LoadError, Moment, Notice, Outcome, RequestId, Settings,
@@ -19,14 +21,14 @@ const EXIT_FAILURE: u8 = 1;
 const EXIT_CONFIG: u8 = 78;
 
 /// A reload under way.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reload {
     requests: Vec<RequestId>,
     started: Moment,
     phase: Phase,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Phase {
     Loading,
     /// The new generation starts; the old one serves.
@@ -39,6 +41,10 @@ enum Phase {
 }
 
 impl Reload {
+    pub(in crate::core) fn is_loading(&self) -> bool {
+        matches!(self.phase, Phase::Loading)
+    }
+
     pub(in crate::core) fn candidate(&self) -> Option<&Pool> {
         match &self.phase {
             Phase::Starting(pool) => Some(pool),
@@ -93,12 +99,19 @@ impl Supervisor {
         self.act(Action::LoadConfig);
     }
 
+    /// A program became another one to load a configuration with it.
+    pub(in crate::core) fn resume_reload(&mut self) {
+        if self.reload.as_ref().is_some_and(Reload::is_loading) {
+            self.act(Action::LoadConfig);
+        }
+    }
+
     pub(in crate::core) fn config_loaded(&mut self, result: Result<Settings, LoadError>) {
         let now = self.now;
         let Some(reload) = self.reload.as_mut() else {
             return;
         };
-        if !matches!(reload.phase, Phase::Loading) {
+        if !reload.is_loading() {
             return;
         }
         match result {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+use super::Presence;
 use super::routes::{self, Access};
 use crate::core::master::Input;
 
@@ -23,11 +25,13 @@ const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 pub(super) async fn serve<S>(stream: S, access: Rc<Access>, inputs: mpsc::Sender<Input>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + 'static,
 {
+    let (presence, _guard) = Presence::of(&stream);
     let service = service_fn(move |request| {
         let (access, inputs) = (access.clone(), inputs.clone());
-        async move { Ok::<_, Infallible>(routes::answer(request, &access, &inputs).await) }
+        let presence = presence.clone();
+        async move { Ok::<_, Infallible>(routes::answer(request, &access, &presence, &inputs).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -16,11 +17,13 @@ use super::routes::Access;
 use super::socket_path;
 use crate::core::master::Input;
 use crate::core::process;
+use crate::core::takeover::descriptors::Number;
 
 /// The open socket; its file goes with it.
 pub struct Control {
     path: PathBuf,
     inode: Option<u64>,
+    listener: Rc<UnixListener>,
     task: JoinHandle<()>,
 }
 
@@ -40,9 +43,7 @@ impl Control {
         match listen(&path) {
             Ok((path, listener)) => {
                 tracing::debug!("the control socket is '{}'", path.display());
-                let inode = inode(&path);
-                let task = tokio::task::spawn_local(accept(listener, inputs));
-                Some(Self { path, inode, task })
+                Some(Self::serve(path, listener, inputs))
             }
             Err(error) => {
                 tracing::warn!(
@@ -52,6 +53,33 @@ impl Control {
                 None
             }
         }
+    }
+
+    /// Goes on with a socket that an earlier program opened.
+    pub fn adopt(path: PathBuf, socket: OwnedFd, inputs: mpsc::Sender<Input>) -> io::Result<Self> {
+        let listener = UnixListener::from_std(socket.into())?;
+        Ok(Self::serve(path, listener, inputs))
+    }
+
+    fn serve(path: PathBuf, listener: UnixListener, inputs: mpsc::Sender<Input>) -> Self {
+        let (inode, listener) = (inode(&path), Rc::new(listener));
+        let task = tokio::task::spawn_local(accept(listener.clone(), inputs));
+        Self {
+            path,
+            inode,
+            listener,
+            task,
+        }
+    }
+
+    /// Where root passes ports.
+    pub fn ports(&self) -> PathBuf {
+        socket_path::ports(&self.path)
+    }
+
+    /// What the next program needs to go on with it.
+    pub fn record(&self) -> (PathBuf, Number) {
+        (self.path.clone(), Number(self.listener.as_raw_fd()))
     }
 }
 
@@ -90,7 +118,7 @@ fn listen(path: &Path) -> io::Result<(PathBuf, UnixListener)> {
 }
 
 /// One descriptor is kept aside, so that an operator gets an answer also when there are no others left.
-async fn accept(listener: UnixListener, inputs: mpsc::Sender<Input>) {
+async fn accept(listener: Rc<UnixListener>, inputs: mpsc::Sender<Input>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut spare = File::open("/dev/null").ok();
     loop {

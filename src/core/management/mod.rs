@@ -4,13 +4,16 @@
 //! - `control`: the Unix socket
 //! - `tcp`: the TCP side, and who may use it
 //! - `connection`: HTTP on one connection
+//! - `presence`: a connection that may have to live on in another program
 //! - `routes`: the endpoints
 
 mod connection;
 mod control;
+mod presence;
 mod routes;
 pub mod socket_path;
 mod tcp;
 
 pub use control::Control;
+pub use presence::{Presence, answer};
 pub use tcp::Tcp;

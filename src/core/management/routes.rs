@@ -13,7 +13,8 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::core::master::Input;
+use super::Presence;
+use crate::core::master::{Caller, Input};
 use crate::core::report::{CheckReport, ReloadReport, Status};
 use crate::core::supervisor::event::Cause;
 use crate::metrics::prometheus;
@@ -50,6 +51,7 @@ impl Access {
 pub(super) async fn answer(
     request: Request<Incoming>,
     access: &Access,
+    presence: &Presence,
     inputs: &mpsc::Sender<Input>,
 ) -> Answer {
     if !access.allows(request.headers()) {
@@ -60,7 +62,7 @@ pub(super) async fn answer(
         return *answer;
     }
     match route(head.uri.path(), &head.method) {
-        Ok(endpoint) => endpoint.answer(inputs).await,
+        Ok(endpoint) => endpoint.answer(presence, inputs).await,
         Err(answer) => *answer,
     }
 }
@@ -101,7 +103,8 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
 }
 
 impl Endpoint {
-    async fn answer(self, inputs: &mpsc::Sender<Input>) -> Answer {
+    async fn answer(self, presence: &Presence, inputs: &mpsc::Sender<Input>) -> Answer {
+        let reload = |reply| Input::Reload(Caller::Task(reply, Some(presence.clone())));
         let answer = match self {
             Self::Status => ask(inputs, Input::Status)
                 .await
@@ -112,9 +115,9 @@ impl Endpoint {
                     &json!({ "generations": status.generations }),
                 )
             }),
-            Self::Reload => ask(inputs, Input::Reload)
+            Self::Reload => ask(inputs, reload)
                 .await
-                .map(|report| reload(&report)),
+                .map(|report| reload_report(&report)),
             Self::Check => ask(inputs, Input::Check).await.map(|report| check(&report)),
             Self::Metrics => ask(inputs, Input::Metrics).await.map(metrics),
             Self::Health => ask(inputs, Input::Status)
@@ -135,7 +138,28 @@ async fn ask<T>(
     answer.await.ok()
 }
 
-fn reload(report: &ReloadReport) -> Answer {
+/// The answer to a request for a reload, as bytes of HTTP/1.1.
+pub(super) fn reload_answer(report: &ReloadReport) -> Vec<u8> {
+    let (head, body) = reload_report(report).into_parts();
+    let reason = head.status.canonical_reason().unwrap_or_default();
+    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", head.status.as_str()).into_bytes();
+    for (name, value) in &head.headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    let body = body.into_inner().unwrap_or_default();
+    let rest = format!(
+        "content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+fn reload_report(report: &ReloadReport) -> Answer {
     let status = match report.cause {
         None => StatusCode::OK,
         Some(Cause::Stopping) => StatusCode::SERVICE_UNAVAILABLE,

@@ -14,6 +14,27 @@ pub fn places() -> Vec<PathBuf> {
         .collect()
 }
 
+/// The same without the folder in /tmp, which anybody may have made.
+pub fn guarded_places() -> Vec<PathBuf> {
+    let mut places = places();
+    places.retain(|place| place.parent() != Some(&fallback()));
+    places
+}
+
+fn fallback() -> PathBuf {
+    format!("/tmp/bws-{}", rustix::process::geteuid().as_raw()).into()
+}
+
+/// The socket beside the control socket over which root passes ports.
+pub fn ports(control: &Path) -> PathBuf {
+    let name = control.file_name().unwrap_or_default().to_string_lossy();
+    let name = match name.strip_prefix("control") {
+        Some(rest) => format!("ports{rest}"),
+        None => format!("{name}.ports"),
+    };
+    control.with_file_name(name)
+}
+
 fn folders() -> Vec<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     // systemd puts several folders of RuntimeDirectory= into the one variable.
@@ -24,13 +45,7 @@ fn folders() -> Vec<PathBuf> {
     };
     let service = variable("RUNTIME_DIRECTORY").and_then(first_of);
     let user = variable("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("bws"));
-    let fallback = format!("/tmp/bws-{}", rustix::process::geteuid().as_raw());
-    let all = [
-        service,
-        Some(SYSTEM_FOLDER.into()),
-        user,
-        Some(fallback.into()),
-    ];
+    let all = [service, Some(SYSTEM_FOLDER.into()), user, Some(fallback())];
     all.into_iter().flatten().collect()
 }
 
@@ -60,5 +75,18 @@ fn make(folder: &Path) -> std::io::Result<()> {
     match ours && (owner.is_dir() || !folder.starts_with("/tmp")) {
         true => Ok(()),
         false => Err(std::io::ErrorKind::PermissionDenied.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_passed_beside_the_control_socket() {
+        let beside = |path: &str| ports(Path::new(path)).display().to_string();
+        assert_eq!(beside("/run/bws/control.sock"), "/run/bws/ports.sock");
+        assert_eq!(beside("/run/bws/control-7.sock"), "/run/bws/ports-7.sock");
+        assert_eq!(beside("/x/mine"), "/x/mine.ports");
     }
 }

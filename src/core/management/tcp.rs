@@ -1,6 +1,7 @@
 //! The TCP side of the management API.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::connection::{self, CONNECTIONS};
 use super::routes::Access;
 use crate::config::types::Management;
 use crate::core::master::Input;
+use crate::core::takeover::descriptors::Number;
 
 /// The bound socket, and the task that serves it once its configuration is in force.
 pub struct Tcp {
@@ -41,6 +43,20 @@ impl Tcp {
             listener,
             task: None,
         })
+    }
+
+    /// A socket that an earlier program bound.
+    pub fn adopt(settings: Management, socket: OwnedFd) -> Self {
+        Self {
+            settings,
+            listener: socket.into(),
+            task: None,
+        }
+    }
+
+    /// What the next program needs to go on with it.
+    pub fn record(&self) -> (Management, Number) {
+        (self.settings.clone(), Number(self.listener.as_raw_fd()))
     }
 
     pub fn serves(&self, settings: &Management) -> bool {

@@ -1,40 +1,38 @@
 //! What the master tells those who ask: status, checks, the watcher of files.
 
-use crate::config::types::Site;
-use crate::core::report::SiteStatus;
-use crate::metrics::counters::SITE_BYTES;
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio::sync::oneshot;
 
+use super::generation::{Outline, SiteOutline};
 use super::{Input, Master, Resources, load};
-use crate::config::types::{Config, ListenAddress, Listener};
+use crate::config::types::{ListenAddress, Listener};
 use crate::core::journal;
-use crate::core::report::{CheckReport, GenerationStatus, Status, WorkerStatus};
+use crate::core::report::{CheckReport, GenerationStatus, SiteStatus, Status, WorkerStatus};
 use crate::core::supervisor::worker::State;
 use crate::core::worker_process::WorkerProcess;
-use crate::ipc::message::Generation;
-use crate::metrics::counters::Global;
-use crate::metrics::totals::gauge;
+use crate::ipc::message::{Generation, version};
+use crate::metrics::counters::{Global, SITE_BYTES};
 
 impl Master {
     pub(super) fn status(&self) -> Status {
         let active = self.active();
-        let config = active.map(|active| &active.config);
+        let outline = active.map(|active| &active.outline);
         Status {
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: version().into(),
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            state: self.state().into(),
+            state: self.state_name().into(),
             config_file: self.options.source.path().display().to_string(),
             config_version: self.supervisor.version(),
-            config_hash: config.map(|config| config.hash.clone()).unwrap_or_default(),
-            sites: config
-                .map(|config| self.site_statuses(config))
+            config_hash: outline
+                .map(|outline| outline.hash.clone())
                 .unwrap_or_default(),
-            listeners: config
-                .map(|config| config.listeners.iter().map(url).collect())
+            sites: outline
+                .map(|outline| self.site_statuses(outline))
+                .unwrap_or_default(),
+            listeners: outline
+                .map(|outline| outline.listeners.clone())
                 .unwrap_or_default(),
             generations: self.generation_statuses(),
             reloads: self.figures.reloads,
@@ -42,32 +40,25 @@ impl Master {
         }
     }
 
-    fn site_statuses(&self, config: &Config) -> Vec<SiteStatus> {
+    fn site_statuses(&self, outline: &Outline) -> Vec<SiteStatus> {
         let totals = self.totals();
         let requests: HashMap<&str, u64> = totals
             .sites()
             .map(|(name, words)| (name, words[..SITE_BYTES].iter().sum()))
             .collect();
-        let mut listeners = vec![""; config.sites.len()];
-        let urls: Vec<String> = config.listeners.iter().map(url).collect();
-        for (listener, url) in config.listeners.iter().zip(&urls) {
-            for &site in &listener.sites {
-                listeners[site as usize] = url;
-            }
-        }
-        let status = |(site, listener): (&Site, &str)| SiteStatus {
+        let status = |site: &SiteOutline| SiteStatus {
             name: site.name.clone(),
-            listener: listener.to_owned(),
-            hostnames: site.hostnames.iter().map(ToString::to_string).collect(),
+            listener: site.listener.clone(),
+            hostnames: site.hostnames.clone(),
             requests: requests
                 .get(site.name.as_str())
                 .copied()
                 .unwrap_or_default(),
         };
-        config.sites.iter().zip(listeners).map(status).collect()
+        outline.sites.iter().map(status).collect()
     }
 
-    fn state(&self) -> &'static str {
+    fn state_name(&self) -> &'static str {
         match () {
             () if self.supervisor.is_stopping() => "stopping",
             () if self.supervisor.active_generation().is_none() => "starting",
@@ -85,7 +76,7 @@ impl Master {
             let Some(resources) = self.generations.get(&process.generation) else {
                 continue;
             };
-            let status = worker_status(id.0, record.state, process, &resources.config);
+            let status = worker_status(id.0, record.state, process, resources.outline.sites.len());
             workers.entry(process.generation).or_default().push(status);
         }
         let status = |(generation, resources): (&Generation, &Resources)| GenerationStatus {
@@ -107,7 +98,7 @@ impl Master {
 
     pub(super) fn check(&self, reply: oneshot::Sender<CheckReport>) {
         let (source, verbose) = (self.options.source.clone(), self.options.verbose);
-        let old = self.active().map(|active| active.config.clone());
+        let old = self.active().and_then(|active| active.config.clone());
         tokio::task::spawn_blocking(move || {
             let report = match load::check(&source, verbose, old.as_deref()) {
                 Ok((details, _)) => CheckReport {
@@ -141,7 +132,7 @@ impl Master {
                 self.watch_complaint = None;
                 let differs = self
                     .active()
-                    .is_some_and(|active| active.config.hash != hash);
+                    .is_some_and(|active| active.outline.hash != hash);
                 let tried = self.watch_tried.as_ref() == Some(&hash);
                 // A reload that is under way looks again when it ends.
                 if differs && !tried && self.watch.is_some() && !self.supervisor.is_reloading() {
@@ -158,13 +149,8 @@ impl Master {
     }
 }
 
-fn worker_status(
-    worker: u64,
-    state: State,
-    process: &WorkerProcess,
-    config: &Config,
-) -> WorkerStatus {
-    let value = |word| gauge(process.page.words(), config.sites.len(), word);
+fn worker_status(worker: u64, state: State, process: &WorkerProcess, sites: usize) -> WorkerStatus {
+    let value = |word| process.gauge(sites, word);
     WorkerStatus {
         worker,
         pid: process.pid,

@@ -13,7 +13,7 @@ const WARN_BEFORE: i64 = 14 * 86_400;
 impl Master {
     /// The sites with a certificate, in order.
     fn certified(&self) -> impl Iterator<Item = (&Site, &Certificate)> {
-        let config = self.active().map(|active| &*active.config);
+        let config = self.active().and_then(|active| active.config.as_deref());
         config.into_iter().flat_map(|config| {
             let with_certificate = |site| -> Option<(&Site, &Certificate)> {
                 let site: &Site = site;

@@ -3,12 +3,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::load::{self, Candidate, Refused};
-use super::{Input, Master, Prepared, Resources};
+use super::{Caller, Input, Master, Prepared, Resources};
+use crate::config::types::Listener;
 use crate::core::hot_reload::journal as reload;
 use crate::core::journal::{self, Named};
-use crate::core::management::Tcp;
+use crate::core::management::{self, Tcp};
 use crate::core::process;
 use crate::core::report::{LastReload, ReloadReport};
+use crate::core::sockets::Assigned;
 use crate::core::supervisor::event::{Action, Cause, Event, Notice, Outcome, RequestId, Settings};
 use crate::core::watch::Watch;
 use crate::core::worker_process::Launch;
@@ -18,7 +20,7 @@ use crate::systemd::{logging, notify};
 impl Master {
     pub(super) fn execute(&mut self, action: Action) {
         match action {
-            Action::LoadConfig => self.load(),
+            Action::LoadConfig => self.load_or_take_over(),
             Action::Spawn { worker, generation } => self.spawn(worker, generation),
             Action::Accept(worker) => self.tell(worker, ToWorker::Accept),
             Action::StopAccepting(worker) => self.tell(worker, ToWorker::StopAccepting),
@@ -55,9 +57,9 @@ impl Master {
         }
     }
 
-    fn load(&mut self) {
+    pub(super) fn load(&mut self) {
         let (source, verbose) = (self.options.source.clone(), self.options.verbose);
-        let old = self.active().map(|active| active.config.clone());
+        let old = self.active().and_then(|active| active.config.clone());
         let (context, inputs) = (self.context(), self.inputs.clone());
         tokio::task::spawn_local(async move {
             let work = move || load::candidate(&source, verbose, old.as_deref(), context);
@@ -87,8 +89,7 @@ impl Master {
 
     /// Gets the sockets of a new configuration before anything else happens.
     fn prepare(&mut self, candidate: Candidate) -> Result<Settings, Refused> {
-        let sockets = self.sockets.assign(&candidate.config.listeners);
-        let sockets = sockets.map_err(|problems| load::refused_by_system(&problems))?;
+        let (sockets, missing) = self.assign(&candidate.config.listeners)?;
         for idle in self.sockets.unused(&candidate.config.listeners) {
             tracing::warn!("no site listens on {idle}: connections to it wait for ever");
         }
@@ -102,9 +103,31 @@ impl Master {
         self.candidate = Some(Prepared {
             candidate,
             sockets,
+            missing,
             tcp,
         });
         Ok(settings)
+    }
+
+    /// The sockets of a new configuration, and why some are missing: a start under a service manager does without the
+    /// ports that only root may bind, as root's helper follows.
+    fn assign(&mut self, listeners: &[Listener]) -> Result<(Vec<Assigned>, Vec<String>), Refused> {
+        let problems = match self.sockets.assign(listeners) {
+            Ok(sockets) => return Ok((sockets, Vec::new())),
+            Err(problems) => problems,
+        };
+        let texts: Vec<String> = problems.iter().map(|one| one.text.clone()).collect();
+        let active = self.supervisor.active_generation();
+        if active.is_none() && notify::is_supervised() && problems.iter().all(|one| one.denied) {
+            journal::ports_missing(&texts.join("; "));
+            return Ok((self.sockets.assigned(listeners), texts));
+        }
+        let resources = active.and_then(|active| self.generations.get_mut(&active));
+        if let Some(resources) = resources.filter(|resources| !resources.missing.is_empty()) {
+            // Root may have found out more.
+            resources.missing.clone_from(&texts);
+        }
+        Err(load::refused_by_system(&texts))
     }
 
     fn prepare_tcp(&self, candidate: &Candidate) -> Result<Option<Tcp>, Refused> {
@@ -128,9 +151,14 @@ impl Master {
         let Some(resources) = self.generations.get(&generation) else {
             return;
         };
+        let program = match &resources.origin {
+            Some(origin) => origin.path(),
+            None => self.program.image(),
+        };
         let launch = Launch {
-            program: &self.program,
-            config: &resources.config,
+            program: &program,
+            threads: resources.outline.threads,
+            sites: resources.outline.sites.len(),
             snapshot: &resources.snapshot,
             sockets: &resources.sockets,
             assignment: Assignment {
@@ -158,7 +186,10 @@ impl Master {
 
     fn spawn_failed(&self, worker: WorkerId, error: &std::io::Error) -> Event {
         let advice = process::exhaustion_advice(error);
-        let mut reason = format!("'{}' cannot be started: {error}", self.program.display());
+        let mut reason = format!(
+            "'{}' cannot be started: {error}",
+            self.program.path().display()
+        );
         if let Some(advice) = advice {
             reason = format!("{reason}: {advice}");
         }
@@ -200,13 +231,20 @@ impl Master {
             return;
         };
         resources.version = version;
-        let config = resources.config.clone();
+        let Some(config) = resources.config.clone() else {
+            return;
+        };
         if let Some(tcp) = resources.tcp.take() {
             self.tcp = Some(tcp.serve(self.inputs.clone()));
         } else if !config.management.enabled {
             self.tcp = None;
         }
         self.release_sockets();
+        if let Some(active) = self.active() {
+            let used = active.sockets.clone();
+            self.sockets.store(&used);
+        }
+        self.logging = Some(config.logging.clone());
         logging::reconfigure(&config.logging);
         self.watch = match config.server.watch_config {
             true => Watch::start(&config.sources, self.inputs.clone()),
@@ -216,11 +254,10 @@ impl Master {
 
     /// Closes what only a refused configuration, or a former one, wanted.
     fn release_sockets(&mut self) {
-        let used = self
-            .active()
-            .map(|active| active.sockets.clone())
-            .unwrap_or_default();
-        self.sockets.retain(&used);
+        let used = self.active().map(|active| active.sockets.clone());
+        // Before anything is in force, nothing is known to be superfluous.
+        let kept = used.is_none();
+        self.sockets.retain(&used.unwrap_or_default(), kept);
     }
 
     fn notify_ready(&mut self) {
@@ -259,8 +296,10 @@ impl Master {
         });
         self.show_status();
         for request in requests {
-            if let Some(reply) = self.waiting.remove(&request) {
-                let _ = reply.send(report.clone());
+            match self.waiting.remove(&request) {
+                Some(Caller::Task(reply, _)) => drop(reply.send(report.clone())),
+                Some(Caller::Connection(connection)) => management::answer(connection, &report),
+                None => {}
             }
         }
     }
@@ -374,31 +413,6 @@ impl Master {
         journal::logs_reopened();
         for process in self.workers.values() {
             process.tell(ToWorker::ReopenLogs);
-        }
-    }
-}
-
-impl Resources {
-    fn new(prepared: Prepared, version: u64) -> Self {
-        let Prepared {
-            candidate,
-            sockets,
-            tcp,
-        } = prepared;
-        let Candidate {
-            config,
-            snapshot,
-            summary,
-            details,
-        } = candidate;
-        Self {
-            config,
-            snapshot,
-            sockets,
-            version,
-            summary,
-            details,
-            tcp,
         }
     }
 }

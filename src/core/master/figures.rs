@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Master;
-use crate::config::types::Config;
+use super::generation::SiteOutline;
 use crate::core::report::ReloadCounts;
 use crate::core::supervisor::worker::State;
 use crate::ipc::counters_page::CountersPage;
@@ -11,8 +13,8 @@ use crate::metrics::counters::{Global, SITE_BYTES, SITE_CONNECTIONS};
 use crate::metrics::prometheus::{Exposition, Kind};
 use crate::metrics::totals::Totals;
 
-#[derive(Default)]
-pub(super) struct Figures {
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Figures {
     /// Of workers that are gone.
     retired: Totals,
     pub(super) reloads: ReloadCounts,
@@ -28,9 +30,14 @@ pub(super) struct Figures {
 }
 
 impl Figures {
+    /// Instead of what was summed up so far: everything that was ever counted.
+    pub(super) fn count_as_retired(&mut self, totals: Totals) {
+        self.retired = totals.without_gauges();
+    }
+
     /// Keeps what a worker counted, in the moment in which its page goes.
-    pub(super) fn retire(&mut self, page: &CountersPage, config: &Config) {
-        add_page(&mut self.retired, page, config);
+    pub(super) fn retire(&mut self, page: &CountersPage, sites: &[SiteOutline]) {
+        add_page(&mut self.retired, page, sites);
         self.retired = std::mem::take(&mut self.retired).without_gauges();
     }
 
@@ -63,25 +70,11 @@ impl Figures {
     }
 }
 
-fn add_page(totals: &mut Totals, page: &CountersPage, config: &Config) {
-    totals.add_page(
-        page.words(),
-        config.sites.iter().map(|site| site.name.as_str()),
-    );
+fn add_page(totals: &mut Totals, page: &CountersPage, sites: &[SiteOutline]) {
+    totals.add_page(page.words(), sites.iter().map(|site| site.name.as_str()));
 }
 
 impl Master {
-    /// All that was counted since the master started.
-    pub(super) fn totals(&self) -> Totals {
-        let mut totals = self.figures.retired.clone();
-        for process in self.workers.values() {
-            if let Some(resources) = self.generations.get(&process.generation) {
-                add_page(&mut totals, &process.page, &resources.config);
-            }
-        }
-        totals
-    }
-
     /// The page of `GET /metrics`.
     pub(super) fn metrics(&self) -> String {
         let mut page = Exposition::default();
@@ -92,6 +85,18 @@ impl Master {
         write_sites(&mut page, &totals);
         self.write_certificates(&mut page);
         page.finish()
+    }
+
+    /// Of all workers, dead and alive.
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = self.figures.retired.clone();
+        for process in self.workers.values() {
+            let resources = self.generations.get(&process.generation);
+            if let (Some(resources), Some(page)) = (resources, &process.page) {
+                add_page(&mut totals, page, &resources.outline.sites);
+            }
+        }
+        totals
     }
 
     fn write_reloads(&self, page: &mut Exposition) {

@@ -5,6 +5,9 @@ use std::os::fd::OwnedFd;
 use tokio::sync::oneshot;
 
 use super::load::{Candidate, Refused};
+use super::takeover::Checked;
+use crate::core::management::Presence;
+use crate::core::ports::Question;
 use crate::core::report::{CheckReport, ReloadReport, Status};
 use crate::ipc::message::{FromWorker, WorkerId};
 
@@ -25,10 +28,14 @@ pub enum Input {
         how: String,
     },
     Loaded(Box<Result<Candidate, Refused>>),
+    /// What the program on disk says to going on in our place: its version.
+    SuccessorChecked(Box<Result<Checked, Refused>>),
     /// Someone wants a reload and waits for its end.
-    Reload(oneshot::Sender<ReloadReport>),
+    Reload(Caller),
     /// A reload that nobody waits for, and why.
     Trigger(&'static str),
+    /// From the helper that runs as root.
+    Ports(Question),
     Check(oneshot::Sender<CheckReport>),
     Status(oneshot::Sender<Status>),
     Metrics(oneshot::Sender<String>),
@@ -38,4 +45,12 @@ pub enum Input {
     SourcesChecked(Result<String, String>),
     ReopenLogs,
     Stop,
+}
+
+/// Someone who waits for the end of a reload.
+pub enum Caller {
+    /// The task that answers, and the connection that it answers on, if another program can answer there.
+    Task(oneshot::Sender<ReloadReport>, Option<Presence>),
+    /// A connection that an earlier program accepted.
+    Connection(OwnedFd),
 }

@@ -108,6 +108,11 @@ pub fn check(
     Ok((describe(&loaded, old).1, hash))
 }
 
+/// Why [`candidate`] would refuse the file as it is now.
+pub fn refusal(source: &Source, verbose: bool) -> Option<Refused> {
+    source.read(verbose).err().map(|report| refused(&report))
+}
+
 fn describe(loaded: &Loaded, old: Option<&Config>) -> (String, Details) {
     let plan: Option<Plan> = old.map(|old| config::diff(old, &loaded.config));
     let summary = plan.as_ref().map(Plan::summary).unwrap_or_default();
@@ -138,7 +143,7 @@ fn refused(report: &Report) -> Refused {
     }
 }
 
-fn refused_by(error: &io::Error) -> Refused {
+pub fn refused_by(error: &io::Error) -> Refused {
     let advice = process::exhaustion_advice(error).map(|advice| format!(": {advice}"));
     let advice = advice.unwrap_or_default();
     exhausted(&format!("{error}{advice}"), true);

@@ -4,41 +4,50 @@
 //! - `execute`: the supervisor's actions
 //! - `load`: a configuration file becomes a candidate
 //! - `answer`: status, metrics, checks; `status_line`: what systemctl shows; `figures`: what /metrics shows
+//! - `generation`: what workers run on
+//! - `ports`: what root binds for us
+//! - `takeover`: going on as another program
 //! - `run`: start, loop, end
 
 mod answer;
 mod certificates;
 mod execute;
-mod figures;
+pub mod figures;
+pub mod generation;
 mod input;
 pub mod load;
+mod ports;
 mod run;
 mod status_line;
+mod takeover;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-pub use input::Input;
+pub use input::{Caller, Input};
 pub use load::Source;
 pub use run::run;
 
 use self::figures::Figures;
+use self::generation::Resources;
 use self::load::Candidate;
+use self::takeover::Successor;
 use super::hot_reload::journal::{self, Context};
 use super::journal::Named;
-use super::management::Tcp;
-use super::report::{Details, LastReload, ReloadReport};
+use super::management::{Control, Tcp};
+use super::ports::Door;
+use super::report::{Details, LastReload};
 use super::sockets::{Assigned, Sockets};
 use super::supervisor::Supervisor;
 use super::supervisor::event::{Event, Moment, RequestId};
+use super::takeover::program::Program;
 use super::watch::Watch;
 use super::worker_process::WorkerProcess;
-use crate::config::types::Config;
+use crate::config::types::Logging;
 use crate::ipc::message::{FromWorker, Generation, PROTOCOL, ToWorker, Travelling, WorkerId};
 use crate::systemd::notify::{self, Reloading};
 
@@ -55,7 +64,9 @@ pub struct Options {
 struct Master {
     options: Options,
     /// The program that workers run.
-    program: PathBuf,
+    program: Program,
+    /// A new program said that it can go on in our place.
+    successor: Option<Successor>,
     started: Instant,
     started_at: SystemTime,
     supervisor: Supervisor,
@@ -70,12 +81,16 @@ struct Master {
     workers: BTreeMap<WorkerId, WorkerProcess>,
     /// Whose turn it was to adopt connections.
     last_adopter: usize,
-    waiting: HashMap<RequestId, oneshot::Sender<ReloadReport>>,
+    waiting: HashMap<RequestId, Caller>,
     last_request: u64,
     /// Of the reload under way, when its configuration was refused.
     refusal: Option<Details>,
     reloading: Option<Reloading>,
+    control: Option<Control>,
+    door: Option<Door>,
     tcp: Option<Tcp>,
+    /// What the configuration in force says of log lines.
+    logging: Option<Logging>,
     watch: Option<Watch>,
     /// The last error of a watched file, to be said once.
     watch_complaint: Option<String>,
@@ -95,18 +110,7 @@ struct Master {
 struct Prepared {
     candidate: Candidate,
     sockets: Vec<Assigned>,
-    tcp: Option<Tcp>,
-}
-
-/// What the workers of a generation are started with.
-struct Resources {
-    config: Arc<Config>,
-    snapshot: OwnedFd,
-    sockets: Vec<Assigned>,
-    version: u64,
-    summary: String,
-    details: Details,
-    /// Takes over when the generation is in force.
+    missing: Vec<String>,
     tcp: Option<Tcp>,
 }
 
@@ -123,6 +127,7 @@ impl Master {
             }
             Input::Gone { worker, how } => self.gone(worker, how),
             Input::Loaded(result) => self.loaded(*result),
+            Input::SuccessorChecked(result) => self.successor_checked(*result),
             Input::Reload(reply) => {
                 journal::triggered("requested over the management API");
                 self.request_reload(Some(reply));
@@ -131,6 +136,7 @@ impl Master {
                 journal::triggered(why);
                 self.request_reload(None);
             }
+            Input::Ports(question) => self.ports(question),
             Input::Check(reply) => self.check(reply),
             Input::Status(reply) => drop(reply.send(self.status())),
             Input::Metrics(reply) => drop(reply.send(self.metrics())),
@@ -157,7 +163,7 @@ impl Master {
         self.forget_generations();
     }
 
-    fn request_reload(&mut self, reply: Option<oneshot::Sender<ReloadReport>>) {
+    fn request_reload(&mut self, reply: Option<Caller>) {
         self.last_request += 1;
         let request = RequestId(self.last_request);
         if let Some(reply) = reply {
@@ -172,17 +178,19 @@ impl Master {
         };
         let misbehaved = |reason: String| Event::WorkerMisbehaved { worker, reason };
         let event = match message {
-            FromWorker::Hello { protocol } if protocol == PROTOCOL => {
-                process.greeted = true;
-                return;
+            FromWorker::Hello { protocol } => {
+                let generation = self.generations.get(&process.generation);
+                let expected = generation.map_or(PROTOCOL, Resources::protocol);
+                process.greeted = protocol == expected;
+                if process.greeted {
+                    return;
+                }
+                let message = format!(
+                    "'{}' is BWS {protocol}, where {expected} was expected: run 'systemctl restart bws'",
+                    self.program.path().display()
+                );
+                Event::WorkerFailed { worker, message }
             }
-            FromWorker::Hello { protocol } => Event::WorkerFailed {
-                worker,
-                message: format!(
-                    "'{}' is BWS {protocol}, this master is {PROTOCOL}: run 'systemctl restart bws'",
-                    self.program.display()
-                ),
-            },
             FromWorker::Failed { message } => Event::WorkerFailed { worker, message },
             _ if !process.greeted => misbehaved("spoke before it said hello".into()),
             FromWorker::Ready => return self.ready(worker),
@@ -244,8 +252,9 @@ impl Master {
 
     fn gone(&mut self, worker: WorkerId, how: String) {
         if let Some(process) = self.workers.remove(&worker) {
-            if let Some(resources) = self.generations.get(&process.generation) {
-                self.figures.retire(&process.page, &resources.config);
+            let resources = self.generations.get(&process.generation);
+            if let (Some(resources), Some(page)) = (resources, &process.page) {
+                self.figures.retire(page, &resources.outline.sites);
             }
             tracing::debug!("worker (PID {}) {how}", process.pid);
             self.lost = Some((worker, process.named()));
@@ -272,6 +281,11 @@ impl Master {
 
     fn active(&self) -> Option<&Resources> {
         self.generations.get(&self.supervisor.active_generation()?)
+    }
+
+    /// Why the generation in force lacks some of its listeners.
+    fn missing(&self) -> &[String] {
+        self.active().map_or(&[], |active| &active.missing)
     }
 
     fn context(&self) -> Context {

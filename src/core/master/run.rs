@@ -10,13 +10,18 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::figures::Figures;
+use super::takeover::LOOK;
 use super::{Input, Master, Options};
 use crate::core::management::Control;
+use crate::core::ports::Door;
 use crate::core::process;
 use crate::core::sockets::Sockets;
 use crate::core::supervisor::Supervisor;
 use crate::core::supervisor::event::Event;
 use crate::core::supervisor::heartbeat::Rhythm;
+use crate::core::takeover::exec;
+use crate::core::takeover::program::Program;
+use crate::core::takeover::state::{self, State};
 use crate::systemd::{activation, notify};
 
 /// Inputs that wait at most: whoever sends more waits as well.
@@ -31,8 +36,14 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Runs a master until it is told to stop. The process must have a single thread yet.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     process::raise_file_limit();
-    let inherited = activation::take().context("the sockets from systemd cannot be taken")?;
-    let program = process::program().context("the path of this program is unknown")?;
+    notify::connect();
+    let left = state::left_behind().transpose();
+    let left = left.context("what the program before left behind is of no use")?;
+    let inherited = match left {
+        Some(_) => None,
+        None => activation::take().context("the sockets from systemd cannot be taken")?,
+    };
+    let program = Program::of_this_process().context("the path of this program is unknown")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -42,6 +53,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let master = Master {
         options,
         program,
+        successor: None,
         started: Instant::now(),
         started_at: SystemTime::now(),
         supervisor: Supervisor::new(Rhythm::within(notify::watchdog_limit())),
@@ -58,7 +70,10 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         last_request: 0,
         refusal: None,
         reloading: None,
+        control: None,
+        door: None,
         tcp: None,
+        logging: None,
         watch: None,
         watch_complaint: None,
         watch_tried: None,
@@ -69,20 +84,37 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         last_reload: None,
     };
     let local = tokio::task::LocalSet::new();
-    let code = local.block_on(&runtime, master.live(inputs))?;
+    let code = local.block_on(&runtime, master.live(inputs, left))?;
     // A file that hangs on a dead network drive must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(ExitCode::from(code))
 }
 
 impl Master {
-    async fn live(mut self, mut inputs: mpsc::Receiver<Input>) -> anyhow::Result<u8> {
+    async fn live(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        left: Option<State>,
+    ) -> anyhow::Result<u8> {
         let mut signals = Signals::listen().context("signals cannot be received")?;
-        let _control = Control::open(self.options.control.as_deref(), self.inputs.clone());
+        exec::release_signals();
+        let first = match left {
+            Some(state) => {
+                self = self.resume(state);
+                Event::Resumed
+            }
+            None => Event::Boot,
+        };
+        if self.control.is_none() {
+            let path = self.options.control.as_deref();
+            self.control = Control::open(path, self.inputs.clone());
+        }
+        let door = self.control.as_ref().map(|control| control.ports());
+        self.door = door.and_then(|path| Door::open(path, self.inputs.clone()));
         let mut watchdog = notify::watchdog_limit().map(|limit| ticks(limit / 3));
         let mut day = ticks(DAY);
         let mut extension = ticks(EXTEND_EVERY);
-        self.feed(Event::Boot);
+        self.feed(first);
         loop {
             if let Some(code) = self.exit {
                 return Ok(code);
@@ -97,7 +129,9 @@ impl Master {
                 () = tick(watchdog.as_mut()) => self.feed_watchdog(),
                 _ = day.tick() => self.warn_of_certificates(),
                 _ = extension.tick(), if self.is_busy() => notify::extend(EXTEND_BY),
+                () = tokio::time::sleep(LOOK), if self.successor.is_some() => {}
             }
+            self.take_over_when_quiet(&inputs);
         }
     }
 

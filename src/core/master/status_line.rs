@@ -3,11 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Master;
-use super::answer::{count, url};
+use super::answer::count;
 use crate::core::report::LastReload;
 use crate::core::supervisor::worker::State;
 use crate::metrics::counters::Global;
-use crate::metrics::totals::gauge;
 use crate::systemd::notify;
 
 /// Addresses named in the line.
@@ -38,6 +37,9 @@ impl Master {
             Some(last) => self.serving() + &success(last),
             None => self.serving(),
         };
+        if let missing @ [_, ..] = self.missing() {
+            line += &format!("; not served: {}", missing.join("; "));
+        }
         let drain = self.drain("old worker");
         if !drain.is_empty() {
             line += &format!("; {drain}");
@@ -62,8 +64,8 @@ impl Master {
         let Some(active) = self.active() else {
             return "nothing".into();
         };
-        let listeners = &active.config.listeners;
-        let named: Vec<String> = listeners.iter().take(NAMED_LISTENERS).map(url).collect();
+        let listeners = &active.outline.listeners;
+        let named = &listeners[..listeners.len().min(NAMED_LISTENERS)];
         let more = match listeners.len().saturating_sub(NAMED_LISTENERS) {
             0 => String::new(),
             count => format!(" and {count} more"),
@@ -73,7 +75,7 @@ impl Master {
         let workers = workers.filter(|(_, worker)| accepts(worker.state)).count();
         format!(
             "{} on {}{more} with {}",
-            count(active.config.sites.len(), "site"),
+            count(active.outline.sites.len(), "site"),
             named.join(", "),
             count(workers, "worker"),
         )
@@ -91,8 +93,8 @@ impl Master {
                 continue;
             };
             workers += 1;
-            let sites = resources.config.sites.len();
-            let open = gauge(process.page.words(), sites, Global::ConnectionsOpen);
+            let sites = resources.outline.sites.len();
+            let open = process.gauge(sites, Global::ConnectionsOpen);
             connections += usize::try_from(open).unwrap_or_default();
         }
         match workers {

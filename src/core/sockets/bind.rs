@@ -14,11 +14,32 @@ use rustix::net::{
 use super::{describe, holder};
 use crate::config::types::ListenAddress;
 
+/// Both have root bind it.
+const HELPER: &str =
+    "systemctl reload bws (without systemd: 'sudo bws bind-ports', then 'bws reload')";
 /// The kernel lowers it to net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
+/// A socket that listens on `address`.
+pub(super) fn listening(address: &ListenAddress) -> io::Result<OwnedFd> {
+    match address {
+        ListenAddress::Port(port) => any_address(*port),
+        ListenAddress::Address(address) => tcp(*address, false),
+        ListenAddress::Unix(path) => unix(path),
+    }
+}
+
+/// Whether another user might be allowed to.
+pub(super) fn is_denied(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        // The last one: the sandbox has no such addresses.
+        Some(Errno::ACCESS | Errno::PERM | Errno::AFNOSUPPORT)
+    )
+}
+
 /// All addresses of both families; IPv4 alone on a host without IPv6.
-pub(super) fn any_address(port: u16) -> io::Result<OwnedFd> {
+fn any_address(port: u16) -> io::Result<OwnedFd> {
     let result = tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), true);
     match result.as_ref().map_err(Errno::from_io_error) {
         Err(Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)) => {
@@ -26,10 +47,6 @@ pub(super) fn any_address(port: u16) -> io::Result<OwnedFd> {
         }
         _ => result,
     }
-}
-
-pub(super) fn address(address: SocketAddr) -> io::Result<OwnedFd> {
-    tcp(address, false)
 }
 
 fn tcp(address: SocketAddr, dual_stack: bool) -> io::Result<OwnedFd> {
@@ -48,7 +65,7 @@ fn tcp(address: SocketAddr, dual_stack: bool) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-pub(super) fn unix(path: &Path) -> io::Result<OwnedFd> {
+fn unix(path: &Path) -> io::Result<OwnedFd> {
     let socket = stream_socket(AddressFamily::UNIX)?;
     let address = SocketAddrUnix::new(path)?;
     let mut result = bind(&socket, &address);
@@ -76,13 +93,14 @@ pub(super) fn explain(address: &ListenAddress, error: &io::Error, activated: boo
     let name = describe(address);
     match Errno::from_io_error(error) {
         Some(Errno::ADDRINUSE) => format!("{name} is taken{}", taken_advice(address)),
-        Some(Errno::ACCESS | Errno::PERM) if activated => format!(
-            "{name} is not held: systemd passed no socket for it and BWS may not bind it ({error}). Run: {}",
+        Some(Errno::ACCESS | Errno::PERM | Errno::AFNOSUPPORT) if activated => format!(
+            "{name} is not held: systemd passed no socket for it and BWS may not bind it ({error}). \
+             Run: {HELPER}, or: {}",
             unit_command(address)
         ),
         Some(Errno::ACCESS | Errno::PERM) => format!(
-            "{name} cannot be bound ({error}): ports below 1024 need a socket unit (systemctl enable --now bws.socket) \
-             or the capability CAP_NET_BIND_SERVICE; otherwise choose another port"
+            "{name} cannot be bound ({error}): ports below 1024 are root's. \
+             Run: {HELPER}, or choose another port"
         ),
         Some(Errno::ADDRNOTAVAIL) => {
             format!("{name} cannot be bound: no interface of this host has that address")

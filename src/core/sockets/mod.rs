@@ -3,15 +3,19 @@
 mod bind;
 mod holder;
 
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rustix::net::sockopt;
+use serde::{Deserialize, Serialize};
 
 use crate::config::types::{ListenAddress, Listener};
+use crate::core::takeover::descriptors::{self, Number};
 use crate::systemd::activation::Inherited;
+use crate::systemd::fd_store;
 
 /// A listening socket and the number of the listener that it serves.
 pub type Assigned = (Rc<OwnedFd>, u32);
@@ -22,13 +26,27 @@ pub struct Sockets {
     held: Vec<Held>,
     /// Whether systemd passed any.
     activated: bool,
+    /// What root could not bind for us, and why: it sees more than we do.
+    refused: Vec<(ListenAddress, String)>,
+    /// Why root does not bind anything for us.
+    declined: Option<String>,
 }
 
 struct Held {
     socket: Rc<OwnedFd>,
     local: Local,
-    /// The name of the socket unit; None: the master's own.
-    unit: Option<String>,
+    origin: Origin,
+}
+
+/// Who else holds a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Origin {
+    /// The socket unit of this name.
+    Unit(String),
+    /// The service manager keeps it for us, under this name.
+    Store(String),
+    /// Nobody.
+    Own,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,46 +55,125 @@ enum Local {
     Unix(PathBuf),
 }
 
+/// Why a listener has no socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong and what to do.
+    pub text: String,
+    /// It is free, but not for us: root may bind it.
+    pub denied: bool,
+}
+
+/// What the next program needs to know of them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    held: Vec<(Number, Origin)>,
+    refused: Vec<(ListenAddress, String)>,
+    declined: Option<String>,
+}
+
+impl Record {
+    pub fn numbers(&self) -> impl Iterator<Item = Number> {
+        self.held.iter().map(|(number, _)| *number)
+    }
+}
+
 impl Sockets {
     pub fn new(inherited: Option<Vec<Inherited>>) -> Self {
         let activated = inherited.is_some();
         let held = inherited.into_iter().flatten().filter_map(hold).collect();
-        Self { held, activated }
+        Self {
+            held,
+            activated,
+            ..Self::default()
+        }
     }
 
     /// A socket for each of `listeners`; what is missing is bound. The error names every listener that cannot be had.
-    pub fn assign(&mut self, listeners: &[Listener]) -> Result<Vec<Assigned>, Vec<String>> {
+    pub fn assign(&mut self, listeners: &[Listener]) -> Result<Vec<Assigned>, Vec<Problem>> {
         let mut problems = Vec::new();
         for listener in listeners {
-            if !self.held.iter().any(|held| held.serves(&listener.address)) {
+            if !self.holds(&listener.address) {
                 match self.bind(&listener.address) {
                     Ok(held) => self.held.push(held),
                     Err(problem) => problems.push(problem),
                 }
             }
         }
-        if !problems.is_empty() {
-            return Err(problems);
+        self.refused.clear();
+        self.declined = None;
+        match problems.is_empty() {
+            true => Ok(self.assigned(listeners)),
+            false => Err(problems),
         }
+    }
+
+    /// The sockets that are held for any of `listeners`.
+    pub fn assigned(&self, listeners: &[Listener]) -> Vec<Assigned> {
         let assigned = self.held.iter().filter_map(|held| {
             let listener = held.choose(listeners)?;
             Some((held.socket.clone(), listener))
         });
-        Ok(assigned.collect())
+        assigned.collect()
     }
 
-    /// Closes the master's own sockets that are not among `used`. What systemd passed stays open: closing it would
-    /// not give it back.
-    pub fn retain(&mut self, used: &[Assigned]) {
-        self.held.retain(|held| {
-            let keep = held.unit.is_some()
-                || used
-                    .iter()
-                    .any(|(socket, _)| Rc::ptr_eq(socket, &held.socket));
-            if let (false, Local::Unix(path)) = (keep, &held.local) {
-                let _ = std::fs::remove_file(path);
+    pub fn holds(&self, address: &ListenAddress) -> bool {
+        self.held.iter().any(|held| held.serves(address))
+    }
+
+    /// Takes a socket that root bound for us. Without effect when it is no listening one.
+    pub fn accept(&mut self, socket: OwnedFd) {
+        if let Some(local) = listening(&socket) {
+            self.held.push(Held {
+                socket: Rc::new(socket),
+                local,
+                origin: Origin::Own,
+            });
+        }
+    }
+
+    /// Remembers why root could not bind it, until the next [`Self::assign`].
+    pub fn refuse(&mut self, address: ListenAddress, problem: String) {
+        self.refused.push((address, problem));
+    }
+
+    /// Remembers why root binds nothing, until the next [`Self::assign`].
+    pub fn decline(&mut self, reason: String) {
+        self.declined = Some(reason);
+    }
+
+    /// Has the service manager keep the sockets in `used` that nobody else holds: they survive this process.
+    pub fn store(&mut self, used: &[Assigned]) {
+        let is_used = |held: &Held| {
+            used.iter()
+                .any(|(socket, _)| Rc::ptr_eq(socket, &held.socket))
+        };
+        for held in &mut self.held {
+            if held.origin == Origin::Own && is_used(held) {
+                let name = fd_store::name(&held.local.describe());
+                if fd_store::keep(&name, held.socket.as_fd()) {
+                    held.origin = Origin::Store(name);
+                }
             }
-            keep
+        }
+    }
+
+    /// Closes the sockets that are not among `used`, those that the service manager keeps for us with `kept`. What a
+    /// socket unit passed stays open: closing it would not give it back.
+    pub fn retain(&mut self, used: &[Assigned], kept: bool) {
+        self.held.retain(|held| {
+            let is_used = used
+                .iter()
+                .any(|(socket, _)| Rc::ptr_eq(socket, &held.socket));
+            let stays = match &held.origin {
+                Origin::Unit(_) => true,
+                Origin::Store(_) => is_used || kept,
+                Origin::Own => is_used,
+            };
+            if !stays {
+                held.leave();
+            }
+            stays
         });
     }
 
@@ -87,7 +184,9 @@ impl Sockets {
             .iter()
             .filter(|held| held.choose(listeners).is_none());
         idle.filter_map(|held| {
-            let unit = held.unit.as_ref()?;
+            let Origin::Unit(unit) = &held.origin else {
+                return None;
+            };
             Some(format!(
                 "{} (from socket unit '{unit}')",
                 held.local.describe()
@@ -96,18 +195,96 @@ impl Sockets {
         .collect()
     }
 
-    fn bind(&self, address: &ListenAddress) -> Result<Held, String> {
-        let local = match address {
-            ListenAddress::Port(port) => bind::any_address(*port),
-            ListenAddress::Address(address) => bind::address(*address),
-            ListenAddress::Unix(path) => bind::unix(path),
+    /// Where a socket stands in the [`Self::record`].
+    pub fn place(&self, socket: &Rc<OwnedFd>) -> Option<usize> {
+        self.held
+            .iter()
+            .position(|held| Rc::ptr_eq(socket, &held.socket))
+    }
+
+    pub fn record(&self) -> Record {
+        let number = |held: &Held| Number(held.socket.as_raw_fd());
+        let held = self.held.iter();
+        Record {
+            held: held
+                .map(|held| (number(held), held.origin.clone()))
+                .collect(),
+            refused: self.refused.clone(),
+            declined: self.declined.clone(),
+        }
+    }
+
+    /// The sockets of the program before, and each by its place; None: it was lost on the way.
+    pub fn resume(record: Record) -> (Self, Vec<Option<Rc<OwnedFd>>>) {
+        let mut sockets = Self {
+            refused: record.refused,
+            declined: record.declined,
+            ..Self::default()
         };
-        let socket = local.map_err(|error| bind::explain(address, &error, self.activated))?;
-        hold_own(socket).ok_or_else(|| format!("{} cannot be used", describe(address)))
+        let mut places = Vec::new();
+        for (number, origin) in record.held {
+            sockets.activated |= matches!(origin, Origin::Unit(_));
+            let held = descriptors::claim(number)
+                .ok()
+                .and_then(|socket| Held::new(socket, origin));
+            places.push(held.as_ref().map(|held| held.socket.clone()));
+            match held {
+                Some(held) => sockets.held.push(held),
+                None => tracing::error!("a listening socket was lost on the way"),
+            }
+        }
+        (sockets, places)
+    }
+
+    fn bind(&self, address: &ListenAddress) -> Result<Held, Problem> {
+        let socket = bind::listening(address).map_err(|error| self.explain(address, &error))?;
+        Held::new(socket, Origin::Own).ok_or_else(|| Problem {
+            text: format!("{} cannot be used", describe(address)),
+            denied: false,
+        })
+    }
+
+    fn explain(&self, address: &ListenAddress, error: &io::Error) -> Problem {
+        if let Some((_, problem)) = self.refused.iter().find(|(one, _)| one == address) {
+            return Problem {
+                text: problem.clone(),
+                denied: false,
+            };
+        }
+        let denied = bind::is_denied(error);
+        let mut text = bind::explain(address, error, self.activated);
+        if let (true, Some(reason)) = (denied, &self.declined) {
+            text = format!("{} is not bound by root: {reason}", describe(address));
+        }
+        Problem { text, denied }
     }
 }
 
+/// Binds as this process may: for the helper that does it as root. The error says what is wrong and what to do.
+pub fn bind_for_master(address: &ListenAddress) -> Result<OwnedFd, String> {
+    bind::listening(address).map_err(|error| bind::explain(address, &error, false))
+}
+
 impl Held {
+    fn new(socket: OwnedFd, origin: Origin) -> Option<Self> {
+        let local = local_address(&socket)?;
+        Some(Self {
+            socket: Rc::new(socket),
+            local,
+            origin,
+        })
+    }
+
+    /// Before it is closed.
+    fn leave(&self) {
+        if let Origin::Store(name) = &self.origin {
+            fd_store::forget(name);
+        }
+        if let Local::Unix(path) = &self.local {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     fn serves(&self, address: &ListenAddress) -> bool {
         match (address, &self.local) {
             (ListenAddress::Port(port), Local::Ip(local)) => local.port() == *port,
@@ -151,31 +328,34 @@ fn describe(address: &ListenAddress) -> String {
 /// Takes a socket of systemd, if it is one that accepts stream connections.
 fn hold(inherited: Inherited) -> Option<Held> {
     let Inherited { socket, name } = inherited;
-    let stream =
-        sockopt::socket_type(&socket).is_ok_and(|kind| kind == rustix::net::SocketType::STREAM);
-    let listens = sockopt::socket_acceptconn(&socket).unwrap_or(false);
-    let held = local_address(&socket).filter(|_| stream && listens);
-    let Some(local) = held else {
+    let stored = fd_store::is_ours(&name);
+    let Some(local) = listening(&socket) else {
         tracing::warn!(
             "the descriptor '{name}' from systemd is no listening stream socket: it is not used"
         );
         return None;
     };
-    let _ = rustix::io::ioctl_fionbio(&socket, true);
-    Some(Held {
-        socket: Rc::new(socket),
-        local,
-        unit: Some(name),
-    })
+    // The folder that it was in may be gone with the last stop, and nobody can reach it any more.
+    if let (true, Local::Unix(path)) = (stored, &local) {
+        if !path.exists() {
+            fd_store::forget(&name);
+            return None;
+        }
+    }
+    let origin = match stored {
+        true => Origin::Store(name),
+        false => Origin::Unit(name),
+    };
+    Held::new(socket, origin)
 }
 
-fn hold_own(socket: OwnedFd) -> Option<Held> {
-    let local = local_address(&socket)?;
-    Some(Held {
-        socket: Rc::new(socket),
-        local,
-        unit: None,
-    })
+/// Its address, if it accepts stream connections. It does not block from then on.
+fn listening(socket: &OwnedFd) -> Option<Local> {
+    let stream =
+        sockopt::socket_type(socket).is_ok_and(|kind| kind == rustix::net::SocketType::STREAM);
+    let listens = sockopt::socket_acceptconn(socket).unwrap_or(false);
+    let _ = rustix::io::ioctl_fionbio(socket, true);
+    local_address(socket).filter(|_| stream && listens)
 }
 
 fn local_address(socket: &OwnedFd) -> Option<Local> {
@@ -224,7 +404,7 @@ mod tests {
         let assigned = sockets.assign(&listeners).unwrap();
         assert_eq!(assigned.len(), 1);
         assert_eq!(assigned[0].1, 1, "the address wins over the port");
-        sockets.retain(&[]);
+        sockets.retain(&[], false);
         assert_eq!(sockets.unused(&[]).len(), 1);
     }
 
@@ -240,11 +420,40 @@ mod tests {
         let port = port_of(&sockets);
         let wanted = [listener(ListenAddress::Port(port))];
         let assigned = sockets.assign(&wanted).unwrap();
-        sockets.retain(&assigned);
+        sockets.retain(&assigned, false);
         assert_eq!(sockets.held.len(), 1);
         drop(assigned);
-        sockets.retain(&[]);
+        sockets.retain(&[], false);
         assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
+    }
+
+    #[test]
+    fn a_socket_of_the_store_is_given_back_when_no_configuration_wants_it() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let local = socket.local_addr().unwrap();
+        let inherited = Inherited {
+            socket: socket.into(),
+            name: fd_store::name(&local.to_string()),
+        };
+        let mut sockets = Sockets::new(Some(vec![inherited]));
+        assert!(sockets.unused(&[]).is_empty(), "it is no unit's");
+        sockets.retain(&[], true);
+        assert!(sockets.holds(&ListenAddress::Address(local)));
+        sockets.retain(&[], false);
+        assert!(std::net::TcpListener::bind(local).is_ok());
+    }
+
+    #[test]
+    fn what_root_could_not_bind_is_told_in_its_words() {
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let wanted = ListenAddress::Address(other.local_addr().unwrap());
+        let mut sockets = Sockets::default();
+        sockets.refuse(wanted.clone(), "root knows why".into());
+        let listeners = [listener(wanted)];
+        let problems = sockets.assign(&listeners).err().unwrap();
+        assert_eq!(problems[0].text, "root knows why");
+        let problems = sockets.assign(&listeners).err().unwrap();
+        assert!(problems[0].text.contains("is taken"), "once only");
     }
 
     #[test]
@@ -256,11 +465,11 @@ mod tests {
             Ok(_) => panic!("two programs listen on one port"),
         };
         assert!(
-            problems[0].contains(&format!("port {port} is taken")),
+            problems[0].text.contains(&format!("port {port} is taken")),
             "{problems:?}"
         );
         assert!(
-            problems[0].contains(&std::process::id().to_string()),
+            problems[0].text.contains(&std::process::id().to_string()),
             "{problems:?}"
         );
     }

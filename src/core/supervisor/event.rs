@@ -10,11 +10,11 @@ use crate::ipc::message::{Generation, WorkerId};
 pub type Moment = Duration;
 
 /// Someone who asked for a reload and waits for its outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
 /// What the supervisor needs to know of a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Worker processes, at least 1.
     pub workers: u32,
@@ -35,6 +35,8 @@ pub struct LoadError {
 pub enum Event {
     /// The first event: load the first configuration.
     Boot,
+    /// The first event of a supervisor that another program left behind, in the middle of a reload.
+    Resumed,
     ReloadRequested(RequestId),
     /// The answer to [`Action::LoadConfig`].
     ConfigLoaded(Result<Settings, LoadError>),

@@ -13,6 +13,9 @@ mod stop;
 pub mod worker;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use event::{Action, Event, Moment, Outcome, RequestId};
 use heartbeat::Rhythm;
@@ -21,7 +24,7 @@ use worker::{Pool, State, Worker};
 use crate::core::hot_reload::machine::Reload;
 use crate::ipc::message::{Generation, WorkerId};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Supervisor {
     pub(in crate::core) now: Moment,
     /// Every worker whose process may exist.
@@ -40,7 +43,9 @@ pub struct Supervisor {
     last_worker: u64,
     pub(in crate::core) stopping: bool,
     finished: bool,
+    #[serde(skip)]
     timer: Option<Moment>,
+    #[serde(skip)]
     actions: Vec<Action>,
 }
 
@@ -71,6 +76,7 @@ impl Supervisor {
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Boot => self.begin_reload(Vec::new()),
+            Event::Resumed => self.resume_reload(),
             Event::ReloadRequested(request) => self.request_reload(request),
             Event::ConfigLoaded(result) => self.config_loaded(result),
             Event::WorkerSpawned(worker) => self.worker_spawned(worker),
@@ -131,6 +137,12 @@ impl Supervisor {
 
     pub fn is_reloading(&self) -> bool {
         self.reload.is_some()
+    }
+
+    /// What the configuration in force allows new workers.
+    pub fn ready_timeout(&self) -> Option<Duration> {
+        let active = self.active.as_ref();
+        active.map(|pool| pool.settings.ready_timeout)
     }
 
     pub fn is_stopping(&self) -> bool {

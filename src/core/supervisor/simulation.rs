@@ -181,6 +181,11 @@ impl World {
     fn stray(&mut self, nth: u8, kind: StrayKind) {
         // Also from workers that are long gone or never were.
         let worker = WorkerId(u64::from(nth) % (self.processes.len() as u64 + 2));
+        let expected = self.supervisor.workers().any(|(id, _)| id == worker);
+        if expected && !self.processes.contains_key(&worker) {
+            // Its spawn is just failing: nobody is there to speak.
+            return;
+        }
         let alive = self
             .processes
             .get(&worker)
@@ -251,6 +256,13 @@ impl World {
         if let Event::WorkerExited { worker, .. } = &event {
             self.bury(*worker);
         }
+        if event == Event::Resumed {
+            // A stop that came while the new program was asked leaves no reload to go on with.
+            if !self.supervisor.is_reloading() {
+                return;
+            }
+            self.take_over();
+        }
         let accepted_before = self.accepting().next().is_some();
         let actions = self.supervisor.handle(self.now, event);
         let ordered: Vec<WorkerId> = actions
@@ -290,7 +302,7 @@ impl World {
 
     fn execute(&mut self, action: Action) {
         match action {
-            Action::LoadConfig => self.load(),
+            Action::LoadConfig => self.load_or_take_over(),
             Action::Spawn { worker, generation } => self.spawn(worker, generation),
             Action::Accept(id) => {
                 let process = self
@@ -335,6 +347,20 @@ impl World {
         self.processes
             .get(&id)
             .is_some_and(|process| process.alive && !process.frozen)
+    }
+
+    /// Before some configurations are loaded the program becomes another one: what it does not write down is lost.
+    fn load_or_take_over(&mut self) {
+        match self.active.is_some() && self.chance(4) == 0 {
+            true => self.later(200, Event::Resumed),
+            false => self.load(),
+        }
+    }
+
+    fn take_over(&mut self) {
+        let state = serde_json::to_vec(&self.supervisor).expect("can be written down");
+        self.supervisor = serde_json::from_slice(&state).expect("can be read again");
+        self.timer = None;
     }
 
     fn load(&mut self) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Moment, Settings};
 use super::heartbeat::Heartbeat;
 use crate::ipc::message::{Generation, WorkerId};
@@ -12,7 +14,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Where a worker stands. It leaves the table only when its process is gone or was never there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Ordered, not yet confirmed.
     Spawning,
@@ -29,7 +31,7 @@ pub enum State {
     Killed,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Worker {
     pub generation: Generation,
     pub state: State,
@@ -68,7 +70,7 @@ impl Worker {
 }
 
 /// The workers that a generation should have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pool {
     pub generation: Generation,
     pub settings: Settings,
@@ -76,7 +78,7 @@ pub struct Pool {
 }
 
 /// Room for one worker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Slot {
     pub worker: Option<WorkerId>,
     /// When an empty slot is to be filled.

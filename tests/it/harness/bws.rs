@@ -51,7 +51,7 @@ impl Bws {
         config: &str,
         sockets: Vec<TcpListener>,
     ) -> Self {
-        Self::launch(binary, folder, config, sockets).when_ready()
+        Self::launch(binary, folder, config, sockets).ready()
     }
 
     /// Like [`Self::start`], with more of an environment.
@@ -61,43 +61,53 @@ impl Bws {
         sockets: Vec<TcpListener>,
         environment: &[(&str, &str)],
     ) -> Self {
-        Self::launch_with(&binary(), folder, config, sockets, environment).when_ready()
+        let command = activated(&[], &binary(), of_unit(sockets));
+        Self::run(command, &binary(), folder, config, environment).ready()
     }
 
-    fn when_ready(mut self) -> Self {
-        let server = &mut self;
+    /// Waits for the first READY=1.
+    pub fn ready(mut self) -> Self {
         super::wait_for("READY=1", || {
-            let exit = server.process.exit_status();
+            let exit = self.process.exit_status();
             assert!(
                 exit.is_none(),
                 "bws ended at start ({exit:?}): {}",
-                server.process.output()
+                self.process.output()
             );
-            server
-                .notify
-                .states()
-                .contains(&"READY=1".to_owned())
-                .then_some(())
+            let states = self.notify.states();
+            states.contains(&"READY=1".to_owned()).then_some(())
         });
         self
     }
 
     /// Starts and does not wait.
     pub fn launch(binary: &Path, folder: &Path, config: &str, sockets: Vec<TcpListener>) -> Self {
-        Self::launch_with(binary, folder, config, sockets, &[])
+        let command = activated(&[], binary, of_unit(sockets));
+        Self::run(command, binary, folder, config, &[])
     }
 
-    fn launch_with(
+    /// The same with named sockets, behind a command that becomes the server.
+    pub fn launch_under(
+        wrapper: &[&str],
         binary: &Path,
         folder: &Path,
         config: &str,
-        sockets: Vec<TcpListener>,
+        sockets: Vec<(OwnedFd, String)>,
+    ) -> Self {
+        let command = activated(wrapper, binary, sockets);
+        Self::run(command, binary, folder, config, &[])
+    }
+
+    fn run(
+        mut command: Command,
+        binary: &Path,
+        folder: &Path,
+        config: &str,
         environment: &[(&str, &str)],
     ) -> Self {
         let path = folder.join("config.toml");
         write_file(&path, config);
         let notify = Recorder::new(folder);
-        let mut command = activated(binary, sockets);
         command
             .arg("--config")
             .arg(&path)
@@ -203,20 +213,33 @@ impl Bws {
     }
 }
 
+/// Sockets as bws.socket passes them.
+fn of_unit(sockets: Vec<TcpListener>) -> Vec<(OwnedFd, String)> {
+    let name = |socket: TcpListener| (OwnedFd::from(socket), "bws.socket".to_owned());
+    sockets.into_iter().map(name).collect()
+}
+
 /// A command that finds `sockets` at 3 and up, as sd_listen_fds(3) says. LISTEN_PID needs the pid of the process
 /// itself: a shell sets it and becomes the server.
-fn activated(binary: &Path, sockets: Vec<TcpListener>) -> Command {
-    if sockets.is_empty() {
+fn activated(wrapper: &[&str], binary: &Path, sockets: Vec<(OwnedFd, String)>) -> Command {
+    if sockets.is_empty() && wrapper.is_empty() {
         return Command::new(binary);
     }
     let mut command = Command::new("sh");
-    command
-        .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@""#])
-        .arg(binary);
+    let script = match sockets.is_empty() {
+        true => r#"exec "$0" "$@""#,
+        false => r#"LISTEN_PID=$$ exec "$0" "$@""#,
+    };
+    command.args(["-c", script]).args(wrapper).arg(binary);
+    if sockets.is_empty() {
+        return command;
+    }
     command.env("LISTEN_FDS", sockets.len().to_string());
+    let names: Vec<&str> = sockets.iter().map(|(_, name)| name.as_str()).collect();
+    command.env("LISTEN_FDNAMES", names.join(":"));
     let mappings = sockets.into_iter().zip(FIRST_DESCRIPTOR..);
-    let mappings = mappings.map(|(socket, child_fd)| FdMapping {
-        parent_fd: OwnedFd::from(socket),
+    let mappings = mappings.map(|((socket, _), child_fd)| FdMapping {
+        parent_fd: socket,
         child_fd,
     });
     command

@@ -6,7 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::bws::Bws;
+use super::bws::{Bws, binary};
 use super::certificates::{Authority, Pair};
 use super::upstream::Upstream;
 use crate::client::content::{HEADER, marker};
@@ -50,6 +50,19 @@ impl Demo {
         let (plain, secure) = (super::listener(), super::listener());
         let demo = Self::new(last, plain.1, secure.1);
         let server = Bws::start(demo.path(), &demo.bws(0), vec![plain.0, secure.0]);
+        (demo, server)
+    }
+
+    /// The same with a copy of the program in the test's folder, where it can be replaced. `adapt` has the last word
+    /// on the configuration.
+    pub fn serve_copy(last: u32, adapt: impl Fn(&str) -> String) -> (Self, Bws) {
+        let (plain, secure) = (super::listener(), super::listener());
+        let demo = Self::new(last, plain.1, secure.1);
+        let copy = demo.path().join("bws");
+        fs::copy(binary(), &copy).expect("the test's folder is writable");
+        let config = adapt(&demo.bws(0));
+        let sockets = vec![plain.0, secure.0];
+        let server = Bws::start_binary(&copy, demo.path(), &config, sockets);
         (demo, server)
     }
 

@@ -15,6 +15,7 @@ pub mod process;
 pub mod upstream;
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,15 @@ pub fn write_file(path: &Path, text: &str) {
     let fresh = path.with_extension("new");
     std::fs::write(&fresh, text).expect("the test's folder is writable");
     std::fs::rename(&fresh, path).expect("the test's folder is writable");
+}
+
+/// Puts a program where others may run the one before, as a package manager does.
+pub fn install(program: &Path, content: &[u8], mode: u32) {
+    let fresh = program.with_extension("new");
+    std::fs::write(&fresh, content).expect("the test's folder is writable");
+    let permissions = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(&fresh, permissions).expect("our own file");
+    std::fs::rename(&fresh, program).expect("the test's folder is writable");
 }
 
 /// One HTTP/1 exchange on a connection of its own: bytes in, a response out.

@@ -1,17 +1,27 @@
-//! Plays systemd's end of NOTIFY_SOCKET and keeps every message, in order.
+//! Plays systemd's end of NOTIFY_SOCKET: keeps every message, in order, and the file descriptor store.
 
+use std::collections::BTreeMap;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+
 use super::wait_for;
 
-const END: &[u8] = b"the recorder ends";
+const END: &str = "the recorder ends";
+
+/// What is kept under a name.
+type Store = BTreeMap<String, OwnedFd>;
 
 pub struct Recorder {
     path: PathBuf,
     messages: Arc<Mutex<Vec<String>>>,
+    store: Arc<Mutex<Store>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -22,20 +32,23 @@ impl Recorder {
         let socket = UnixDatagram::bind(&path).expect("the test's folder takes a socket");
         let messages = Arc::new(Mutex::new(Vec::new()));
         let kept = messages.clone();
+        let store = Arc::new(Mutex::new(Store::new()));
+        let stored = store.clone();
         // A thread, as few datagrams find room in the socket while nobody reads.
         let thread = std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length) = socket.recv(&mut buffer) {
-                if &buffer[..length] == END {
+            while let Ok((text, descriptors)) = receive(&socket) {
+                if text == END {
                     break;
                 }
-                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                let mut stored = stored.lock().expect("no panic while locked");
+                remember(&mut stored, &text, descriptors);
                 kept.lock().expect("no panic while locked").push(text);
             }
         });
         Self {
             path,
             messages,
+            store,
             thread: Some(thread),
         }
     }
@@ -46,6 +59,19 @@ impl Recorder {
 
     pub fn messages(&self) -> Vec<String> {
         self.messages.lock().expect("no panic while locked").clone()
+    }
+
+    /// The names in the store.
+    pub fn stored(&self) -> Vec<String> {
+        let store = self.store.lock().expect("no panic while locked");
+        store.keys().cloned().collect()
+    }
+
+    /// Everything in the store, for the next start.
+    pub fn take_store(&self) -> Vec<(OwnedFd, String)> {
+        let mut store = self.store.lock().expect("no panic while locked");
+        let store = std::mem::take(&mut *store).into_iter();
+        store.map(|(name, descriptor)| (descriptor, name)).collect()
     }
 
     /// The states in order: `READY=1`, `RELOADING=1`, `STOPPING=1`; other lines are left out.
@@ -77,9 +103,40 @@ impl Recorder {
     }
 }
 
+fn receive(socket: &UnixDatagram) -> io::Result<(String, Vec<OwnedFd>)> {
+    let mut buffer = [0; 4096];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [IoSliceMut::new(&mut buffer)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let length = rustix::net::recvmsg(socket, &mut slices, &mut ancillary, flags)?.bytes;
+    let mut descriptors = Vec::new();
+    for part in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = part {
+            descriptors.extend(received);
+        }
+    }
+    Ok((
+        String::from_utf8_lossy(&buffer[..length]).into_owned(),
+        descriptors,
+    ))
+}
+
+/// FDSTORE=1 and FDSTOREREMOVE=1, sd_pid_notify_with_fds(3).
+fn remember(store: &mut Store, text: &str, descriptors: Vec<OwnedFd>) {
+    let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));
+    let name = name.unwrap_or("stored").to_owned();
+    if text.lines().any(|line| line == "FDSTOREREMOVE=1") {
+        store.remove(&name);
+    } else if text.lines().any(|line| line == "FDSTORE=1") {
+        store.extend(descriptors.into_iter().map(|one| (name.clone(), one)));
+    }
+}
+
 impl Drop for Recorder {
     fn drop(&mut self) {
-        let told = UnixDatagram::unbound().and_then(|socket| socket.send_to(END, &self.path));
+        let told =
+            UnixDatagram::unbound().and_then(|socket| socket.send_to(END.as_bytes(), &self.path));
         if let (Ok(_), Some(thread)) = (told, self.thread.take()) {
             let _ = thread.join();
         }

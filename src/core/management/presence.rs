@@ -1,0 +1,112 @@
+//! A connection whose answer may come from another program: the reload that it waits for may replace this one.
+
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use rustix::net::SendFlags;
+use tokio::io::Interest;
+
+use super::routes;
+use crate::core::report::ReloadReport;
+use crate::core::takeover::descriptors::Number;
+use crate::ipc::readiness;
+
+const CLOSED: i32 = -1;
+/// Who does not read its answer by then does not want it.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The descriptor of a connection, as long as it is open.
+#[derive(Clone)]
+pub struct Presence(Arc<AtomicI32>);
+
+/// Ends the presence; to be dropped with the connection.
+pub(super) struct Guard(Presence);
+
+impl Presence {
+    pub(super) fn of(connection: &impl AsFd) -> (Self, Guard) {
+        let number = connection.as_fd().as_raw_fd();
+        let presence = Self(Arc::new(AtomicI32::new(number)));
+        (presence.clone(), Guard(presence))
+    }
+
+    /// None: the client has gone.
+    pub fn number(&self) -> Option<Number> {
+        let number = self.0.load(Ordering::Relaxed);
+        (number != CLOSED).then_some(Number(number))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.0.store(CLOSED, Ordering::Relaxed);
+    }
+}
+
+/// Answers a request for a reload that an earlier program took in.
+pub fn answer(connection: OwnedFd, report: &ReloadReport) {
+    let bytes = routes::reload_answer(report);
+    tokio::task::spawn_local(async move {
+        let sent = tokio::time::timeout(SEND_TIMEOUT, send(connection, &bytes)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::debug!("who asked for the reload did not take the answer: {sent:?}");
+        }
+    });
+}
+
+async fn send(connection: OwnedFd, mut bytes: &[u8]) -> std::io::Result<()> {
+    let socket = readiness::watch(connection, Interest::WRITABLE)?;
+    while !bytes.is_empty() {
+        let send = |socket: &OwnedFd| Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?);
+        let sent = socket.async_io(Interest::WRITABLE, send).await?;
+        bytes = &bytes[sent..];
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::core::report::Details;
+
+    #[test]
+    fn a_presence_ends_with_its_connection() {
+        let (stream, _other) = UnixStream::pair().unwrap();
+        let (presence, guard) = Presence::of(&stream);
+        assert_eq!(presence.number(), Some(Number(stream.as_raw_fd())));
+        drop(guard);
+        assert_eq!(presence.number(), None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_on_a_bare_connection_is_http() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let report = ReloadReport {
+            success: true,
+            version: 7,
+            duration_ms: 1,
+            message: "done".into(),
+            details: Details::default(),
+            cause: None,
+        };
+        let tasks = tokio::task::LocalSet::new();
+        tasks
+            .run_until(async { answer(ours.into(), &report) })
+            .await;
+        tasks.await;
+        let mut text = String::new();
+        theirs.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(
+            head.contains(&format!("content-length: {}", body.len())),
+            "{head}"
+        );
+        assert!(serde_json::from_str::<ReloadReport>(body).is_ok());
+    }
+}
