@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
+use super::framing::Refusal;
+
 /// Coarse time of a thread: ticks of [`super::sweep::TICK`] since it started.
 pub type Ticks = u32;
 
@@ -45,6 +47,12 @@ pub struct Activity {
     pub write_blocked: Cell<bool>,
     /// Bytes came that belong to no request yet.
     pub head_started: Cell<bool>,
+    /// HTTP/1: heads that hyper was given, or will be, and has not made a request of.
+    pub heads_waiting: Cell<u32>,
+    /// HTTP/1: the client is in the middle of a body.
+    pub in_body: Cell<bool>,
+    /// HTTP/1: nothing more is read. What came before is answered first.
+    pub refusal: Cell<Option<Refusal>>,
     /// When bytes last moved, or a phase began.
     pub since: Cell<Ticks>,
     order: Cell<Option<Order>>,
@@ -60,6 +68,9 @@ impl Activity {
             awaiting_body: Rc::default(),
             write_blocked: Cell::default(),
             head_started: Cell::default(),
+            heads_waiting: Cell::default(),
+            in_body: Cell::default(),
+            refusal: Cell::default(),
             since,
             order: Cell::default(),
             waker: RefCell::default(),
@@ -68,7 +79,12 @@ impl Activity {
 
     /// Nothing to do for the client and nothing under way to it.
     pub fn is_idle(&self) -> bool {
-        self.in_flight.get() == 0 && !self.write_blocked.get() && !self.head_started.get()
+        self.has_answered() && !self.head_started.get() && !self.in_body.get()
+    }
+
+    /// Every request that came whole has its answer, and the answer left.
+    pub fn has_answered(&self) -> bool {
+        self.in_flight.get() == 0 && self.heads_waiting.get() == 0 && !self.write_blocked.get()
     }
 
     /// Notes that bytes moved.
@@ -93,6 +109,8 @@ impl Activity {
     /// A whole head arrived.
     pub fn note_request(&self) {
         self.head_started.set(false);
+        let waiting = self.heads_waiting.get();
+        self.heads_waiting.set(waiting.saturating_sub(1));
         self.touch();
     }
 

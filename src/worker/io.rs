@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -14,8 +14,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 use super::file_window::{self, FileQueue};
+use super::framing::Gate;
 use crate::http::body::file_shrank;
 use crate::metrics::counters::{Global, Recorder};
+
+/// Bytes read at once for a head that comes in pieces.
+const PIECE: usize = 4096;
 
 /// Bytes of one sendfile call at most, so that a fast reader cannot hold the thread.
 const SENDFILE_BYTES: u64 = 512 * 1024;
@@ -36,8 +40,8 @@ pub type Returned = Rc<RefCell<Option<Transport>>>;
 pub struct ClientIo {
     /// Only [`Self::into_transport`] and the end of all take it away.
     transport: Option<Transport>,
-    /// Bytes that were read before hyper took over.
-    rewound: Bytes,
+    /// HTTP/1: lets through what is well-formed.
+    gate: Option<Gate>,
     pub activity: Rc<Activity>,
     /// File ranges under way, on cleartext connections.
     files: Option<Rc<FileQueue>>,
@@ -47,23 +51,26 @@ pub struct ClientIo {
 }
 
 impl ClientIo {
-    pub fn new(
-        transport: Transport,
-        rewound: Bytes,
-        activity: Rc<Activity>,
-        recorder: Recorder,
-    ) -> Self {
-        if !rewound.is_empty() {
-            activity.note_read();
-        }
+    pub fn new(transport: Transport, activity: Rc<Activity>, recorder: Recorder) -> Self {
         Self {
             transport: Some(transport),
-            rewound,
+            gate: None,
             activity,
             files: None,
             recorder,
             returns_to: None,
         }
+    }
+
+    /// Lets only well-formed HTTP/1 through. `rewound`: bytes that were read before, and not used.
+    pub fn guarded(mut self, rewound: Bytes) -> Self {
+        if !rewound.is_empty() {
+            self.activity.note_read();
+        }
+        let mut gate = Gate::new(rewound);
+        gate.report(&self.activity);
+        self.gate = Some(gate);
+        self
     }
 
     /// Lets file ranges go out by sendfile, where the transport can.
@@ -84,8 +91,78 @@ impl ClientIo {
         self.transport.take().expect(HELD)
     }
 
+    /// The transport, and the beginning of a head that hyper did not get.
+    pub fn into_parts(mut self) -> (Transport, Bytes) {
+        let held = self.gate.take().map(Gate::into_held).unwrap_or_default();
+        (self.into_transport(), held)
+    }
+
     fn transport(&mut self) -> &mut Transport {
         self.transport.as_mut().expect(HELD)
+    }
+
+    /// Reads from the transport, noting it.
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(self.transport()).poll_read(context, buffer))?;
+        let count = buffer.filled().len() - before;
+        if count > 0 {
+            self.activity.note_read();
+            self.recorder.add(Global::BytesReceived, count as u64);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Reads into hyper's buffer what may pass, perhaps nothing. False at the end of the stream.
+    fn poll_sift(
+        &mut self,
+        gate: &mut Gate,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        if gate.is_empty() {
+            let before = buffer.filled().len();
+            let count = ready!(self.poll_receive(context, buffer))?;
+            let passed = gate.sift(&buffer.filled()[before..]);
+            buffer.set_filled(before + passed);
+            return Poll::Ready(Ok(count > 0));
+        }
+        let mut space = [0; PIECE];
+        let mut piece = ReadBuf::new(&mut space);
+        let count = ready!(self.poll_receive(context, &mut piece))?;
+        gate.extend(piece.filled());
+        Poll::Ready(Ok(count > 0))
+    }
+
+    fn poll_guarded(
+        &mut self,
+        gate: &mut Gate,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        loop {
+            if gate.give(buffer) || buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+            match gate.refusal() {
+                // The request that this body belongs to cannot be completed.
+                Some(_) if gate.in_body() => {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                // The connection is woken by the answers that are still to be given, and then says why.
+                Some(_) => return Poll::Pending,
+                None => {}
+            }
+            if !ready!(self.poll_sift(gate, context, buffer))? {
+                return Poll::Ready(Ok(()));
+            }
+            gate.report(&self.activity);
+        }
     }
 
     fn note_write(&self, result: &Poll<io::Result<usize>>) {
@@ -238,20 +315,12 @@ impl AsyncRead for ClientIo {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.rewound.is_empty() {
-            let count = self.rewound.len().min(buffer.remaining());
-            buffer.put_slice(&self.rewound[..count]);
-            self.rewound.advance(count);
-            return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(self.transport()).poll_read(context, buffer))?;
-        let count = buffer.filled().len() - before;
-        if count > 0 {
-            self.activity.note_read();
-            self.recorder.add(Global::BytesReceived, count as u64);
-        }
-        Poll::Ready(Ok(()))
+        let Some(mut gate) = self.gate.take() else {
+            return self.poll_receive(context, buffer).map_ok(|_| ());
+        };
+        let result = self.poll_guarded(&mut gate, context, buffer);
+        self.gate = Some(gate);
+        result
     }
 }
 

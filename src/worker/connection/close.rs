@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::io::AsyncWriteExt as _;
 
 use super::Client;
@@ -12,9 +13,6 @@ use crate::worker::parked::{Entry, Peeked, Reason, Socket, peek, rest};
 
 /// How long a client may take to accept our last bytes.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-const REQUEST_TIMEOUT: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// Puts a cleartext connection aside until its client speaks, or has closed.
 pub fn park(transport: Transport, reason: Reason, client: Client) {
@@ -37,14 +35,15 @@ fn park_socket(socket: Socket, reason: Reason, client: Client) {
     rest(entry);
 }
 
-/// Says 408 (RFC 9110 section 15.5.9) to a client whose request head did not arrive in time.
-pub async fn time_out(transport: Transport, client: Client) {
+/// Says `status` to a client whose request head is malformed, or did not arrive in time (408, RFC 9110 section 15.5.9).
+pub async fn answer(transport: Transport, status: StatusCode, client: Client) {
     let mut transport = transport;
+    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     let answer = async {
         match &mut transport {
-            Transport::Tcp(stream) => stream.write_all(REQUEST_TIMEOUT).await,
-            Transport::Unix(stream) => stream.write_all(REQUEST_TIMEOUT).await,
-            Transport::Tls(stream) => stream.write_all(REQUEST_TIMEOUT).await,
+            Transport::Tcp(stream) => stream.write_all(head.as_bytes()).await,
+            Transport::Unix(stream) => stream.write_all(head.as_bytes()).await,
+            Transport::Tls(stream) => stream.write_all(head.as_bytes()).await,
         }
     };
     if matches!(tokio::time::timeout(LAST_WORDS, answer).await, Ok(Ok(()))) {

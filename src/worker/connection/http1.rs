@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::StatusCode;
 use hyper::server::conn::http1::{Builder, Parts};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,6 +16,7 @@ use super::{Client, close, request};
 use crate::config::types::Performance;
 use crate::metrics::counters::Global;
 use crate::worker::activity::{Activity, Order};
+use crate::worker::framing::Refusal;
 use crate::worker::io::{ClientIo, Transport};
 use crate::worker::parked::Reason;
 use crate::worker::thread::{Listed, Protocol};
@@ -29,6 +31,8 @@ enum End {
     /// Malformed, or the stream broke.
     Failed(hyper::Error),
     Ordered(Order),
+    /// The client's next head is malformed; hyper did not see it.
+    Refused(Refusal),
 }
 
 /// Serves a connection until it closes or can be parked. `served`: a request was answered on it before.
@@ -51,7 +55,12 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             }
             End::Ordered(Order::HeadTimeout) => {
                 note_malformed(&client, 408);
-                return close::time_out(transport, client).await;
+                return close::answer(transport, StatusCode::REQUEST_TIMEOUT, client).await;
+            }
+            End::Refused(refusal) => {
+                let status = status(refusal);
+                note_malformed(&client, status.as_u16());
+                return close::answer(transport, status, client).await;
             }
             // The client's next head had begun in the very read that ended the last request.
             End::Ordered(Order::Park) if !rewound.is_empty() => {}
@@ -73,11 +82,21 @@ fn note_malformed(client: &Client, status: u16) {
     }
 }
 
+fn status(refusal: Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Malformed => StatusCode::BAD_REQUEST,
+        Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
+        Refusal::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Refusal::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+        Refusal::UnknownVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+    }
+}
+
 /// What is left after a stretch of activity.
 struct Stretch {
     end: End,
     transport: Transport,
-    /// Bytes that hyper read and did not use.
+    /// The beginning of a head that hyper did not get.
     unread: Bytes,
     /// Whether a request came in.
     answered: bool,
@@ -93,7 +112,8 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
         _ => Protocol::Http1,
     };
     let _listed = Listed::new(thread, &activity, protocol);
-    let mut io = ClientIo::new(transport, rewound, activity.clone(), thread.recorder);
+    let io = ClientIo::new(transport, activity.clone(), thread.recorder);
+    let mut io = io.guarded(rewound);
     let context = request::Context {
         thread: thread.clone(),
         connection: client.connection.clone(),
@@ -110,11 +130,13 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
     let mut connection =
         builder(&thread.process.config.performance).serve_connection(TokioIo::new(io), service);
     let end = poll_fn(|context| poll(&mut connection, &activity, client, context)).await;
-    let Parts { io, read_buf, .. } = connection.into_parts();
+    // What hyper read and did not use is the rest of a body that nobody wanted: heads it gets whole.
+    let Parts { io, .. } = connection.into_parts();
+    let (transport, unread) = io.into_inner().into_parts();
     Stretch {
         end,
-        transport: io.into_inner().into_transport(),
-        unread: read_buf,
+        transport,
+        unread,
         answered: answered.get(),
         idle: activity.is_idle(),
     }
@@ -146,6 +168,9 @@ where
         Poll::Ready(Ok(())) => return Poll::Ready(End::Done),
         Poll::Ready(Err(error)) => return Poll::Ready(End::Failed(error)),
         Poll::Pending => {}
+    }
+    if let (Some(refusal), true) = (activity.refusal.get(), activity.has_answered()) {
+        return Poll::Ready(End::Refused(refusal));
     }
     let leaving = || {
         client

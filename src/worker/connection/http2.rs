@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -50,7 +49,7 @@ pub async fn serve(transport: Transport, client: Client) {
         activity.give(Order::Drain);
     }
     let returned = Returned::default();
-    let io = ClientIo::new(transport, Bytes::new(), activity.clone(), thread.recorder);
+    let io = ClientIo::new(transport, activity.clone(), thread.recorder);
     let context = request::Context {
         thread: thread.clone(),
         connection: client.connection.clone(),

@@ -1,0 +1,143 @@
+//! One request head (RFC 9112 sections 2 to 6).
+
+use super::field::{self, Field};
+use super::{Line, Lines, MAX_FIELDS, MAX_REQUEST_LINE, MAX_SECTION, Refusal};
+
+/// What follows a head.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Body {
+    None,
+    Length(u64),
+    Chunked,
+}
+
+/// A head that is being read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Head {
+    part: Part,
+    /// HTTP/1.0.
+    old: bool,
+    /// Where the fields begin.
+    section: usize,
+    fields: u32,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Part {
+    #[default]
+    Start,
+    RequestLine,
+    Fields,
+}
+
+impl Head {
+    /// Goes on reading; `bytes` begin with the head. The body when the head is complete.
+    pub fn read(&mut self, lines: &mut Lines, bytes: &[u8]) -> Result<Option<Body>, Refusal> {
+        if matches!(self.part, Part::Start) && !self.skip_empty_line(lines, bytes)? {
+            return Ok(None);
+        }
+        if matches!(self.part, Part::RequestLine) && !self.read_request_line(lines, bytes)? {
+            return Ok(None);
+        }
+        loop {
+            let room = (self.section + MAX_SECTION).saturating_sub(lines.start + 2);
+            match lines.next(bytes, room, Refusal::FieldsTooLarge)? {
+                Line::Part => return Ok(None),
+                Line::Whole([]) => return Ok(Some(self.body())),
+                Line::Whole(line) => self.note(&field::parse(line)?)?,
+            }
+        }
+    }
+
+    /// One empty line before a request is forgiven (RFC 9112 section 2.2). False when more bytes are needed.
+    fn skip_empty_line(&mut self, lines: &mut Lines, bytes: &[u8]) -> Result<bool, Refusal> {
+        match bytes {
+            [] | [b'\r'] => return Ok(false),
+            [b'\r', b'\n', ..] => (lines.start, lines.searched) = (2, 2),
+            _ => {}
+        }
+        self.part = Part::RequestLine;
+        Ok(true)
+    }
+
+    fn read_request_line(&mut self, lines: &mut Lines, bytes: &[u8]) -> Result<bool, Refusal> {
+        // Who speaks something else, TLS perhaps, may never end a line.
+        if let Some(first) = bytes.get(lines.start) {
+            if !field::is_token_byte(*first) {
+                return Err(Refusal::Malformed);
+            }
+        }
+        let Line::Whole(line) = lines.next(bytes, MAX_REQUEST_LINE, Refusal::TargetTooLong)? else {
+            return Ok(false);
+        };
+        self.old = is_http_1_0(line)?;
+        self.section = lines.start;
+        self.part = Part::Fields;
+        Ok(true)
+    }
+
+    fn note(&mut self, field: &Field<'_>) -> Result<(), Refusal> {
+        self.fields += 1;
+        if self.fields > MAX_FIELDS {
+            return Err(Refusal::FieldsTooLarge);
+        }
+        match field.name.len() {
+            14 if field.name.eq_ignore_ascii_case(b"content-length") => {
+                if self.chunked || self.length.is_some() {
+                    return Err(Refusal::Malformed);
+                }
+                self.length = Some(field::content_length(field.value)?);
+            }
+            17 if field.name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                if self.old || self.chunked || self.length.is_some() {
+                    return Err(Refusal::Malformed);
+                }
+                field::transfer_encoding(field.value)?;
+                self.chunked = true;
+            }
+            14 | 17 if field::mimics_framing(field.name) => return Err(Refusal::Malformed),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn body(&self) -> Body {
+        match (self.chunked, self.length) {
+            (true, _) => Body::Chunked,
+            (false, None | Some(0)) => Body::None,
+            (false, Some(length)) => Body::Length(length),
+        }
+    }
+}
+
+/// Whether a request line says HTTP/1.0; it must be three words with one blank between each.
+fn is_http_1_0(line: &[u8]) -> Result<bool, Refusal> {
+    let mut blanks = memchr::memchr_iter(b' ', line);
+    let (Some(first), Some(second)) = (blanks.next(), blanks.next()) else {
+        return Err(Refusal::Malformed);
+    };
+    let (method, target) = (&line[..first], &line[first + 1..second]);
+    if !field::is_token(method) || !is_target(target) {
+        return Err(Refusal::Malformed);
+    }
+    match &line[second + 1..] {
+        b"HTTP/1.1" => Ok(false),
+        b"HTTP/1.0" => Ok(true),
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Err(Refusal::UnknownVersion)
+        }
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// Visible ASCII without a fragment. More than RFC 3986 has, for browsers send it: what remains hyper refuses.
+fn is_target(target: &[u8]) -> bool {
+    let valid = target.iter().fold(true, |valid, byte| {
+        valid & (*byte > b' ') & (*byte < 0x7f) & (*byte != b'#')
+    });
+    valid && !target.is_empty()
+}

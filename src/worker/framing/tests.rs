@@ -1,0 +1,270 @@
+//! What is refused stands on the wire in tests/it/smuggling.rs as well; here: any cut, and agreement with hyper.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use tokio::net::UnixStream;
+
+use super::{Gate, Refusal, Scanner};
+use crate::metrics::counters::Recorder;
+use crate::worker::activity::{Activity, Clock};
+use crate::worker::io::{ClientIo, Transport};
+
+fn verdict(bytes: &[u8]) -> (usize, Option<Refusal>) {
+    let mut scanner = Scanner::default();
+    (scanner.scan(bytes), scanner.refusal())
+}
+
+/// What hyper would get, when the bytes come in `pieces`.
+fn sifted(pieces: &[&[u8]]) -> (Vec<u8>, Option<Refusal>) {
+    let mut gate = Gate::default();
+    let mut given = Vec::new();
+    for piece in pieces {
+        if gate.refusal().is_some() {
+            break;
+        }
+        if gate.is_empty() {
+            let passed = gate.sift(piece);
+            given.extend_from_slice(&piece[..passed]);
+        } else {
+            gate.extend(piece);
+        }
+        loop {
+            // Smaller than most heads, so that hyper gets them in parts.
+            let mut space = [0; 7];
+            let mut buffer = ReadBuf::new(&mut space);
+            if !gate.give(&mut buffer) {
+                break;
+            }
+            given.extend_from_slice(buffer.filled());
+        }
+    }
+    (given, gate.refusal())
+}
+
+fn cut<'a>(bytes: &'a [u8], places: &[usize]) -> Vec<&'a [u8]> {
+    let mut places: Vec<usize> = places.iter().map(|at| at % (bytes.len() + 1)).collect();
+    places.sort_unstable();
+    let mut start = 0;
+    let mut pieces = Vec::new();
+    for at in places.into_iter().chain([bytes.len()]) {
+        if at > start {
+            pieces.push(&bytes[start..at]);
+            start = at;
+        }
+    }
+    pieces
+}
+
+fn head(fields: &str) -> Vec<u8> {
+    format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes()
+}
+
+#[test]
+fn limits_are_exact() {
+    let line = |length: usize| {
+        let target = "a".repeat(length - "GET / HTTP/1.1".len());
+        verdict(format!("GET /{target} HTTP/1.1\r\n\r\n").as_bytes()).1
+    };
+    assert_eq!(line(32 * 1024), None);
+    assert_eq!(line(32 * 1024 + 1), Some(Refusal::TargetTooLong));
+    let section = |length: usize| {
+        let value = "a".repeat(length - "X: \r\n\r\n".len());
+        verdict(format!("GET / HTTP/1.1\r\nX: {value}\r\n\r\n").as_bytes()).1
+    };
+    assert_eq!(section(64 * 1024), None);
+    assert_eq!(section(64 * 1024 + 3), Some(Refusal::FieldsTooLarge));
+    let fields = |count: usize| verdict(&head(&"A: b\r\n".repeat(count - 1))).1;
+    assert_eq!(fields(100), None);
+    assert_eq!(fields(101), Some(Refusal::FieldsTooLarge));
+}
+
+#[test]
+fn what_never_ends_is_refused_without_its_end() {
+    let endless = "a".repeat(200 * 1024);
+    let begun = |start: &str| verdict(format!("{start}{endless}").as_bytes());
+    assert_eq!(begun("GET /"), (0, Some(Refusal::TargetTooLong)));
+    let field = "GET / HTTP/1.1\r\nX: ";
+    assert_eq!(begun(field), (0, Some(Refusal::FieldsTooLarge)));
+    let chunked = head("Transfer-Encoding: chunked\r\n");
+    let text = String::from_utf8(chunked.clone()).unwrap();
+    let size = begun(&format!("{text}5;"));
+    assert_eq!(size, (chunked.len(), Some(Refusal::Malformed)));
+    assert_eq!(verdict(b"\x16\x03\x01"), (0, Some(Refusal::Malformed)));
+}
+
+#[test]
+fn a_body_passes_as_far_as_it_is_sound() {
+    let mut bytes = head("Transfer-Encoding: chunked\r\n");
+    bytes.extend(b"3\r\nabc\r\n");
+    let sound = bytes.len();
+    bytes.extend(b" 3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(verdict(&bytes), (sound, Some(Refusal::Malformed)));
+}
+
+#[test]
+fn extensions_are_counted_over_the_whole_body() {
+    let mut bytes = head("Transfer-Encoding: chunked\r\n");
+    bytes.extend(b"1;a=b\r\nx\r\n".repeat(64));
+    assert_eq!(verdict(&bytes).1, None);
+    bytes.extend(b"1;\r\n");
+    assert_eq!(verdict(&bytes).1, Some(Refusal::Malformed));
+}
+
+/// Parts that make messages of all kinds, whole and broken.
+fn part() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => Just("GET / HTTP/1.1\r\n".to_owned()),
+        4 => Just("Host: a\r\n".to_owned()),
+        4 => Just("\r\n".to_owned()),
+        2 => (0..30u32).prop_map(|length| format!("Content-Length: {length}\r\n")),
+        2 => Just("Transfer-Encoding: chunked\r\n".to_owned()),
+        2 => Just("5\r\nabcde\r\n0\r\n\r\n".to_owned()),
+        1 => "[ -~\r\n\t\u{0}]{0,12}",
+        1 => "[\r\n;,: 0-9a-f]{0,4}",
+        1 => Just("0\r\nX: y\r\n\r\n".to_owned()),
+    ]
+}
+
+/// A message that is as it should be, and its body.
+fn message() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let chunks = prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..4);
+    let length = prop::collection::vec(any::<u8>(), 0..300);
+    let kind = prop_oneof![
+        length.prop_map(|body| {
+            let mut bytes = head(&format!("Content-Length: {}\r\n", body.len()));
+            bytes.extend_from_slice(&body);
+            (bytes, body)
+        }),
+        (chunks, any::<bool>(), any::<bool>()).prop_map(|(chunks, extension, trailer)| {
+            let mut bytes = head("transfer-encoding: Chunked\r\nX: \t é \r\n");
+            for chunk in &chunks {
+                let end = if extension { ";a=\"b\"" } else { "" };
+                bytes.extend(format!("{:04X}{end}\r\n", chunk.len()).bytes());
+                bytes.extend_from_slice(chunk);
+                bytes.extend(b"\r\n");
+            }
+            bytes.extend(if trailer {
+                &b"0\r\nX-Sum: 1\r\n\r\n"[..]
+            } else {
+                b"00\r\n\r\n"
+            });
+            (bytes, chunks.concat())
+        }),
+        Just((b"\r\nGET /x HTTP/1.1\r\nHost:\r\n\r\n".to_vec(), Vec::new())),
+        Just((
+            b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n".to_vec(),
+            Vec::new()
+        )),
+    ];
+    kind.boxed()
+}
+
+/// Runs hyper behind the gate; every answer is the request's body.
+async fn served(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+    let (near, far) = UnixStream::pair().unwrap();
+    let activity = Rc::new(Activity::new(Rc::<Clock>::default()));
+    let io = ClientIo::new(
+        Transport::Unix(far),
+        activity.clone(),
+        Recorder::detached(0),
+    );
+    let bodies = Rc::new(std::cell::RefCell::new(Vec::new()));
+    let seen = bodies.clone();
+    let counted = activity.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        counted.note_request();
+        let seen = seen.clone();
+        async move {
+            if let Ok(body) = request.into_body().collect().await {
+                seen.borrow_mut().push(body.to_bytes().to_vec());
+            }
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        }
+    });
+    let server = hyper::server::conn::http1::Builder::new()
+        .half_close(true)
+        .serve_connection(TokioIo::new(io.guarded(Bytes::new())), service);
+    let client = async {
+        let (mut answers, mut requests) = near.into_split();
+        let write = async {
+            for piece in pieces {
+                requests.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            drop(requests);
+        };
+        let read = async {
+            let mut all = Vec::new();
+            answers.read_to_end(&mut all).await.unwrap();
+        };
+        tokio::join!(write, read);
+    };
+    let served = async {
+        // The end of its I/O ends the client.
+        let result = server.await;
+        result.unwrap();
+    };
+    tokio::join!(served, client);
+    assert_eq!(
+        (activity.heads_waiting.get(), activity.in_body.get()),
+        (0, false)
+    );
+    bodies.take()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_cut_gives_the_same_verdict(
+        parts in prop::collection::vec(part(), 1..12),
+        places in prop::collection::vec(any::<usize>(), 0..12),
+    ) {
+        let bytes = parts.concat().into_bytes();
+        let (passed, refusal) = verdict(&bytes);
+        let whole = (bytes[..passed].to_vec(), refusal);
+        prop_assert_eq!(&sifted(&cut(&bytes, &places)), &whole);
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        prop_assert_eq!(&sifted(&single), &whole);
+    }
+
+    #[test]
+    fn hyper_sees_the_same_messages(
+        messages in prop::collection::vec(message(), 1..24),
+        places in prop::collection::vec(any::<usize>(), 0..12),
+    ) {
+        let bytes: Vec<u8> = messages.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+        prop_assert_eq!(verdict(&bytes), (bytes.len(), None));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let bodies = runtime.block_on(served(&cut(&bytes, &places)));
+        let expected: Vec<Vec<u8>> = messages.into_iter().map(|(_, body)| body).collect();
+        prop_assert_eq!(bodies, expected);
+    }
+}
+
+/// What it costs: run with `--ignored --nocapture` in a release profile.
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_a_head() {
+    let bytes = b"GET /index.html HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\nX: 12345\r\n\r\n";
+    let mut scanner = Scanner::default();
+    let rounds = 2_000_000u32;
+    let started = std::time::Instant::now();
+    for _ in 0..rounds {
+        assert_eq!(scanner.scan(std::hint::black_box(bytes)), bytes.len());
+    }
+    println!(
+        "{} bytes: {:?} each",
+        bytes.len(),
+        started.elapsed() / rounds
+    );
+}
