@@ -33,5 +33,6 @@ mod reload_storm;
 mod reloads;
 mod rooms;
 mod sites;
+mod smuggling;
 mod upgrade;
 mod watching;
