@@ -72,7 +72,10 @@ fn message(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
         if name.is_empty() || !name.bytes().all(token) {
             return Err("name");
         }
-        if value.bytes().any(|byte| byte.is_ascii_control()) {
+        if value
+            .bytes()
+            .any(|byte| byte.is_ascii_control() && byte != b'\t')
+        {
             return Err("control character");
         }
         match name.to_ascii_lowercase().as_str() {
