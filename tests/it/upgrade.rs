@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -210,4 +212,31 @@ fn a_worker_of_the_old_version_is_replaced_when_the_new_one_serves_nothing_yet()
     assert_eq!(demo.served(), 0);
     server.reload_to(&demo.bws(1));
     assert_eq!(demo.served(), 1);
+}
+
+#[test]
+fn who_asks_meanwhile_is_answered() {
+    let (demo, server, program) = serve(1);
+    let original = fs::read(&program).unwrap();
+    // One that never says what it wants, and is not waited for.
+    let _silent = UnixStream::connect(demo.path().join("control.sock")).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut answers = 0;
+            while !stop.load(Ordering::Relaxed) {
+                assert_eq!(status(&server)["pid"], server.process.pid());
+                answers += 1;
+            }
+            answers
+        });
+        for number in 0..4_u32 {
+            let version = format!("0.2.{number}");
+            install(&program, &of_version(&original, &version), 0o755);
+            server.reload_to(&demo.bws(number % 2));
+            assert_eq!(status(&server)["version"], version);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(asking.join().unwrap() > 4);
+    });
 }
