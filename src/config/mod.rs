@@ -3,7 +3,7 @@
 //! - [`load()`] goes all the way: `source` (text and places), `reader` (spanned tables, one method for each kind of value),
 //!   `raw` (values as written), `resolve` (meaning, checks), [`types`] (what everybody else works with)
 //! - `schema` lists every key, `availability` those whose feature does not exist yet, `defaults` what is left out
-//! - [`reference`]: every key, for the manual and its test
+//! - [`mod@reference`]: every key, for the manual and its test
 //! - [`report`]: all problems of a file, each with its place and what to do
 //! - [`mod@diff`]: what changes between two configurations
 

@@ -147,8 +147,8 @@ events! {
 
     RESOURCES_EXHAUSTED = "c2626f3d726c0dd24a16e6c70cb35250" "resources-exhausted" WARN
         "Descriptors, processes or memory ran out"
-        "The message says which limit was reached and where to raise it. The running workers serve on, but no new one can\n\
-        be started: a reload fails until there is room again."
+        "The message says which limit was reached and where to raise it. What is served goes on; new connections wait,\n\
+        and a reload fails, until there is room again."
 
     CONFIGURATION_WARNING = "ebb96e99f178fdf4df93059de16ede65" "configuration-warning" WARN
         "The configuration serves, with a warning"
@@ -220,6 +220,16 @@ mod tests {
             catalog(),
             "bws generate catalog > systemd/bws.catalog"
         );
+    }
+
+    #[test]
+    fn the_manual_lists_every_event() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/man/bws.8");
+        let manual = std::fs::read_to_string(path).unwrap();
+        for event in ALL {
+            let item = format!("\n.It Li {}\n", event.name);
+            assert!(manual.contains(&item), "man/bws.8: {}", event.name);
+        }
     }
 
     #[test]

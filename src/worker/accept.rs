@@ -13,6 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
 
 use super::connection;
+use super::journal;
 use super::thread::{Admission, Thread};
 use crate::metrics::counters::Global;
 
@@ -74,7 +75,7 @@ async fn accept(thread: Rc<Thread>, listener: u32, socket: Rc<AsyncFd<OwnedFd>>)
                 Err(_would_block) => break,
                 Ok(Ok((client, peer))) => admit(&thread, listener, client, peer),
                 Ok(Err(error)) if is_exhaustion(&error) => {
-                    tracing::warn!("cannot accept a connection: {error}: raise LimitNOFILE=");
+                    journal::cannot_accept(&error);
                     tokio::time::sleep(EXHAUSTED_PAUSE).await;
                     break;
                 }

@@ -19,7 +19,7 @@ use crate::ipc::channel::{Channel, MAX_DESCRIPTORS};
 use crate::ipc::inheritance::Inheritance;
 use crate::ipc::message::{Assignment, FromWorker, PROTOCOL, ToWorker};
 use crate::ipc::{counters_page, snapshot};
-use crate::metrics::counters::{GLOBAL_WORDS, Global, block_words};
+use crate::metrics::counters::{GLOBAL_WORDS, Global, Recorder, block_words};
 
 /// How often a draining worker tells what is still open.
 const DRAIN_REPORT: Duration = Duration::from_secs(1);
@@ -233,7 +233,9 @@ impl Control<'_> {
                 _ = tick.tick(), if draining && master_lives => self.report_drain(),
             }
         }
-        self.crew.finish_access_log();
+        let lost = self.crew.finish_access_log();
+        // The thread of this block has ended, so nobody else writes there.
+        Recorder::new(self.counters, 0, self.summary.sites).add(Global::AccessLogDropped, lost);
         journal::drained();
         Ok(())
     }

@@ -61,11 +61,13 @@ impl Crew {
         }
     }
 
-    /// Once all threads have ended: has their last lines written.
-    pub fn finish_access_log(&self) {
-        if let Some(writer) = &self.process.access_log {
+    /// Once all threads have ended: has their last lines written, and says how many could not be.
+    pub fn finish_access_log(&self) -> u64 {
+        let writer = self.process.access_log.as_ref();
+        writer.map_or(0, |writer| {
             writer.finish();
-        }
+            writer.take_lost()
+        })
     }
 
     /// Deals connections of an older generation out to the threads. Those whose listener is gone, or speaks TLS now, are

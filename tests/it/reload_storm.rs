@@ -81,7 +81,7 @@ async fn reload(demo: &Demo, server: &Bws, number: u32) {
 
 fn assert_unharmed(kind: Kind, tally: &Tally) {
     assert!(
-        tally.requests() > 1000,
+        tally.requests() > 100,
         "{kind:?}: hardly any load: {tally}"
     );
     assert_eq!(tally.failures(), 0, "{kind:?}: {tally}");

@@ -199,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_cannot_even_be_killed_is_replaced() {
+        let (mut supervisor, worker) = serving();
+        at(&mut supervisor, 11);
+        at(&mut supervisor, 21);
+        let actions = at(&mut supervisor, 26);
+        let spawn = |action: &&Action| matches!(action, Action::Spawn { .. });
+        assert_eq!(actions.iter().filter(spawn).count(), 1, "{actions:?}");
+        let how = "was killed by signal 9".into();
+        let actions = supervisor.handle(30 * SECOND, Event::WorkerExited { worker, how });
+        assert_eq!(actions.iter().filter(spawn).count(), 0, "{actions:?}");
+    }
+
+    #[test]
     fn an_answer_is_worth_one_round() {
         let (mut supervisor, worker) = serving();
         for round in 1..=5_u64 {

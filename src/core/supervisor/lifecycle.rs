@@ -178,13 +178,22 @@ impl Supervisor {
             State::Killed if self.stopping => {
                 self.workers.remove(&id);
             }
-            State::Killed => {
-                if let Some(worker) = self.workers.get_mut(&id) {
-                    worker.deadline = None;
-                }
-            }
+            State::Killed => self.give_up(id),
             _ => self.kill_for(id, "was not ready within server.ready_timeout".into()),
         }
+    }
+
+    /// A process that waits for a dead disk does not even end when it is killed: its successor does not wait for that.
+    fn give_up(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        worker.deadline = None;
+        let worker = worker.clone();
+        let how = worker.failure.clone();
+        let how = how.unwrap_or_else(|| "was killed and has not ended yet".into());
+        self.refill_active(id, &worker, &how);
+        self.candidate_lost(id, &how);
     }
 
     /// Gives a killed process a last deadline, for the stop.

@@ -218,7 +218,10 @@ impl World {
                 how: "stray".into(),
             },
         };
-        if matches!(kind, StrayKind::Ready) && faulty {
+        // Nobody is there to say it, when the process did not come to be.
+        let unborn =
+            !self.processes.contains_key(&worker) && self.supervisor.workers.contains_key(&worker);
+        if matches!(kind, StrayKind::Ready) && (faulty || unborn) {
             return;
         }
         self.deliver(event);
@@ -462,8 +465,10 @@ impl World {
         if let Some(process) = self.processes.get_mut(&id).filter(|process| process.alive) {
             process.alive = false;
             process.accepting = false;
+            // One that waits for a disk takes its time.
+            let longest = if self.chance(8) == 0 { 20_000 } else { 30 };
             self.later(
-                30,
+                longest,
                 Event::WorkerExited {
                     worker: id,
                     how: how.into(),

@@ -17,6 +17,9 @@ journal_reads_well() {
     journal
     [ "$(journal -p warning | wc -l)" = 0 ] && journal | grep 'loading configuration from /etc/bws/config.toml'
 }
+catalog_explains() {
+    inside journalctl -u bws -x --no-pager | grep 'BWS serves configuration version 1'
+}
 units_verify() {
     local said
     said=$(inside systemd-analyze verify --man=no bws.service bws.socket bws@8443.socket 2>&1)
@@ -52,6 +55,7 @@ check 'the default page answers on the default port' default_page
 # systemctl cannot list processes while one of them ends.
 check 'systemctl status tells sites and processes' await 5 status_reads_well
 check 'the journal tells the start, without a warning' journal_reads_well
+check 'journalctl -x explains, with the values filled in' catalog_explains
 check 'systemd-analyze verify is silent' units_verify
 check 'systemd-analyze security: at most 1.1' exposure 1.1
 check 'no process has a capability, or root' has_no_power

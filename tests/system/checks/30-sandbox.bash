@@ -76,6 +76,10 @@ no_network() {
     [ "$(page unix)" = 'from behind' ]
     inside systemctl reload bws
     [ "$(page news)" = 'edition 6' ]
+    # A port that only this empty network would have must not be taken for a success.
+    site nowhere 8555 x
+    if inside systemctl reload bws; then return 1; fi
+    rm "$root/etc/bws/sites.d/nowhere.toml"
 }
 network_again() {
     rm -r "$root/etc/systemd/system/bws.service.d"

@@ -32,6 +32,8 @@ privileged_port() {
     [ "$(page low 81)" = 'port 81' ]
     inside kill -KILL "$(master)"
     [ "$(page low 81)" = 'port 81' ]
+    await 10 is_active
+    [ "$(page low 81)" = 'port 81' ]
 }
 privileged_port_is_explained() {
     local status=0
@@ -39,17 +41,18 @@ privileged_port_is_explained() {
     inside systemctl reload bws || status=$?
     inside systemctl status --no-pager -l -n 20 bws || true
     journal -n 20 | grep 'systemctl enable bws@81.socket && systemctl restart bws'
+    rm "$root/etc/bws/sites.d/low.toml"
     [ "$status" != 0 ] && [ "$(page later 8444)" = 'port 8444' ]
 }
-# As the message says.
+# By the book, and as the message says.
 socket_unit() {
-    site low 81 'port 81'
-    inside systemctl --quiet enable bws@81.socket && inside systemctl restart bws
-    [ "$(page low 81)" = 'port 81' ]
+    site unit 82 'port 82'
+    inside systemctl --quiet enable bws@82.socket && inside systemctl restart bws
+    [ "$(page unit 82)" = 'port 82' ]
 }
 taken_port() {
     local status=0
-    inside systemd-run --quiet --unit thief bws /srv/news --port 8555
+    inside systemd-run --quiet --unit thief bws /srv/later --port 8555
     await 10 get -o /dev/null http://127.0.0.1:8555/
     site taken 8555 x
     inside systemctl reload bws || status=$?
@@ -59,9 +62,12 @@ taken_port() {
     [ "$status" != 0 ] && [ "$(page later 8444)" = 'port 8444' ]
     inside systemctl reload bws
 }
+is_active() { [ "$(property ActiveState)" = active ]; }
+low_port_serves() { [ "$(page low 81)" = 'port 81' ]; }
 after_reboot() {
     await 20 default_page
-    [ "$(page low 81)" = 'port 81' ]
+    [ "$(page unit 82)" = 'port 82' ]
+    if helper; then await 10 low_port_serves; fi
     [ "$(page later 8444)" = 'port 8444' ]
 }
 
@@ -73,7 +79,7 @@ else
     check 'port 81: the reload fails and says what to run' privileged_port_is_explained
     skip 'port 81 serves after a reload' 'this version has no helper for ports'
 fi
-check 'bws@81.socket serves it' socket_unit
+check 'bws@82.socket opens port 82' socket_unit
 check 'a taken port: exit 1, and the reason' taken_port
 power_off
 boot

@@ -19,6 +19,12 @@ new_version_serves() {
     inside bws status
     inside bws status | grep -F "BWS $next_version"
 }
+stopped_stays_stopped() {
+    inside systemctl stop bws.socket bws.service
+    inside env DEBIAN_FRONTEND=noninteractive apt-get install -qy --reinstall /root/next.deb
+    [ "$(property ActiveState)" = inactive ]
+    inside systemctl start bws
+}
 removal_stops() {
     inside env DEBIAN_FRONTEND=noninteractive apt-get remove -qy bws
     if get -o /dev/null http://127.0.0.1:8080/; then return 1; fi
@@ -41,5 +47,6 @@ if reexecutes; then
 else
     skip 'the new version runs' 'this version does not re-execute itself'
 fi
+check 'an upgrade leaves a stopped service stopped' stopped_stays_stopped
 check 'removal stops it and keeps the configuration' removal_stops
 check 'purge leaves nothing behind' purge_leaves_nothing
