@@ -47,10 +47,14 @@ boot() {
         </dev/null >>"$root.console" 2>&1 &
     nspawn=$!
     leader=
-    await 30 has_leader && await 30 is_up
+    await 60 is_booted
 }
 
-has_leader() { leader=$(pgrep -P "$nspawn" | head -1) && [ -n "$leader" ]; }
+# The first child of nspawn lives for a moment only: the container's PID 1 is what is there in the end.
+is_booted() {
+    leader=$(pgrep -P "$nspawn" | head -1)
+    [ -n "$leader" ] && is_up
+}
 
 # "degraded": a unit of the distribution that cannot work in a container is none of our business.
 is_up() { inside systemctl is-system-running 2>/dev/null | grep -E '^(running|degraded)$' >/dev/null; }
