@@ -12,8 +12,15 @@ use rustix::process::Signal;
 use crate::harness::bws::{Bws, binary};
 use crate::harness::{get, install, listener, wait_for, write_file};
 
-/// Ports below 1024 are not for a server that runs under this, as in its sandbox.
-const UNPRIVILEGED: [&str; 3] = ["setpriv", "--bounding-set", "-net_bind_service"];
+/// Ports below 1024 are not for a server that runs under this, as in its sandbox. (Root of a container may inherit the
+/// capability.)
+const UNPRIVILEGED: [&str; 5] = [
+    "setpriv",
+    "--inh-caps=-net_bind_service",
+    "--ambient-caps=-net_bind_service",
+    "--bounding-set",
+    "-net_bind_service",
+];
 const HOST: &str = "localhost";
 
 struct Place {

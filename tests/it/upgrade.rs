@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -13,7 +15,7 @@ use crate::client::tally::Event;
 use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
 use crate::harness::process::{is_alive, title};
-use crate::harness::{PATIENCE, install, runtime, wait_for};
+use crate::harness::{PATIENCE, install, listener, runtime, wait_for};
 
 const KINDS: [Kind; 5] = [Kind::Get, Kind::Post, Kind::Tls, Kind::Http2, Kind::Fresh];
 const CLIENTS: u8 = 10;
@@ -210,4 +212,66 @@ fn a_worker_of_the_old_version_is_replaced_when_the_new_one_serves_nothing_yet()
     assert_eq!(demo.served(), 0);
     server.reload_to(&demo.bws(1));
     assert_eq!(demo.served(), 1);
+}
+
+#[test]
+fn who_asks_meanwhile_is_answered() {
+    let (demo, server, program) = serve(1);
+    let original = fs::read(&program).unwrap();
+    // One that never says what it wants, and is not waited for.
+    let _silent = UnixStream::connect(demo.path().join("control.sock")).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut answers = 0;
+            while !stop.load(Ordering::Relaxed) {
+                assert_eq!(status(&server)["pid"], server.process.pid());
+                answers += 1;
+            }
+            answers
+        });
+        for number in 0..4_u32 {
+            let version = format!("0.2.{number}");
+            install(&program, &of_version(&original, &version), 0o755);
+            server.reload_to(&demo.bws(number % 2));
+            assert_eq!(status(&server)["version"], version);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(asking.join().unwrap() > 4);
+    });
+}
+
+#[test]
+fn a_failed_reload_after_the_takeover_leaves_the_old_workers_and_their_program() {
+    let (demo, server, program) = serve(1);
+    install(
+        &program,
+        &of_version(&fs::read(&program).unwrap(), "0.2.0"),
+        0o755,
+    );
+    let (_held, taken) = listener();
+    let broken = demo
+        .bws(1)
+        .replacen(&demo.plain.to_string(), &taken.to_string(), 1);
+    server.configure(&broken);
+    let output = server.reload();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{output:?}");
+    assert!(said.contains("is taken by"), "{said}");
+    let status = status(&server);
+    assert_eq!(status["version"], "0.2.0");
+    assert_eq!(status["config_version"], 1);
+    assert_eq!(demo.served(), 0);
+    // Its successor reads the old configuration, which only the old program can.
+    let worker = server.workers()[0];
+    crate::harness::process::signal(worker, Signal::KILL);
+    wait_for("another worker", || {
+        let workers = server.workers();
+        (workers.len() == 1 && workers[0] != worker).then_some(())
+    });
+    assert_eq!(demo.served(), 0);
+    assert!(title(server.workers()[0]).contains("bws: worker (generation 1)"));
+    server.reload_to(&demo.bws(1));
+    assert_eq!(demo.served(), 1);
+    assert_eq!(demo.config_version(), 2);
 }

@@ -47,15 +47,28 @@ boot() {
         </dev/null >>"$root.console" 2>&1 &
     nspawn=$!
     leader=
-    await 30 has_leader && await 30 is_up
+    await 60 is_booted
 }
 
-has_leader() { leader=$(pgrep -P "$nspawn" | head -1) && [ -n "$leader" ]; }
+is_booted() { has_leader && is_up; }
+
+# The first child of nspawn lives for a moment only, in the namespaces of this machine: wait for the container's PID 1.
+has_leader() {
+    local child
+    for child in $(pgrep -P "$nspawn"); do
+        if grep -Eq '^NSpid:.*[[:space:]]1$' "/proc/$child/status" 2>/dev/null; then
+            leader=$child
+            return 0
+        fi
+    done
+    leader=
+    return 1
+}
 
 # "degraded": a unit of the distribution that cannot work in a container is none of our business.
 is_up() { inside systemctl is-system-running 2>/dev/null | grep -E '^(running|degraded)$' >/dev/null; }
 
-inside() { nsenter -t "$leader" -a -- "$@"; }
+inside() { nsenter -t "${leader:?no container}" -a -- "$@"; }
 
 # A program of this machine in the network of the container.
 beside() { nsenter -t "$leader" -n -- "$@"; }
@@ -68,9 +81,10 @@ write() {
 
 power_off() {
     [ -n "$nspawn" ] || return 0
-    [ -z "$leader" ] || inside systemctl poweroff >/dev/null 2>&1
+    # What 'systemctl poweroff' asks of PID 1 (systemd(1)).
+    [ -z "$leader" ] || kill -s RTMIN+4 "$leader"
     if ! await 20 has_ended; then
-        kill -KILL "$leader" "$nspawn" 2>/dev/null
+        kill -KILL ${leader:+"$leader"} "$nspawn" 2>/dev/null
         await 5 has_ended
     fi
     wait "$nspawn" 2>/dev/null

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::Presence;
+use super::presence::{ASKS_WITHIN, Guard, Presence};
 use super::routes::{self, Access};
 use crate::core::master::Input;
 
@@ -23,12 +22,19 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// For everything, also a reload that waits for another one.
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-pub(super) async fn serve<S>(stream: S, access: Rc<Access>, inputs: mpsc::Sender<Input>)
-where
-    S: AsyncRead + AsyncWrite + AsFd + Unpin + 'static,
+/// `present` was made when the connection was accepted.
+pub(super) async fn serve<S>(
+    stream: S,
+    present: (Presence, Guard),
+    access: Rc<Access>,
+    inputs: mpsc::Sender<Input>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let (presence, _guard) = Presence::of(&stream);
+    let (presence, _guard) = present;
+    let late = presence.clone();
     let service = service_fn(move |request| {
+        presence.asks();
         let (access, inputs) = (access.clone(), inputs.clone());
         let presence = presence.clone();
         async move { Ok::<_, Infallible>(routes::answer(request, &access, &presence, &inputs).await) }
@@ -39,6 +45,17 @@ where
         .max_buf_size(64 * 1024)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
+    let late = async {
+        tokio::time::sleep(ASKS_WITHIN).await;
+        late.is_late();
+        std::future::pending().await
+    };
+    let connection = async {
+        tokio::select! {
+            result = connection => result,
+            result = late => result,
+        }
+    };
     match tokio::time::timeout(TIMEOUT, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!("a management connection broke: {error}"),

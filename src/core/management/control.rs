@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::connection::{self, CONNECTIONS};
+use super::presence::Presence;
 use super::routes::Access;
 use super::socket_path;
 use crate::core::master::Input;
@@ -127,9 +128,9 @@ async fn accept(listener: Rc<UnixListener>, inputs: mpsc::Sender<Input>) {
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let inputs = inputs.clone();
+                let (present, inputs) = (Presence::of(&stream), inputs.clone());
                 tokio::task::spawn_local(async move {
-                    serve(stream, inputs).await;
+                    connection::serve(stream, present, Rc::new(Access::Trusted), inputs).await;
                     drop(permit);
                 });
                 spare = spare.or_else(|| File::open("/dev/null").ok());
@@ -143,8 +144,4 @@ async fn accept(listener: Rc<UnixListener>, inputs: mpsc::Sender<Input>) {
             }
         }
     }
-}
-
-async fn serve(stream: UnixStream, inputs: mpsc::Sender<Input>) {
-    connection::serve(stream, Rc::new(Access::Trusted), inputs).await;
 }

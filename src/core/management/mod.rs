@@ -15,5 +15,5 @@ pub mod socket_path;
 mod tcp;
 
 pub use control::Control;
-pub use presence::{Presence, answer};
+pub use presence::{Presence, answer, expectant};
 pub use tcp::Tcp;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::net::SendFlags;
@@ -16,31 +16,75 @@ use crate::ipc::readiness;
 const CLOSED: i32 = -1;
 /// Who does not read its answer by then does not want it.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Who has asked nothing by then is not waited for.
+pub(super) const ASKS_WITHIN: Duration = Duration::from_millis(300);
+
+/// Connections that have asked something, or may be just about to.
+static EXPECTANT: AtomicUsize = AtomicUsize::new(0);
 
 /// The descriptor of a connection, as long as it is open.
 #[derive(Clone)]
-pub struct Presence(Arc<AtomicI32>);
+pub struct Presence(Arc<Connection>);
+
+struct Connection {
+    number: AtomicI32,
+    asked: AtomicBool,
+    expectant: AtomicBool,
+}
 
 /// Ends the presence; to be dropped with the connection.
 pub(super) struct Guard(Presence);
 
 impl Presence {
     pub(super) fn of(connection: &impl AsFd) -> (Self, Guard) {
-        let number = connection.as_fd().as_raw_fd();
-        let presence = Self(Arc::new(AtomicI32::new(number)));
+        let presence = Self(Arc::new(Connection {
+            number: AtomicI32::new(connection.as_fd().as_raw_fd()),
+            asked: AtomicBool::new(false),
+            expectant: AtomicBool::new(false),
+        }));
+        presence.expect(true);
         (presence.clone(), Guard(presence))
     }
 
     /// None: the client has gone.
     pub fn number(&self) -> Option<Number> {
-        let number = self.0.load(Ordering::Relaxed);
+        let number = self.0.number.load(Ordering::Relaxed);
         (number != CLOSED).then_some(Number(number))
     }
+
+    pub(super) fn asks(&self) {
+        self.0.asked.store(true, Ordering::Relaxed);
+        self.expect(true);
+    }
+
+    /// [`ASKS_WITHIN`] is over.
+    pub(super) fn is_late(&self) {
+        if !self.0.asked.load(Ordering::Relaxed) {
+            self.expect(false);
+        }
+    }
+
+    fn expect(&self, expectant: bool) {
+        match (
+            self.0.expectant.swap(expectant, Ordering::Relaxed),
+            expectant,
+        ) {
+            (false, true) => EXPECTANT.fetch_add(1, Ordering::Relaxed),
+            (true, false) => EXPECTANT.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+}
+
+/// How many clients of the management API wait for an answer, or may be just about to ask.
+pub fn expectant() -> usize {
+    EXPECTANT.load(Ordering::Relaxed)
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.0.store(CLOSED, Ordering::Relaxed);
+        self.0.0.number.store(CLOSED, Ordering::Relaxed);
+        self.0.expect(false);
     }
 }
 

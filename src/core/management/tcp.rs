@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::connection::{self, CONNECTIONS};
+use super::presence::Presence;
 use super::routes::Access;
 use crate::config::types::Management;
 use crate::core::master::Input;
@@ -103,9 +104,10 @@ async fn accept(
         };
         match listener.accept().await {
             Ok((stream, _)) => {
+                let present = Presence::of(&stream);
                 let (access, inputs) = (access.clone(), inputs.clone());
                 tokio::task::spawn_local(async move {
-                    connection::serve(stream, access, inputs).await;
+                    connection::serve(stream, present, access, inputs).await;
                     drop(permit);
                 });
             }

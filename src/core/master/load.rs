@@ -15,6 +15,7 @@ use crate::core::journal::exhausted;
 use crate::core::process;
 use crate::core::report::Details;
 use crate::core::supervisor::event::{Cause, LoadError};
+use crate::ipc::message::version;
 use crate::ipc::snapshot;
 
 /// What loading a configuration and starting its first worker need at least, sockets not counted.
@@ -85,7 +86,11 @@ pub fn candidate(
     journal::validating(context);
     process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
     let loaded = source.read(verbose).map_err(|report| refused(&report))?;
-    let (summary, details) = describe(&loaded, old);
+    let (mut summary, details) = describe(&loaded, old);
+    if old.is_none() && context == Context::Reload {
+        // The one in force is of a version whose configurations this one does not know.
+        summary = format!("BWS {} took over", version());
+    }
     let snapshot = snapshot::seal(&loaded.config).map_err(|error| refused_by(&error))?;
     Ok(Candidate {
         config: Arc::new(loaded.config),

@@ -2,7 +2,7 @@
 //! thread, one loop; everything that may wait is a task that sends an [`Input`].
 //!
 //! - `execute`: the supervisor's actions
-//! - `load`: a configuration file becomes a candidate
+//! - `load`: a configuration file becomes a candidate; `prepare`: it gets its sockets
 //! - `answer`: status, metrics, checks; `status_line`: what systemctl shows; `figures`: what /metrics shows
 //! - `generation`: what workers run on
 //! - `ports`: what root binds for us
@@ -17,6 +17,7 @@ pub mod generation;
 mod input;
 pub mod load;
 mod ports;
+mod prepare;
 mod run;
 mod status_line;
 mod takeover;

@@ -15,7 +15,7 @@ use super::load::{self, Refused};
 use super::{Caller, Input, Master};
 use crate::config::types::Management;
 use crate::core::hot_reload::journal;
-use crate::core::management::{Control, Tcp};
+use crate::core::management::{self, Control, Tcp};
 use crate::core::sockets::Sockets;
 use crate::core::supervisor::event::{Event, RequestId};
 use crate::core::supervisor::heartbeat::Rhythm;
@@ -32,6 +32,8 @@ use crate::systemd::notify::{self, Reloading};
 
 /// How long the master waits for a moment in which nothing is under way between it and its workers.
 const QUIET_WITHIN: Duration = Duration::from_secs(5);
+/// How long other requests of operators may still take; one that takes longer is broken off.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// How often it looks.
 pub(super) const LOOK: Duration = Duration::from_millis(1);
 /// How long the new program may take to answer while no configuration says so.
@@ -46,7 +48,7 @@ pub struct Checked {
 /// One that shall, as soon as nothing is under way.
 pub(super) struct Successor {
     checked: Checked,
-    until: Instant,
+    since: Instant,
 }
 
 impl Master {
@@ -79,8 +81,8 @@ impl Master {
     pub(super) fn successor_checked(&mut self, result: Result<Checked, Refused>) {
         match result {
             Ok(checked) => {
-                let until = Instant::now() + QUIET_WITHIN;
-                self.successor = Some(Successor { checked, until });
+                let since = Instant::now();
+                self.successor = Some(Successor { checked, since });
             }
             Err(refused) => self.loaded(Err(refused)),
         }
@@ -96,10 +98,12 @@ impl Master {
             return;
         }
         let heard_all = inputs.is_empty() && inputs.capacity() == inputs.max_capacity();
-        let quiet = heard_all && self.workers.values().all(|worker| worker.is_quiet());
+        let waited = successor.since.elapsed();
+        let answered = waited > ANSWERED_WITHIN || management::expectant() <= self.callers().len();
+        let quiet = heard_all && answered && self.workers.values().all(|worker| worker.is_quiet());
         match () {
             () if quiet => self.take_over(&successor.checked),
-            () if Instant::now() < successor.until => self.successor = Some(successor),
+            () if waited < QUIET_WITHIN => self.successor = Some(successor),
             () => {
                 let problem = "no moment was found to become the new program: a worker does not read its control channel".to_owned();
                 self.loaded(Err(load::refused_by_system(&[problem])));

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with, sockopt,
@@ -75,6 +76,8 @@ fn unix(path: &Path) -> io::Result<OwnedFd> {
         result = bind(&socket, &address);
     }
     result?;
+    // As SocketMode= of a socket unit, whatever the umask of the service: the folder says who may come.
+    rustix::fs::chmod(path, Mode::from_raw_mode(0o666))?;
     listen(&socket, BACKLOG)?;
     Ok(socket)
 }
@@ -132,5 +135,21 @@ fn taken_advice(address: &ListenAddress) -> String {
         None => format!(
             " by another program ('ss -ltnp sport = :{port}' shows which): stop it or choose another port"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn everybody_may_use_a_unix_socket_whose_folder_lets_them_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("site.sock");
+        let _socket = unix(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666);
     }
 }

@@ -164,3 +164,54 @@ fn is_gone(error: &io::Error) -> bool {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_of_another_language_is_driven_by_signals() {
+        let mut child = tokio::process::Command::new("sleep")
+            .arg("60")
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (ours, _theirs) = Channel::pair().unwrap();
+        let (inputs, mut heard) = mpsc::channel(8);
+        let conversation = Conversation {
+            worker: WorkerId(1),
+            channel: Rc::new(Channel::from_fd(ours).unwrap()),
+            target: Target {
+                pid: child.id().unwrap(),
+                alive: Rc::new(Cell::new(true)),
+            },
+            inputs,
+            underway: Rc::default(),
+            understands: false,
+        };
+        let (outbox, letters) = mpsc::unbounded_channel();
+        for message in [ToWorker::Ping { sequence: 7 }, ToWorker::StopAccepting] {
+            outbox.send(Letter::Message(message, Vec::new())).ok();
+        }
+        let (last_word, _) = oneshot::channel();
+        let answers = async {
+            for expected in [
+                FromWorker::Pong { sequence: 7 },
+                FromWorker::StoppedAccepting,
+            ] {
+                let Some(Input::Said { message, .. }) = heard.recv().await else {
+                    panic!("it is not broken");
+                };
+                assert_eq!(message, expected);
+            }
+        };
+        tokio::select! {
+            () = conversation.run(letters, last_word) => panic!("the conversation goes on"),
+            () = answers => {}
+        }
+        let status = child.wait().await.unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGTERM));
+    }
+}

@@ -36,10 +36,13 @@ loaded_site() {
 }
 
 prepare_load() {
-    [ -e "$root/srv/load/authority.der" ] && return
-    mkdir -p "$root/srv/load"
-    "$load" prepare "$root/srv/load"
-    chmod -R a+rX "$root/srv/load"
+    if [ ! -e "$root/srv/load/authority.der" ]; then
+        mkdir -p "$root/srv/load"
+        "$load" prepare "$root/srv/load"
+        chmod -R a+rX "$root/srv/load"
+    fi
+    # Another check may have needed the files alone.
+    [ -e "$root/etc/bws/sites.d/load.toml" ] && return
     loaded_site 0
     inside systemctl --quiet enable bws@8443.socket
     inside systemctl restart bws

@@ -19,6 +19,7 @@ all_kinds_of_listeners() {
     [ "$(get -H 'Host: four.test' http://127.0.0.2:8666/)" = 'on 127.0.0.2:8666' ]
     [ "$(get -g -H 'Host: six.test' 'http://[::1]:8666/')" = 'on [::1]:8666' ]
     [ "$(get --unix-socket /run/bws/site.sock http://local.test/)" = 'on unix:/run/bws/site.sock' ]
+    [ "$(inside stat -c %a /run/bws/site.sock)" = 666 ]
     if get -o /dev/null http://127.0.0.1:8666/; then return 1; fi
     rm "$root"/etc/bws/sites.d/four.toml
     inside systemctl reload bws

@@ -31,7 +31,8 @@ removal_stops() {
     [ -e "$root/etc/bws/config.toml" ]
 }
 purge_leaves_nothing() {
-    rm -f "$root"/etc/bws/sites.d/* "$root"/etc/bws/tls/*
+    # What the administrator put there would stay, and rightly so.
+    find "$root/etc/bws" -type f -not -name config.toml -delete
     inside env DEBIAN_FRONTEND=noninteractive apt-get purge -qy bws
     inside systemctl reset-failed
     local left

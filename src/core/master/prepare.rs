@@ -1,0 +1,105 @@
+//! A configuration is loaded and gets its sockets, before anything else happens.
+
+use super::load::{self, Candidate, Refused};
+use super::{Input, Master, Prepared};
+use crate::config::types::Listener;
+use crate::core::journal;
+use crate::core::management::Tcp;
+use crate::core::sockets::Assigned;
+use crate::core::supervisor::event::{Event, Settings};
+use crate::systemd::notify;
+
+impl Master {
+    pub(super) fn load(&mut self) {
+        let (source, verbose) = (self.options.source.clone(), self.options.verbose);
+        let old = self.active().and_then(|active| active.config.clone());
+        let (context, inputs) = (self.context(), self.inputs.clone());
+        tokio::task::spawn_local(async move {
+            let work = move || load::candidate(&source, verbose, old.as_deref(), context);
+            let result = tokio::task::spawn_blocking(work)
+                .await
+                .unwrap_or_else(|error| {
+                    Err(load::refused_by_system(&[format!(
+                        "the configuration was not loaded: {error}"
+                    )]))
+                });
+            let _ = inputs.send(Input::Loaded(Box::new(result))).await;
+        });
+    }
+
+    pub(super) fn loaded(&mut self, result: Result<Candidate, Refused>) {
+        let result = result.and_then(|candidate| self.prepare(candidate));
+        let event = match result {
+            Ok(settings) => Ok(settings),
+            Err(refused) => {
+                self.release_sockets();
+                self.refusal = Some(*refused.details);
+                Err(refused.error)
+            }
+        };
+        self.feed(Event::ConfigLoaded(event));
+    }
+
+    /// Gets the sockets of a new configuration before anything else happens.
+    fn prepare(&mut self, candidate: Candidate) -> Result<Settings, Refused> {
+        let (sockets, missing) = self.assign(&candidate.config.listeners)?;
+        for idle in self.sockets.unused(&candidate.config.listeners) {
+            tracing::warn!("no site listens on {idle}: connections to it wait for ever");
+        }
+        let tcp = self.prepare_tcp(&candidate)?;
+        let server = &candidate.config.server;
+        let settings = Settings {
+            workers: server.workers,
+            ready_timeout: server.ready_timeout,
+            shutdown_timeout: server.shutdown_timeout,
+        };
+        self.candidate = Some(Prepared {
+            candidate,
+            sockets,
+            missing,
+            tcp,
+        });
+        Ok(settings)
+    }
+
+    /// The sockets of a new configuration, and why some are missing: a start under a service manager does without the
+    /// ports that only root may bind, as root's helper follows.
+    fn assign(&mut self, listeners: &[Listener]) -> Result<(Vec<Assigned>, Vec<String>), Refused> {
+        let problems = match self.sockets.assign(listeners) {
+            Ok(sockets) => return Ok((sockets, Vec::new())),
+            Err(problems) => problems,
+        };
+        let texts: Vec<String> = problems.iter().map(|one| one.text.clone()).collect();
+        let active = self.supervisor.active_generation();
+        if active.is_none() && notify::is_supervised() && problems.iter().all(|one| one.denied) {
+            journal::ports_missing(&texts.join("; "));
+            return Ok((self.sockets.assigned(listeners), texts));
+        }
+        let resources = active.and_then(|active| self.generations.get_mut(&active));
+        if let Some(resources) = resources.filter(|resources| !resources.missing.is_empty()) {
+            // Root may have found out more.
+            resources.missing.clone_from(&texts);
+        }
+        Err(load::refused_by_system(&texts))
+    }
+
+    fn prepare_tcp(&self, candidate: &Candidate) -> Result<Option<Tcp>, Refused> {
+        let wanted = &candidate.config.management;
+        let unchanged = self.tcp.as_ref().is_some_and(|tcp| tcp.serves(wanted));
+        if !wanted.enabled || unchanged {
+            return Ok(None);
+        }
+        let tcp = Tcp::bind(wanted, self.tcp.as_ref());
+        Ok(Some(
+            tcp.map_err(|problem| load::refused_by_system(&[problem]))?,
+        ))
+    }
+
+    /// Closes what only a refused configuration, or a former one, wanted.
+    pub(super) fn release_sockets(&mut self) {
+        let used = self.active().map(|active| active.sockets.clone());
+        // Before anything is in force, nothing is known to be superfluous.
+        let kept = used.is_none();
+        self.sockets.retain(&used.unwrap_or_default(), kept);
+    }
+}
