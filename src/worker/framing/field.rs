@@ -128,5 +128,5 @@ pub fn is_forbidden_in_trailers(name: &[u8]) -> bool {
     ];
     let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
     let about_the_client = name.len() > 12 && name[..12].eq_ignore_ascii_case(b"x-forwarded-");
-    about_the_client || mimics_framing(name) || FORBIDDEN.iter().any(|known| is(&known))
+    about_the_client || mimics_framing(name) || FORBIDDEN.iter().any(is)
 }
