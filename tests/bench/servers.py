@@ -76,11 +76,12 @@ class Server:
         while pending:
             pid = pending.pop()
             found.append(pid)
-            for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-                try:
+            try:
+                for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
                     pending += map(int, path.read_text().split())
-                except OSError:
-                    pass
+            except OSError:
+                # It ended while we looked.
+                pass
         return found
 
     def stop(self):
