@@ -52,12 +52,15 @@ fn bytes(value: &impl Serialize) -> Vec<u8> {
 fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut context = Context::new(&SHA256);
     parts.into_iter().for_each(|part| context.update(part));
-    let digits = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(digits[usize::from(nibble)]);
-    context
-        .finish()
-        .as_ref()
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    hexadecimal(context.finish().as_ref())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
