@@ -280,21 +280,3 @@ proptest! {
         prop_assert_eq!(bodies.len(), complete);
     }
 }
-
-/// What it costs: run with `--ignored --nocapture` in a release profile.
-#[test]
-#[ignore = "a measurement"]
-fn cost_of_a_head() {
-    let bytes = b"GET /index.html HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\nX: 12345\r\n\r\n";
-    let mut scanner = Scanner::default();
-    let rounds = 2_000_000u32;
-    let started = std::time::Instant::now();
-    for _ in 0..rounds {
-        assert_eq!(scanner.scan(std::hint::black_box(bytes)), bytes.len());
-    }
-    println!(
-        "{} bytes: {:?} each",
-        bytes.len(),
-        started.elapsed() / rounds
-    );
-}
