@@ -110,6 +110,15 @@ fn serves(port: u16) -> bool {
     (head.status, body.as_slice()) == (200, b"hello")
 }
 
+/// What the service manager was told may arrive a moment after what it is about.
+fn wait_until_stored(server: &Bws, names: &[String]) {
+    wait_for("the store of the service manager", || {
+        let mut stored = server.notify.stored();
+        stored.sort();
+        (stored == names).then_some(())
+    });
+}
+
 /// A free port that only root may bind. None, and the test has nothing to show, where everybody may bind every port or
 /// where these tests do not run as root.
 fn privileged_port() -> Option<u16> {
@@ -158,7 +167,7 @@ fn a_new_port_is_live_after_the_reload_survives_a_kill_and_goes_with_its_site() 
     assert!(serves(port));
     assert_eq!(said(&place.bind_ports()), "", "it is held already");
     let name = format!("bws-store-[__]_{port}");
-    assert_eq!(place.server.notify.stored(), std::slice::from_ref(&name));
+    wait_until_stored(&place.server, std::slice::from_ref(&name));
 
     // systemd keeps the unit's socket by itself.
     let unit = TcpListener::bind(place.usual);
@@ -187,7 +196,9 @@ fn a_new_port_is_live_after_the_reload_survives_a_kill_and_goes_with_its_site() 
             .is_err()
             .then_some(())
     });
-    assert!(!place.server.notify.stored().contains(&name));
+    wait_for("the store to forget it", || {
+        (!place.server.notify.stored().contains(&name)).then_some(())
+    });
 }
 
 #[test]
@@ -299,10 +310,7 @@ fn a_passed_port_goes_over_to_a_new_binary() {
     install(&program, &bytes, 0o755);
     assert!(place.server.reload().status.success());
     assert!(serves(port));
-    assert_eq!(
-        place.server.notify.stored(),
-        [format!("bws-store-[__]_{port}")]
-    );
+    wait_until_stored(&place.server, &[format!("bws-store-[__]_{port}")]);
 }
 
 #[test]
@@ -317,15 +325,12 @@ fn what_the_server_binds_itself_is_stored_too() {
         &format!("listen = \"unix:{}\"", unix.display()),
     );
     let server = Bws::start(folder.path(), &format!("{text}{local}"), Vec::new());
-    let mut stored = server.notify.stored();
-    stored.sort();
     let tcp = format!("bws-store-127.0.0.1_{}", usual.port());
     let local = format!("bws-store-{}", unix.display());
-    assert_eq!(stored, [local, tcp.clone()]);
+    wait_until_stored(&server, &[local, tcp.clone()]);
     server.reload_to(&text);
-    wait_for("the Unix socket to go", || {
-        (!unix.exists() && server.notify.stored() == [tcp.clone()]).then_some(())
-    });
+    wait_for("the Unix socket to go", || (!unix.exists()).then_some(()));
+    wait_until_stored(&server, &[tcp]);
 }
 
 #[test]
