@@ -80,7 +80,10 @@ async fn reload(demo: &Demo, server: &Bws, number: u32) {
 }
 
 fn assert_unharmed(kind: Kind, tally: &Tally) {
-    assert!(tally.requests() > 1000, "{kind:?}: hardly any load: {tally}");
+    assert!(
+        tally.requests() > 1000,
+        "{kind:?}: hardly any load: {tally}"
+    );
     assert_eq!(tally.failures(), 0, "{kind:?}: {tally}");
     assert_eq!(tally.events(Event::ResetWhileIdle), 0, "{kind:?}: {tally}");
     assert_eq!(tally.events(Event::Unprocessed), 0, "{kind:?}: {tally}");
