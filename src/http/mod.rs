@@ -8,6 +8,7 @@ mod clock;
 mod endpoints;
 pub mod error_page;
 pub mod in_flight;
+pub mod open_file;
 mod proxy;
 mod request_path;
 mod router;
