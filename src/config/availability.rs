@@ -17,8 +17,6 @@ use Lacking::{Value, Whole};
 
 /// Table, key, and what of it is lacking.
 const NOT_YET: &[(&str, &str, Lacking)] = &[
-    ("", "compression", Whole),
-    ("", "caching", Whole),
     ("security", "rate_limiting", Whole),
     ("security", "trusted_proxies", Whole),
     ("security", "proxy_protocol", Whole),
@@ -27,8 +25,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites", "redirect_to_https", Whole),
     ("sites", "redirects", Whole),
     ("sites", "error_pages", Whole),
-    ("sites", "compression", Whole),
-    ("sites", "cache", Whole),
     ("sites", "access_control", Whole),
     ("sites", "access", Whole),
     ("sites", "rate_limit", Whole),

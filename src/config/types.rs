@@ -3,11 +3,15 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod content;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use content::{Algorithm, Caching, Compression};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,6 +160,8 @@ pub struct Site {
     pub headers: Vec<Header>,
     pub proxy: Option<Proxy>,
     pub tls: Option<SiteTls>,
+    pub compression: Option<Compression>,
+    pub cache: Caching,
     /// No static files: what no route and no endpoint takes is 404.
     pub api_only: bool,
     /// SHA-256 over the site and the certificate that it uses, in hexadecimal.

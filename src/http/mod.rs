@@ -4,7 +4,9 @@
 //! `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of every response).
 mod admission;
 pub mod body;
+mod caching;
 mod clock;
+mod compression;
 mod endpoints;
 pub mod error_page;
 pub mod in_flight;

@@ -32,6 +32,8 @@ pub(super) fn site() -> Site {
         headers: vec![],
         proxy: None,
         tls: None,
+        compression: None,
+        cache: Caching::default(),
         api_only: false,
         hash: String::new(),
     }

@@ -1,5 +1,6 @@
 //! A file's values and places as they are written: syntax, types and ranges, but no meaning yet.
 
+pub(super) mod content;
 pub(super) mod global;
 pub(super) mod proxy;
 pub(super) mod site;
@@ -11,6 +12,7 @@ use super::reader::{File, Table};
 use super::report::Finding;
 use super::source::{Located, Place};
 
+pub(super) use content::{Caching, Compression};
 pub(super) use global::{Logging, Management, Monitoring, Performance, Security, Server};
 pub(super) use site::Site;
 
@@ -24,6 +26,8 @@ pub(super) struct Raw {
     pub(super) security: Security,
     pub(super) management: Management,
     pub(super) monitoring: Monitoring,
+    pub(super) compression: Option<Compression>,
+    pub(super) caching: Option<Caching>,
     pub(super) sites: Vec<Site>,
 }
 
@@ -57,6 +61,10 @@ impl Raw {
                 .table("monitoring", "monitoring")
                 .map(Monitoring::read)
                 .unwrap_or_default(),
+            compression: root
+                .table("compression", "compression")
+                .map(Compression::read),
+            caching: root.table("caching", "caching").map(Caching::read),
             sites: root
                 .tables("sites", "sites")
                 .into_iter()

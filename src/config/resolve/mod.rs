@@ -2,6 +2,7 @@
 //! a worker runs it.
 
 mod certificates;
+mod content;
 mod credentials;
 mod global;
 mod headers;
@@ -33,6 +34,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: certificates::Store,
+    for_all_sites: content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -62,6 +64,7 @@ pub(super) fn resolve(
         findings,
         folders: paths::Folders::default(),
         certificates: certificates::Store::new(SystemTime::now()),
+        for_all_sites: content::ForAllSites::new(raw.compression, raw.caching, findings),
         credentials: credentials::Credentials {
             folder: options.credentials.as_deref(),
             serving: options.serving,
