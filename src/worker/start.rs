@@ -15,6 +15,7 @@ use crate::http::service::{Identity, Shared};
 use crate::ipc::message::{Assignment, Travelling};
 use crate::metrics::counters::{Recorder, page_words};
 use crate::metrics::lasting::Lasting;
+use crate::tls::tickets::{KeyRing, Tickets};
 use crate::tls::{TlsError, TlsListener};
 
 /// Descriptors that a worker needs beside its connections: logs, files, upstreams, epoll sets.
@@ -154,8 +155,9 @@ fn process(
         started_at_ns: assignment.started_at_ns,
     };
     let listeners = config.listeners.iter();
+    let tickets = Tickets::new(KeyRing::new(lasting.ticket_keys()));
     let tls = listeners
-        .map(|listener| TlsListener::new(&config, listener))
+        .map(|listener| TlsListener::new(&config, listener, &tickets))
         .collect::<Result<_, TlsError>>()?;
     Ok(Process {
         access_log: access_log(&config)?,

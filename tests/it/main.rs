@@ -31,6 +31,7 @@ mod ports;
 mod proxy;
 mod reload_storm;
 mod reloads;
+mod resumption;
 mod rooms;
 mod sites;
 mod smuggling;
