@@ -32,6 +32,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("sites.cache", &[
         "enabled", "cache_control", "etag_enabled", "last_modified_enabled", "max_age_static", "max_age_dynamic",
     ]),
+    ("sites.access", &["allow_ips", "deny_ips", "require_auth", "auth_type", "auth_realm", "auth_file"]),
     ("sites.rate_limit", &[
         "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",
     ]),
