@@ -9,6 +9,7 @@ mod clock;
 mod endpoints;
 pub mod error_page;
 pub mod in_flight;
+mod leftover;
 mod middleware;
 mod proxy;
 mod request_path;

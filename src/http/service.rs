@@ -13,6 +13,7 @@ use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
+use super::leftover;
 use super::middleware::{Refusal as Denial, Verdict};
 use super::proxy::{self, Servers, Target};
 use super::request_path;
@@ -164,7 +165,11 @@ impl Service {
         };
         match verdict {
             Verdict::Pass => self.answer_content(site, request, connection),
-            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, &request)),
+            Verdict::Refuse(denial) => {
+                let response = self.deny(&site, denial, &request);
+                leftover::finish(request);
+                Answer::Now(response)
+            }
         }
     }
 
@@ -197,6 +202,7 @@ impl Service {
                 let response = self.respond(&site, room, &request);
                 self.recorder
                     .request(site.index, response.status().as_u16());
+                leftover::finish(request);
                 Answer::Now(response)
             }
         }
