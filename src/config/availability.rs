@@ -24,8 +24,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("security", "proxy_protocol", Whole),
     ("sites", "directory_listing", Whole),
     ("sites", "enable_directory_listing", Whole),
-    ("sites", "redirect_to_https", Whole),
-    ("sites", "redirects", Whole),
     ("sites", "error_pages", Whole),
     ("sites", "compression", Whole),
     ("sites", "cache", Whole),

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod curl;
+mod redirects;
 
 use std::net::SocketAddr;
 

@@ -2,15 +2,20 @@
 //! this order; what refuses a request is over before anything that costs more:
 //!
 //! 1. `address_rules`: who may come at all (403)
+//! 2. `https`: not without TLS (308)
+//! 3. `redirects`: paths that moved (301, 302, 303, 307, 308)
 //!
 //! A site that has none of it has no [`Chain`].
 
 mod address_rules;
+mod https;
 mod networks;
+mod redirects;
 
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 
 use self::address_rules::AddressRules;
+use self::redirects::Redirects;
 use super::service::Connection;
 use crate::config::types;
 
@@ -18,6 +23,8 @@ use crate::config::types;
 #[derive(Debug)]
 pub(super) struct Chain {
     addresses: Option<AddressRules>,
+    https_port: Option<u16>,
+    redirects: Option<Redirects>,
 }
 
 /// What becomes of a request.
@@ -47,22 +54,40 @@ impl From<StatusCode> for Refusal {
 impl Chain {
     /// None when the site wants nothing of it.
     pub(super) fn new(site: &types::Site) -> Option<Box<Self>> {
-        let types::Middleware { addresses } = &site.middleware;
+        let wanted = &site.middleware;
         let chain = Self {
-            addresses: addresses.as_ref().map(AddressRules::new),
+            addresses: wanted.addresses.as_ref().map(AddressRules::new),
+            https_port: wanted.https_port,
+            redirects: Redirects::new(&wanted.redirects),
         };
-        let is_empty = matches!(chain, Self { addresses: None });
+        let is_empty = matches!(
+            chain,
+            Self {
+                addresses: None,
+                https_port: None,
+                redirects: None,
+            }
+        );
         (!is_empty).then(|| Box::new(chain))
     }
 
     /// The way of a request to its content.
-    pub(super) fn enter<B>(&self, _request: &mut Request<B>, connection: &Connection) -> Verdict {
+    pub(super) fn enter<B>(&self, request: &mut Request<B>, connection: &Connection) -> Verdict {
         let client = connection.peer.map(|peer| peer.ip());
         if let Some(rules) = &self.addresses {
             if !rules.admit(client) {
                 return Verdict::Refuse(StatusCode::FORBIDDEN.into());
             }
         }
-        Verdict::Pass
+        match self.redirect(request, connection) {
+            Some(refusal) => Verdict::Refuse(refusal),
+            None => Verdict::Pass,
+        }
+    }
+
+    fn redirect<B>(&self, request: &Request<B>, connection: &Connection) -> Option<Refusal> {
+        let port = self.https_port.filter(|_| !connection.secure);
+        let elsewhere = port.and_then(|port| https::redirect(request, port));
+        elsewhere.or_else(|| self.redirects.as_ref()?.find(request.uri()))
     }
 }

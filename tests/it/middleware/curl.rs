@@ -29,26 +29,31 @@ impl Answer {
 
 /// Runs curl; it has to get a response.
 pub fn curl(arguments: &[&str]) -> Answer {
+    let text = output(&[&["--include"], arguments].concat());
+    let mut rest = &*text;
+    // Interim responses and redirects that were followed come before the last one.
+    loop {
+        let (head, body) = rest
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("curl {arguments:?}: {text}"));
+        if !body.starts_with("HTTP/") {
+            return parse(head, body);
+        }
+        rest = body;
+    }
+}
+
+/// What curl prints; it has to succeed.
+pub fn output(arguments: &[&str]) -> String {
     let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--include", "--max-time", "20"])
+        .args(["--silent", "--show-error", "--max-time", "20"])
         .args(arguments)
         .stdin(Stdio::null())
         .env_remove("http_proxy")
         .output()
         .expect("curl is installed");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut rest = &*text;
-    // An interim response comes before the last one.
-    loop {
-        let (head, body) = rest
-            .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("curl {arguments:?}: {output:?}"));
-        let answer = parse(head, body);
-        if answer.status >= 200 {
-            return answer;
-        }
-        rest = body;
-    }
+    assert!(output.status.success(), "curl {arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn parse(head: &str, body: &str) -> Answer {
