@@ -32,6 +32,8 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("sites.cache", &[
         "enabled", "cache_control", "etag_enabled", "last_modified_enabled", "max_age_static", "max_age_dynamic",
     ]),
+    ("sites.redirects", &["from", "to", "status"]),
+    ("sites.access", &["allow_ips", "deny_ips", "require_auth", "auth_type", "auth_realm", "auth_file"]),
     ("sites.rate_limit", &[
         "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",
     ]),
@@ -53,7 +55,12 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
 ];
 
 /// Tables that may be written several times, `[[…]]`.
-const REPEATED: &[&str] = &["sites", "sites.proxy.upstreams", "sites.proxy.routes"];
+const REPEATED: &[&str] = &[
+    "sites",
+    "sites.redirects",
+    "sites.proxy.upstreams",
+    "sites.proxy.routes",
+];
 
 /// A key nearer than this to many tables says nothing about which was meant.
 const AMBIGUOUS: usize = 3;

@@ -42,6 +42,12 @@ pub(super) fn requested_authority<B>(request: &Request<B>) -> Result<&str, Refus
     }
 }
 
+/// The host of an admitted request, without its port; empty when it names none.
+pub(super) fn requested_host<B>(request: &Request<B>) -> &str {
+    let authority = requested_authority(request).unwrap_or_default();
+    split_authority(authority).map_or("", |(host, _)| host)
+}
+
 fn host_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(HOST).iter();
     let first = values.next();

@@ -112,6 +112,12 @@ impl RequestBody {
         self
     }
 
+    /// The same with another limit, in bytes from now on.
+    pub(super) fn limited_to(mut self, limit: u64) -> Self {
+        self.remaining = limit;
+        self
+    }
+
     /// Whether the announced length alone is beyond the limit.
     pub fn announces_too_much(&self) -> bool {
         self.incoming.size_hint().lower() > self.remaining

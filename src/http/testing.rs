@@ -31,6 +31,7 @@ pub(super) fn site() -> Site {
         default: false,
         static_files: None,
         headers: vec![],
+        middleware: Middleware::default(),
         proxy: None,
         tls: None,
         api_only: false,

@@ -26,6 +26,7 @@ mod heartbeat;
 mod kills;
 mod manual;
 mod metrics;
+mod middleware;
 mod notifications;
 mod ports;
 mod proxy;

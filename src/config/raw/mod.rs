@@ -1,6 +1,7 @@
 //! A file's values and places as they are written: syntax, types and ranges, but no meaning yet.
 
 pub(super) mod global;
+pub(super) mod middleware;
 pub(super) mod proxy;
 pub(super) mod site;
 

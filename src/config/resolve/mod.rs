@@ -6,10 +6,14 @@ mod credentials;
 mod global;
 mod headers;
 mod hostnames;
+mod https;
 mod listeners;
+mod middleware;
 mod names;
+mod networks;
 mod paths;
 mod proxy;
+mod redirects;
 mod sites;
 mod upstreams;
 
@@ -69,6 +73,7 @@ pub(super) fn resolve(
         targets: Vec::new(),
     };
     names::check(&raw.sites, findings);
+    let wishes = https_wishes(&raw.sites);
     let management = global::management(&raw.management, findings);
     let logging = global::logging(raw.logging, &mut context);
     let drafts: Vec<_> = raw
@@ -93,9 +98,20 @@ pub(super) fn resolve(
         hash: String::new(),
     };
     config.sources.extend(certificate_files);
+    https::resolve(&mut config, &wishes, findings);
     hash::fill(&mut config);
     Resolved {
         config,
         targets: context.targets,
     }
+}
+
+/// The sites that send their clients to https.
+fn https_wishes(sites: &[raw::Site]) -> Vec<https::Wish> {
+    let wish = |(index, site): (usize, &raw::Site)| {
+        let switch = site.middleware.redirect_to_https.as_ref();
+        let switch = switch.filter(|switch| switch.value)?;
+        Some((u32::try_from(index).ok()?, switch.place))
+    };
+    sites.iter().enumerate().filter_map(wish).collect()
 }

@@ -6,7 +6,7 @@ use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
 use super::super::types::{HostPattern, ListenAddress, Site, SiteTls, StaticFiles};
 use super::global::is_on;
-use super::{Context, headers, hostnames, listeners, proxy};
+use super::{Context, headers, hostnames, listeners, middleware, proxy};
 
 /// A site before its listener is known, with the places that later findings point to.
 pub(super) struct Draft {
@@ -59,6 +59,7 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         default: false,
         static_files: static_files.filter(|_| !api_only),
         headers: headers::resolve(raw.headers, context.findings),
+        middleware: middleware::resolve(raw.middleware, context),
         proxy: raw.proxy.and_then(|raw| proxy::resolve(raw, context)),
         tls: certificate,
         api_only,
