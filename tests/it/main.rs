@@ -34,5 +34,6 @@ mod reloads;
 mod rooms;
 mod sites;
 mod smuggling;
+mod tunnels;
 mod upgrade;
 mod watching;
