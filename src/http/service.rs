@@ -20,21 +20,25 @@ use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
 use crate::config::types::{Config, SiteIndex};
 use crate::metrics::counters::{Global, Recorder};
+use crate::metrics::lasting::Lasting;
 
 /// What all threads of a worker share: made once, never written.
 pub struct Shared {
     pub config: Arc<Config>,
     pub identity: Identity,
+    /// Shared with the workers before and after this one.
+    pub lasting: Lasting<'static>,
     router: Router,
 }
 
 impl Shared {
     /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
-    pub fn new(config: Arc<Config>, identity: Identity) -> Self {
+    pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
         let router = Router::new(&config);
         Self {
             config,
             identity,
+            lasting,
             router,
         }
     }
