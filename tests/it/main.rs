@@ -37,3 +37,4 @@ mod smuggling;
 mod tunnels;
 mod upgrade;
 mod watching;
+mod websockets;

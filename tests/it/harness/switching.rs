@@ -8,6 +8,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+
 pub struct Switching {
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -57,7 +59,11 @@ fn talk(mut stream: TcpStream, log: &Mutex<Vec<String>>) -> std::io::Result<()> 
             }
             Some("greet") => {
                 let protocol = field(&head, "upgrade").unwrap_or("none");
-                stream.write_all(format!("{SWITCHING}Upgrade: {protocol}\r\n\r\n").as_bytes())?;
+                let accept = field(&head, "sec-websocket-key")
+                    .map(accept)
+                    .unwrap_or_default();
+                let answer = format!("{SWITCHING}Upgrade: {protocol}\r\n{accept}\r\n");
+                stream.write_all(answer.as_bytes())?;
                 stream.write_all(&bytes(field(&head, "x-say").unwrap_or_default()))?;
                 return echo(&mut stream);
             }
@@ -72,15 +78,30 @@ fn talk(mut stream: TcpStream, log: &Mutex<Vec<String>>) -> std::io::Result<()> 
 const SWITCHING: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nX-From: upstream\r\n";
 
-/// The handshake's answer to the key of RFC 6455's example; another key gets a wrong one.
+/// The answer to a key (RFC 6455 section 4.2.2).
 fn accept(key: &str) -> String {
-    let known = key == "dGhlIHNhbXBsZSBub25jZQ==";
-    let accept = if known {
-        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-    } else {
-        "wrong"
+    let text = key.to_owned() + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    format!("Sec-WebSocket-Accept: {}\r\n", base64(hash.as_ref()))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bit = |at: usize| {
+        bytes
+            .get(at / 8)
+            .is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1)
     };
-    format!("Sec-WebSocket-Accept: {accept}\r\n")
+    let sextets = (bytes.len() * 8).div_ceil(6);
+    let sextet =
+        |number: usize| (0..6).fold(0, |wide, at| wide << 1 | usize::from(bit(number * 6 + at)));
+    let mut text: String = (0..sextets)
+        .map(|number| char::from(ALPHABET[sextet(number)]))
+        .collect();
+    while text.len() % 4 != 0 {
+        text.push('=');
+    }
+    text
 }
 
 fn echo(stream: &mut TcpStream) -> std::io::Result<()> {
