@@ -12,6 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::in_flight::InFlight;
+use super::proxy::Tunnel;
 
 /// Why a body broke off. The connection is then closed, so that the peer sees a truncated message.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -41,9 +42,22 @@ pub enum Body {
     File(FileSlice),
     /// Comes as it comes: from an upstream.
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError>>>),
+    /// None: the connection is the upstream's from here on.
+    Tunnel(Box<Tunnel>),
 }
 
 impl Body {
+    /// The tunnel that a response opens.
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match std::mem::take(self) {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            body => {
+                *self = body;
+                None
+            }
+        }
+    }
+
     /// The next part; trailers are a frame as well.
     pub fn poll_chunk(
         &mut self,
@@ -63,7 +77,7 @@ impl Body {
 
     pub fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Tunnel(_) => true,
             Self::Full(bytes) => bytes.is_empty(),
             Self::File(slice) => slice.length == 0,
             Self::Stream(stream) => stream.is_end_stream(),
@@ -72,7 +86,7 @@ impl Body {
 
     pub fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Tunnel(_) => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::File(slice) => SizeHint::with_exact(slice.length),
             Self::Stream(stream) => stream.size_hint(),

@@ -11,7 +11,7 @@ pub mod error_page;
 pub mod in_flight;
 mod leftover;
 mod middleware;
-mod proxy;
+pub mod proxy;
 mod request_path;
 mod router;
 pub mod service;

@@ -36,5 +36,7 @@ mod resumption;
 mod rooms;
 mod sites;
 mod smuggling;
+mod tunnels;
 mod upgrade;
 mod watching;
+mod websockets;

@@ -4,6 +4,7 @@
 //! - [`bws`], [`nginx`]: the servers
 //! - [`notify`]: what a service tells systemd, in order
 //! - [`certificates`]: an authority for a test
+//! - [`switching`]: one that leaves HTTP
 //! - [`upstream`]: a small server to proxy to
 //! - [`demo`]: the content and the configurations that loads run on
 pub mod bws;
@@ -12,6 +13,7 @@ pub mod demo;
 pub mod nginx;
 pub mod notify;
 pub mod process;
+pub mod switching;
 pub mod upstream;
 
 use std::net::{SocketAddr, TcpListener};
