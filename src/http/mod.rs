@@ -11,6 +11,7 @@ pub mod error_page;
 pub mod in_flight;
 mod leftover;
 mod middleware;
+pub mod open_file;
 pub mod proxy;
 mod request_path;
 mod router;

@@ -208,6 +208,7 @@ impl ClientIo {
         let slice = queue
             .front_mut()
             .expect("a window slice has its range in the queue");
+        slice.file.check_unchanged()?;
         let length = slice.length.min(SENDFILE_BYTES) as usize;
         let mut offset = slice.offset;
         let sent = ready!(
