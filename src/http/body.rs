@@ -114,10 +114,13 @@ impl Body {
 
 /// A request body: what the client sends, up to a limit.
 pub struct RequestBody {
-    incoming: Incoming,
+    /// Only the end of all takes it away.
+    incoming: Option<Incoming>,
     remaining: u64,
     /// Set while a reader waits for the client to send more.
     awaited: Rc<Cell<bool>>,
+    /// Takes over what nobody read.
+    leftover: Option<fn(Incoming)>,
     /// While the body lives its connection is not idle.
     _in_flight: InFlight,
 }
@@ -131,9 +134,10 @@ impl RequestBody {
     pub fn new(incoming: Incoming, limit: u64, in_flight: InFlight) -> Self {
         let awaited = Rc::default();
         Self {
-            incoming,
+            incoming: Some(incoming),
             remaining: limit,
             awaited,
+            leftover: None,
             _in_flight: in_flight,
         }
     }
@@ -150,9 +154,15 @@ impl RequestBody {
         self
     }
 
+    /// Gives `take` the body when it is dropped before its end.
+    pub fn leaving_rest_to(mut self, take: fn(Incoming)) -> Self {
+        self.leftover = Some(take);
+        self
+    }
+
     /// Whether the announced length alone is beyond the limit.
     pub fn announces_too_much(&self) -> bool {
-        self.incoming.size_hint().lower() > self.remaining
+        self.size_hint().lower() > self.remaining
     }
 }
 
@@ -164,7 +174,10 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(incoming).poll_frame(context);
         self.awaited.set(polled.is_pending());
         let frame = match ready!(polled) {
             None => return Poll::Ready(None),
@@ -180,17 +193,24 @@ impl http_body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
         self.awaited.set(false);
+        if let (Some(take), Some(incoming)) = (self.leftover, self.incoming.take()) {
+            if !incoming.is_end_stream() {
+                take(incoming);
+            }
+        }
     }
 }
 

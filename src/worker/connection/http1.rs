@@ -67,6 +67,9 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Refused(refusal) => {
                 let status = status(refusal);
                 note_malformed(&client, status.as_u16());
+                if refusal == Refusal::Foreign {
+                    return close::finish(transport, client).await;
+                }
                 return close::answer(transport, status, client).await;
             }
             // The client's next head had begun in the very read that ended the last request.
@@ -91,7 +94,7 @@ fn note_malformed(client: &Client, status: u16) {
 
 fn status(refusal: Refusal) -> StatusCode {
     match refusal {
-        Refusal::Malformed => StatusCode::BAD_REQUEST,
+        Refusal::Malformed | Refusal::Foreign => StatusCode::BAD_REQUEST,
         Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
         Refusal::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::UnknownCoding => StatusCode::NOT_IMPLEMENTED,

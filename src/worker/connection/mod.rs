@@ -3,6 +3,7 @@
 pub mod close;
 mod http1;
 mod http2;
+mod leftover;
 mod opening;
 mod request;
 

@@ -9,6 +9,7 @@ use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::leftover;
 use crate::http::body::RequestBody;
 use crate::http::in_flight::InFlight;
 use crate::http::service::{Answered, Connection};
@@ -75,8 +76,12 @@ pub async fn answer(
     let exchange = Exchange::begin(&thread, &connection, &request);
     let limit = thread.process.config.security.max_request_size;
     let request = request.map(|incoming| {
-        RequestBody::new(incoming, limit, in_flight.clone())
-            .reporting_to(activity.awaiting_body.clone())
+        let body = RequestBody::new(incoming, limit, in_flight.clone())
+            .reporting_to(activity.awaiting_body.clone());
+        match version {
+            Version::HTTP_2 => body.leaving_rest_to(leftover::drain),
+            _ => body,
+        }
     });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
     let answer = thread.service.clone().answer(request, connection.clone());

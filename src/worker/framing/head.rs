@@ -136,8 +136,15 @@ fn is_http_1_0(line: &[u8]) -> Result<bool, Refusal> {
         {
             Err(Refusal::UnknownVersion)
         }
+        [first, ..] if is_foreign(line, *first) => Err(Refusal::Foreign),
         _ => Err(Refusal::Malformed),
     }
+}
+
+/// Whether a line says nothing of HTTP although it has the shape: a misspelt HTTP/2 preface, a command of another protocol.
+fn is_foreign(line: &[u8], first_of_version: u8) -> bool {
+    let word = line.iter().rev().take_while(|byte| **byte != b' ');
+    !first_of_version.eq_ignore_ascii_case(&b'H') && word.clone().all(u8::is_ascii_alphabetic)
 }
 
 /// Visible ASCII without a fragment. More than RFC 3986 has, for browsers send it: what remains hyper refuses.

@@ -40,6 +40,8 @@ pub enum Refusal {
     UnknownCoding,
     /// 505.
     UnknownVersion,
+    /// Another protocol: nobody there who would read an answer.
+    Foreign,
 }
 
 /// Follows the messages of one connection. Any cut of the same bytes gives the same verdict.
