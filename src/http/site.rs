@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::body::Body;
 use super::compression::{Compression, Compressors};
 use super::error_page::{self, Audience};
+use super::middleware::Chain;
 use super::proxy::{Pools, Servers};
 use super::static_files::{Root, Rules};
 use crate::config::types::{self, Config, SiteIndex};
@@ -16,6 +17,8 @@ pub(super) struct Site {
     pub(super) index: SiteIndex,
     /// On every response that BWS makes itself.
     pub(super) base: HeaderMap,
+    /// None when nothing stands before the content.
+    pub(super) chain: Option<Box<Chain>>,
     pub(super) root: Option<Root>,
     pub(super) pools: Option<Pools>,
     pub(super) compression: Option<Rc<Compression>>,
@@ -43,6 +46,7 @@ impl Site {
         let mut prepared = Self {
             index,
             base: HeaderMap::new(),
+            chain: Chain::new(site),
             root: None,
             pools: site.proxy.as_ref().map(|proxy| Pools::new(proxy, servers)),
             cache_proxied: site

@@ -8,6 +8,7 @@ use super::super::source::{Located, Place};
 use super::super::types::TlsVersion;
 use super::Pairs;
 use super::content::{Caching, Compression};
+use super::middleware::Middleware;
 use super::proxy::Proxy;
 
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(in crate::config) struct Site {
     pub(in crate::config) api_only: Option<Located<bool>>,
     pub(in crate::config) compression: Option<Compression>,
     pub(in crate::config) caching: Option<Caching>,
+    pub(in crate::config) middleware: Middleware,
     pub(in crate::config) ssl: Option<Ssl>,
     pub(in crate::config) proxy: Option<Proxy>,
     /// A key was refused or unknown: what is missing is no second error.
@@ -43,6 +45,7 @@ impl Site {
             compression.map(Compression::read),
             caching.map(Caching::read),
         );
+        let middleware = Middleware::read(&table);
         table.begin_own_keys();
         let mut hostnames: Vec<_> = table.string("hostname").into_iter().collect();
         hostnames.extend(table.strings("hostnames").unwrap_or_default());
@@ -60,6 +63,7 @@ impl Site {
             api_only: table.boolean("api_only"),
             compression,
             caching,
+            middleware,
             ssl,
             proxy,
             damaged: false,
