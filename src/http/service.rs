@@ -206,6 +206,9 @@ impl Service {
             Room::Upstream(target) => {
                 Answer::Later(self.forward(site, target, request, connection))
             }
+            Room::Static(Entry::Listing(folder)) if is_readable(request.method()) => {
+                Answer::Later(self.list(site, folder, request))
+            }
             room => {
                 let response = self.respond(&site, room, &request);
                 self.recorder
@@ -318,7 +321,9 @@ impl Service {
             Room::Static(Entry::Folder { .. }) => {
                 return static_files::respond_redirect(site, request.uri(), audience());
             }
-            Room::Methods | Room::Static(Entry::File(_)) | Room::Endpoint(_) => {
+            Room::Methods
+            | Room::Static(Entry::File(_) | Entry::Listing(_))
+            | Room::Endpoint(_) => {
                 return static_files::respond_methods(site, method, headers);
             }
             Room::Static(Entry::Missing(status)) | Room::Error(status) => status,
@@ -350,8 +355,11 @@ impl Service {
                 }
                 _ => Err(StatusCode::NOT_FOUND),
             };
-            let mut response =
-                forwarded.unwrap_or_else(|status| error_page::respond_error(status, audience));
+            let mut response = forwarded.unwrap_or_else(|status| {
+                let mut response = Response::new(Body::Empty);
+                site.write_error(&mut response, status, audience);
+                response
+            });
             if let Some(told) = told {
                 caching::tell(told, &mut response);
             }
@@ -361,6 +369,23 @@ impl Service {
             }
             self.recorder
                 .request(site.index, response.status().as_u16());
+            response
+        })
+    }
+
+    /// What lies in a folder.
+    fn list(
+        self: Rc<Self>,
+        site: Rc<Site>,
+        folder: Rc<Vec<u8>>,
+        request: Request<RequestBody>,
+    ) -> Forwarding {
+        Box::pin(async move {
+            let (method, headers) = (request.method(), request.headers());
+            let response = static_files::respond_listing(&site, &folder, method, headers).await;
+            self.recorder
+                .request(site.index, response.status().as_u16());
+            leftover::finish(request);
             response
         })
     }

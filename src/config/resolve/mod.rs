@@ -4,6 +4,7 @@
 mod certificates;
 mod content;
 mod credentials;
+mod files;
 mod global;
 mod headers;
 mod hostnames;

@@ -2,6 +2,7 @@
 mod encodings;
 mod files;
 mod messages;
+mod pages;
 mod proxy;
 mod trouble;
 mod upstream;
