@@ -22,7 +22,9 @@ pub struct Config {
     pub security: Security,
     pub management: Management,
     pub monitoring: Monitoring,
-    /// In the order of declaration. A [`SiteIndex`] points in here.
+    /// In the order of declaration. A [`SiteIndex`] points in here. Not serialized with the rest: whoever does so takes
+    /// care of them in parts.
+    #[serde(skip)]
     pub sites: Vec<Site>,
     /// One for each distinct `listen` of the sites, in the order of first use.
     pub listeners: Vec<Listener>,
