@@ -27,7 +27,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites", "error_pages", Whole),
     ("sites", "compression", Whole),
     ("sites", "cache", Whole),
-    ("sites", "access_control", Whole),
     ("sites", "rate_limit", Whole),
     ("sites.access", "require_auth", Whole),
     ("sites.access", "auth_type", Whole),

@@ -51,6 +51,10 @@ pub(super) const SECURITY_HEADERS: [(&str, &str); 3] = [
     ("referrer-policy", "strict-origin-when-cross-origin"),
 ];
 
+/// No browser keeps the answer to a preflight longer than a day.
+pub(super) const CORS_MAX_AGE_RANGE: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(86_400);
+
 pub(super) const MANAGEMENT_HOST: &str = "127.0.0.1";
 pub(super) const MANAGEMENT_PORT: u16 = 7654;
 pub(super) const HEALTH_ENDPOINT: &str = "/health";

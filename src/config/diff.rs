@@ -256,7 +256,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
 }
 
 fn middleware_changes(old: &Middleware, new: &Middleware) -> Vec<String> {
-    differing!(old, new, "", [addresses, https_port, redirects])
+    differing!(old, new, "", [addresses, https_port, redirects, cors])
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {

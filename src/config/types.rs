@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use middleware::{AddressRules, Middleware, Network, Redirect};
+pub use middleware::{AddressRules, Cors, Middleware, Network, OriginPattern, Redirect};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! What a thread keeps for one site: prepared headers, the root folder, the upstream pools.
 
+use std::rc::Rc;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
@@ -14,7 +16,7 @@ pub(super) struct Site {
     /// On every response that BWS makes itself.
     pub(super) base: HeaderMap,
     /// None when nothing stands before the content.
-    pub(super) chain: Option<Box<Chain>>,
+    pub(super) chain: Option<Rc<Chain>>,
     pub(super) root: Option<Root>,
     pub(super) pools: Option<Pools>,
     /// The site's `headers`: these replace what an upstream sent.

@@ -1,5 +1,8 @@
 //! What of `[[sites]]` stands between a request and its content.
 
+use std::time::Duration;
+
+use super::super::defaults::CORS_MAX_AGE_RANGE;
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
 
@@ -8,6 +11,7 @@ pub(in crate::config) struct Middleware {
     pub(in crate::config) access: Option<Access>,
     pub(in crate::config) redirect_to_https: Option<Located<bool>>,
     pub(in crate::config) redirects: Vec<Redirect>,
+    pub(in crate::config) access_control: Option<AccessControl>,
 }
 
 impl Middleware {
@@ -21,6 +25,9 @@ impl Middleware {
                 .into_iter()
                 .map(Redirect::read)
                 .collect(),
+            access_control: table
+                .table("access_control", "sites.access_control")
+                .map(AccessControl::read),
         }
     }
 }
@@ -65,5 +72,36 @@ impl Redirect {
         };
         redirect.damaged = table.finish();
         redirect
+    }
+}
+
+/// `[sites.access_control]`.
+#[derive(Debug)]
+pub(in crate::config) struct AccessControl {
+    pub(in crate::config) place: Place,
+    pub(in crate::config) enabled: Option<Located<bool>>,
+    pub(in crate::config) allow_origins: Option<Vec<Located<String>>>,
+    pub(in crate::config) allow_methods: Option<Vec<Located<String>>>,
+    pub(in crate::config) allow_headers: Option<Vec<Located<String>>>,
+    pub(in crate::config) allow_credentials: Option<Located<bool>>,
+    pub(in crate::config) max_age: Option<Duration>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
+}
+
+impl AccessControl {
+    fn read(table: Table<'_>) -> Self {
+        let mut control = Self {
+            place: table.place,
+            enabled: table.boolean("enabled"),
+            allow_origins: table.strings("allow_origins"),
+            allow_methods: table.strings("allow_methods"),
+            allow_headers: table.strings("allow_headers"),
+            allow_credentials: table.boolean("allow_credentials"),
+            max_age: table.duration("max_age", CORS_MAX_AGE_RANGE),
+            damaged: false,
+        };
+        control.damaged = table.finish();
+        control
     }
 }

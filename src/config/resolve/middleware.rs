@@ -2,7 +2,7 @@
 
 use super::super::raw::middleware as raw;
 use super::super::types::{AddressRules, Middleware};
-use super::{Context, networks, redirects};
+use super::{Context, cors, networks, redirects};
 
 pub(super) fn resolve(raw: raw::Middleware, context: &mut Context<'_>) -> Middleware {
     Middleware {
@@ -13,6 +13,10 @@ pub(super) fn resolve(raw: raw::Middleware, context: &mut Context<'_>) -> Middle
         // Known when all sites are.
         https_port: None,
         redirects: redirects::resolve(raw.redirects, context.findings),
+        cors: raw
+            .access_control
+            .as_ref()
+            .and_then(|control| cors::resolve(control, context.findings)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! a worker runs it.
 
 mod certificates;
+mod cors;
 mod credentials;
 mod global;
 mod headers;

@@ -4,17 +4,22 @@
 //! 1. `address_rules`: who may come at all (403)
 //! 2. `https`: not without TLS (308)
 //! 3. `redirects`: paths that moved (301, 302, 303, 307, 308)
+//! 4. `cors`: preflights of other origins (204)
 //!
 //! A site that has none of it has no [`Chain`].
 
 mod address_rules;
+mod cors;
 mod https;
 mod networks;
 mod redirects;
 
-use http::{HeaderName, HeaderValue, Request, StatusCode};
+use std::rc::Rc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 
 use self::address_rules::AddressRules;
+use self::cors::{Cors, Grant};
 use self::redirects::Redirects;
 use super::service::Connection;
 use crate::config::types;
@@ -25,6 +30,7 @@ pub(super) struct Chain {
     addresses: Option<AddressRules>,
     https_port: Option<u16>,
     redirects: Option<Redirects>,
+    cors: Option<Cors>,
 }
 
 /// What becomes of a request.
@@ -33,6 +39,14 @@ pub(super) enum Verdict {
     /// On to the content.
     Pass,
     Refuse(Refusal),
+    /// 204 with these headers.
+    Preflight(cors::Headers),
+}
+
+/// What is to be done to the response, whoever gives it.
+#[derive(Debug)]
+pub(super) struct Return {
+    grant: Option<Grant>,
 }
 
 /// A status instead of the content, told by an error page.
@@ -53,12 +67,13 @@ impl From<StatusCode> for Refusal {
 
 impl Chain {
     /// None when the site wants nothing of it.
-    pub(super) fn new(site: &types::Site) -> Option<Box<Self>> {
+    pub(super) fn new(site: &types::Site) -> Option<Rc<Self>> {
         let wanted = &site.middleware;
         let chain = Self {
             addresses: wanted.addresses.as_ref().map(AddressRules::new),
             https_port: wanted.https_port,
             redirects: Redirects::new(&wanted.redirects),
+            cors: wanted.cors.as_ref().map(Cors::new),
         };
         let is_empty = matches!(
             chain,
@@ -66,22 +81,48 @@ impl Chain {
                 addresses: None,
                 https_port: None,
                 redirects: None,
+                cors: None,
             }
         );
-        (!is_empty).then(|| Box::new(chain))
+        (!is_empty).then(|| Rc::new(chain))
+    }
+
+    /// What the response to `request` will need.
+    pub(super) fn expect<B>(&self, request: &Request<B>) -> Return {
+        let cors = self.cors.as_ref();
+        Return {
+            grant: cors.map(|cors| cors.judge(request.headers())),
+        }
     }
 
     /// The way of a request to its content.
-    pub(super) fn enter<B>(&self, request: &mut Request<B>, connection: &Connection) -> Verdict {
+    pub(super) fn enter<B>(
+        &self,
+        request: &mut Request<B>,
+        connection: &Connection,
+        back: &Return,
+    ) -> Verdict {
         let client = connection.peer.map(|peer| peer.ip());
         if let Some(rules) = &self.addresses {
             if !rules.admit(client) {
                 return Verdict::Refuse(StatusCode::FORBIDDEN.into());
             }
         }
-        match self.redirect(request, connection) {
-            Some(refusal) => Verdict::Refuse(refusal),
-            None => Verdict::Pass,
+        if let Some(refusal) = self.redirect(request, connection) {
+            return Verdict::Refuse(refusal);
+        }
+        if let (Some(cors), Some(grant)) = (&self.cors, &back.grant) {
+            if let Some(headers) = cors.preflight(request, grant) {
+                return Verdict::Preflight(headers);
+            }
+        }
+        Verdict::Pass
+    }
+
+    /// The way of a response back to its client.
+    pub(super) fn leave(&self, back: &Return, response: &mut HeaderMap) {
+        if let (Some(cors), Some(grant)) = (&self.cors, &back.grant) {
+            cors.replace(grant, response);
         }
     }
 
