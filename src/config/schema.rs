@@ -20,6 +20,9 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         "hide_server_header", "max_request_size", "security_headers", "rate_limiting", "trusted_proxies",
         "proxy_protocol",
     ]),
+    ("security.rate_limiting", &[
+        "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",
+    ]),
     ("management", &["enabled", "host", "port", "api_key"]),
     ("monitoring", &["enabled", "health_endpoint", "detailed_endpoint", "metrics_endpoint"]),
     ("sites", &[

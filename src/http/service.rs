@@ -14,7 +14,7 @@ use super::body::{Body, RequestBody};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{Chain, Refusal as Denial, Return, Verdict};
+use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
 use super::proxy::{self, Servers, Target};
 use super::request_path;
 use super::router::Router;
@@ -31,17 +31,20 @@ pub struct Shared {
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     router: Router,
+    middleware: Common,
 }
 
 impl Shared {
     /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
     pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
         let router = Router::new(&config);
+        let middleware = Common::new(&config, lasting);
         Self {
             config,
             identity,
             lasting,
             router,
+            middleware,
         }
     }
 }
@@ -256,7 +259,10 @@ impl Service {
         if let Some(site) = cell.get() {
             return Some(site.clone());
         }
-        let site = Rc::new(Site::new(&self.shared.config, index, &self.servers)?);
+        let config = &self.shared.config;
+        let mut site = Site::new(config, index, &self.servers)?;
+        site.chain = Chain::new(config.sites.get(index as usize)?, &self.shared.middleware);
+        let site = Rc::new(site);
         Some(cell.get_or_init(|| site).clone())
     }
 

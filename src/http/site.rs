@@ -15,7 +15,7 @@ pub(super) struct Site {
     pub(super) index: SiteIndex,
     /// On every response that BWS makes itself.
     pub(super) base: HeaderMap,
-    /// None when nothing stands before the content.
+    /// None when nothing stands before the content; `service` puts it here.
     pub(super) chain: Option<Rc<Chain>>,
     pub(super) root: Option<Root>,
     pub(super) pools: Option<Pools>,
@@ -36,7 +36,7 @@ impl Site {
         let mut prepared = Self {
             index,
             base: HeaderMap::new(),
-            chain: Chain::new(site),
+            chain: None,
             root: site
                 .static_files
                 .as_ref()

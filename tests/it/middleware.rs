@@ -3,6 +3,7 @@
 mod addresses;
 mod cors;
 mod curl;
+mod rate_limit;
 mod redirects;
 
 use std::net::SocketAddr;

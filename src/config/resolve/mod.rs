@@ -14,6 +14,7 @@ mod names;
 mod networks;
 mod paths;
 mod proxy;
+mod rate_limit;
 mod redirects;
 mod sites;
 mod upstreams;

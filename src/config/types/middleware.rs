@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Middleware {
     /// `[sites.access]`: `allow_ips` and `deny_ips`.
     pub addresses: Option<AddressRules>,
+    pub rate_limit: Option<RateLimit>,
     /// Send clients that came without TLS to https on this port.
     pub https_port: Option<u16>,
     pub redirects: Vec<Redirect>,
@@ -72,4 +73,26 @@ pub enum OriginPattern {
         scheme: Option<String>,
         domain: String,
     },
+}
+
+/// `[sites.rate_limit]` or `[security.rate_limiting]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// None: only the lists count.
+    pub rate: Option<Rate>,
+    /// How long a client that went too far is refused; zero: until it may go on.
+    pub block_duration: Duration,
+    /// Who is never limited.
+    pub whitelist: Vec<Network>,
+    /// Who is always refused.
+    pub blacklist: Vec<Network>,
+}
+
+/// How fast a client may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// At least 1.
+    pub requests_per_minute: u32,
+    /// Requests at once of a client that was quiet, at least 1.
+    pub burst_size: u32,
 }
