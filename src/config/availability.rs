@@ -47,7 +47,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites.proxy.upstreams", "url", Value("https")),
     ("sites.proxy.upstreams", "url", Value("h2c")),
     ("sites.proxy.routes", "rewrite_target", Whole),
-    ("sites.proxy.routes", "websocket", Value("true")),
 ];
 
 /// Whether all of a key is not available.

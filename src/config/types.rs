@@ -335,6 +335,8 @@ pub struct ProxyTimeout {
     pub read: Duration,
     /// Between two writes to the upstream, not in total.
     pub write: Duration,
+    /// Without a byte in either direction, once the protocol was switched.
+    pub tunnel: Duration,
 }
 
 /// `[sites.proxy.headers]`.
