@@ -19,7 +19,6 @@ use Lacking::{Value, Whole};
 const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("", "compression", Whole),
     ("", "caching", Whole),
-    ("security", "rate_limiting", Whole),
     ("security", "trusted_proxies", Whole),
     ("security", "proxy_protocol", Whole),
     ("sites", "directory_listing", Whole),
@@ -27,8 +26,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites", "error_pages", Whole),
     ("sites", "compression", Whole),
     ("sites", "cache", Whole),
-    ("sites", "access_control", Whole),
-    ("sites", "rate_limit", Whole),
     ("sites.access", "require_auth", Whole),
     ("sites.access", "auth_type", Whole),
     ("sites.access", "auth_realm", Whole),

@@ -214,7 +214,12 @@ fn service_changes(old: &Config, new: &Config) -> Vec<String> {
         old.security,
         new.security,
         "security.",
-        [hide_server_header, max_request_size, security_headers,]
+        [
+            hide_server_header,
+            max_request_size,
+            security_headers,
+            rate_limiting,
+        ]
     );
     let (before, after) = (&old.management, &new.management);
     names.extend(differing!(
@@ -272,7 +277,12 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
 }
 
 fn middleware_changes(old: &Middleware, new: &Middleware) -> Vec<String> {
-    differing!(old, new, "", [addresses, https_port, redirects])
+    differing!(
+        old,
+        new,
+        "",
+        [addresses, rate_limit, https_port, redirects, cors]
+    )
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use middleware::{AddressRules, Middleware, Network, Redirect};
+pub use middleware::{
+    AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
+};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,6 +121,8 @@ pub struct Security {
     pub max_request_size: u64,
     /// Added to every response that does not carry the name already.
     pub security_headers: Vec<Header>,
+    /// For all sites together.
+    pub rate_limiting: Option<RateLimit>,
 }
 
 /// A response header, checked to be valid in HTTP: lower-case name, visible ASCII or obs-text value.

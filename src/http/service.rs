@@ -14,7 +14,7 @@ use super::body::{Body, RequestBody};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{Refusal as Denial, Verdict};
+use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
 use super::proxy::{self, Servers, Target};
 use super::request_path;
 use super::router::Router;
@@ -31,17 +31,20 @@ pub struct Shared {
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     router: Router,
+    middleware: Common,
 }
 
 impl Shared {
     /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
     pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
         let router = Router::new(&config);
+        let middleware = Common::new(&config, lasting);
         Self {
             config,
             identity,
             lasting,
             router,
+            middleware,
         }
     }
 }
@@ -89,6 +92,23 @@ type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
 enum Answer {
     Now(Response<Body>),
     Later(Forwarding),
+}
+
+impl Answer {
+    /// What the chain does to the response.
+    fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
+        match self {
+            Self::Now(mut response) => {
+                chain.leave(&back, response.headers_mut());
+                Self::Now(response)
+            }
+            Self::Later(forwarding) => Self::Later(Box::pin(async move {
+                let mut response = forwarding.await;
+                chain.leave(&back, response.headers_mut());
+                response
+            })),
+        }
+    }
 }
 
 /// Who answers a request.
@@ -151,30 +171,39 @@ impl Service {
         let index = site.index;
         let answer = match &site.chain {
             None => self.answer_content(site, request, connection),
-            Some(_) => self.pass_chain(site, request, connection),
+            Some(chain) => self.pass(chain.clone(), site, request, connection),
         };
         (answer, Some(index))
     }
 
     /// What stands before the content has its say.
-    fn pass_chain(
+    fn pass(
         self: Rc<Self>,
+        chain: Rc<Chain>,
         site: Rc<Site>,
         mut request: Request<RequestBody>,
         connection: Rc<Connection>,
     ) -> Answer {
-        let verdict = match &site.chain {
-            Some(chain) => chain.enter(&mut request, &connection),
-            None => Verdict::Pass,
-        };
-        match verdict {
+        let back = chain.expect(&request);
+        let answer = match chain.enter(&mut request, &connection, &back) {
             Verdict::Pass => self.answer_content(site, request, connection),
             Verdict::Refuse(denial) => {
                 let response = self.deny(&site, denial, &request);
                 leftover::finish(request);
                 Answer::Now(response)
             }
-        }
+            Verdict::Preflight(headers) => {
+                let mut response = site.response();
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                chain.leave(&back, response.headers_mut());
+                for (name, value) in headers {
+                    response.headers_mut().append(name, value);
+                }
+                self.recorder.request(site.index, 204);
+                return Answer::Now(response);
+            }
+        };
+        answer.returning(chain, back)
     }
 
     /// The page of a request that may not have its content.
@@ -230,7 +259,10 @@ impl Service {
         if let Some(site) = cell.get() {
             return Some(site.clone());
         }
-        let site = Rc::new(Site::new(&self.shared.config, index, &self.servers)?);
+        let config = &self.shared.config;
+        let mut site = Site::new(config, index, &self.servers)?;
+        site.chain = Chain::new(config.sites.get(index as usize)?, &self.shared.middleware);
+        let site = Rc::new(site);
         Some(cell.get_or_init(|| site).clone())
     }
 

@@ -1,5 +1,7 @@
 //! What a thread keeps for one site: prepared headers, the root folder, the upstream pools.
 
+use std::rc::Rc;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
@@ -13,8 +15,8 @@ pub(super) struct Site {
     pub(super) index: SiteIndex,
     /// On every response that BWS makes itself.
     pub(super) base: HeaderMap,
-    /// None when nothing stands before the content.
-    pub(super) chain: Option<Box<Chain>>,
+    /// None when nothing stands before the content; `service` puts it here.
+    pub(super) chain: Option<Rc<Chain>>,
     pub(super) root: Option<Root>,
     pub(super) pools: Option<Pools>,
     /// The site's `headers`: these replace what an upstream sent.
@@ -34,7 +36,7 @@ impl Site {
         let mut prepared = Self {
             index,
             base: HeaderMap::new(),
-            chain: Chain::new(site),
+            chain: None,
             root: site
                 .static_files
                 .as_ref()

@@ -2,6 +2,7 @@
 //! a worker runs it.
 
 mod certificates;
+mod cors;
 mod credentials;
 mod global;
 mod headers;
@@ -13,6 +14,7 @@ mod names;
 mod networks;
 mod paths;
 mod proxy;
+mod rate_limit;
 mod redirects;
 mod sites;
 mod upstreams;
