@@ -14,12 +14,16 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 use super::file_window::{self, FileQueue};
+use super::frames::Watch;
 use super::framing::Gate;
 use crate::http::body::file_shrank;
 use crate::metrics::counters::{Global, Recorder};
 
 /// Bytes read at once for a head that comes in pieces.
 const PIECE: usize = 4096;
+
+/// Bytes read at once where the head of an HTTP/2 frame came in pieces.
+const SMALL_PIECE: usize = 64;
 
 /// Bytes of one sendfile call at most, so that a fast reader cannot hold the thread.
 const SENDFILE_BYTES: u64 = 512 * 1024;
@@ -42,6 +46,8 @@ pub struct ClientIo {
     transport: Option<Transport>,
     /// HTTP/1: lets through what is well-formed.
     gate: Option<Gate>,
+    /// HTTP/2: counts what comes.
+    watch: Option<Watch>,
     pub activity: Rc<Activity>,
     /// File ranges under way, on cleartext connections.
     files: Option<Rc<FileQueue>>,
@@ -55,6 +61,7 @@ impl ClientIo {
         Self {
             transport: Some(transport),
             gate: None,
+            watch: None,
             activity,
             files: None,
             recorder,
@@ -70,6 +77,12 @@ impl ClientIo {
         let mut gate = Gate::new(rewound);
         gate.report(&self.activity);
         self.gate = Some(gate);
+        self
+    }
+
+    /// Lets no more HTTP/2 frames through than a client may send.
+    pub fn watched(mut self) -> Self {
+        self.watch = Some(Watch::new(self.activity.now()));
         self
     }
 
@@ -165,13 +178,53 @@ impl ClientIo {
         }
     }
 
-    fn note_write(&self, result: &Poll<io::Result<usize>>) {
+    fn poll_watched(
+        &mut self,
+        watch: &mut Watch,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        loop {
+            if watch.give(buffer) {
+                return Poll::Ready(Ok(()));
+            }
+            if watch.is_over() {
+                return Poll::Pending;
+            }
+            if watch.had_its_turn(self.activity.turn.get()) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let count = if watch.holds() {
+                let mut space = [0; SMALL_PIECE];
+                let mut piece = ReadBuf::new(&mut space);
+                let count = ready!(self.poll_receive(context, &mut piece))?;
+                watch.extend(piece.filled(), self.activity.now());
+                count
+            } else {
+                let count = ready!(self.poll_receive(context, buffer))?;
+                let passed = watch.sift(&buffer.filled()[before..], self.activity.now());
+                buffer.set_filled(before + passed);
+                count
+            };
+            self.activity.note_block(watch.in_head());
+            if count == 0 || buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn note_write(&mut self, result: &Poll<io::Result<usize>>) {
         match result {
             Poll::Pending => self.activity.write_blocked.set(true),
             Poll::Ready(Ok(count)) => {
                 self.activity.write_blocked.set(false);
                 self.activity.touch();
                 self.recorder.add(Global::BytesSent, *count as u64);
+                if let Some(watch) = &mut self.watch {
+                    watch.sent(*count);
+                }
             }
             Poll::Ready(Err(_)) => {}
         }
@@ -315,6 +368,11 @@ impl AsyncRead for ClientIo {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(mut watch) = self.watch.take() {
+            let result = self.poll_watched(&mut watch, context, buffer);
+            self.watch = Some(watch);
+            return result;
+        }
         let Some(mut gate) = self.gate.take() else {
             return self.poll_receive(context, buffer).map_ok(|_| ());
         };

@@ -43,6 +43,9 @@ impl Limits {
     fn order(&self, active: &Active) -> Option<Order> {
         let activity = &active.activity;
         let quiet = activity.quiet();
+        if activity.in_block() >= self.header {
+            return Some(Order::Close);
+        }
         let waits_for_client = activity.write_blocked.get() || activity.awaiting_body.get();
         if waits_for_client {
             return (quiet >= self.request).then_some(Order::Close);
