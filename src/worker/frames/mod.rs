@@ -237,6 +237,7 @@ impl Watch {
 fn check_length(frame: Frame) -> Result<(), Fault> {
     let right = match frame.kind {
         kind::RST_STREAM | kind::WINDOW_UPDATE => frame.length == 4,
+        kind::PRIORITY => frame.length == 5,
         kind::PING => frame.length == 8,
         kind::GOAWAY => frame.length >= 8,
         kind::SETTINGS if frame.has(flag::ACK) => frame.length == 0,
