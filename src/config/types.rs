@@ -3,11 +3,15 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod middleware;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use middleware::{AddressRules, Middleware, Network, Redirect};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,6 +158,7 @@ pub struct Site {
     pub static_files: Option<StaticFiles>,
     /// On every response of the site, proxied ones too.
     pub headers: Vec<Header>,
+    pub middleware: Middleware,
     pub proxy: Option<Proxy>,
     pub tls: Option<SiteTls>,
     /// No static files: what no route and no endpoint takes is 404.
@@ -326,6 +331,8 @@ pub struct ProxyTimeout {
     pub read: Duration,
     /// Between two writes to the upstream, not in total.
     pub write: Duration,
+    /// Without a byte in either direction, once the protocol was switched.
+    pub tunnel: Duration,
 }
 
 /// `[sites.proxy.headers]`.

@@ -21,6 +21,7 @@ use super::in_flight::InFlight;
 use super::service::{Connection, Identity, Service, Shared};
 use crate::config::types::*;
 use crate::metrics::counters::Recorder;
+use crate::metrics::lasting::Lasting;
 
 pub(super) fn site() -> Site {
     Site {
@@ -30,6 +31,7 @@ pub(super) fn site() -> Site {
         default: false,
         static_files: None,
         headers: vec![],
+        middleware: Middleware::default(),
         proxy: None,
         tls: None,
         api_only: false,
@@ -144,7 +146,7 @@ pub(super) fn service(config: Config) -> Rc<Service> {
         started_at_ns: 0,
     };
     Service::new(
-        Arc::new(Shared::new(Arc::new(config), identity)),
+        Arc::new(Shared::new(Arc::new(config), identity, Lasting::detached())),
         Recorder::detached(sites),
     )
 }
@@ -276,8 +278,8 @@ fn read(chunk: Chunk) -> Bytes {
         Chunk::Bytes(bytes) => bytes,
         Chunk::File(slice) => {
             let mut bytes = vec![0; slice.length as usize];
-            std::os::unix::fs::FileExt::read_exact_at(&*slice.file, &mut bytes, slice.offset)
-                .unwrap();
+            let count = slice.file.read_at(&mut bytes, slice.offset).unwrap();
+            assert_eq!(count, bytes.len());
             bytes.into()
         }
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use super::framing::Refusal;
+use crate::http::proxy::Tunnel;
 
 /// Coarse time of a thread: ticks of [`super::sweep::TICK`] since it started.
 pub type Ticks = u32;
@@ -57,6 +58,12 @@ pub struct Activity {
     pub block_since: Cell<Option<Ticks>>,
     /// Counts how often the connection's task had its turn.
     pub turn: Cell<u32>,
+    /// HTTP/1: the client asked for another protocol; until that is declined nothing more is read.
+    pub undecided: Cell<bool>,
+    /// HTTP/1: the tunnel that the last response opens.
+    pub tunnel: RefCell<Option<Box<Tunnel>>>,
+    /// A tunnel: how long it may be quiet.
+    pub patience: Cell<Ticks>,
     /// When bytes last moved, or a phase began.
     pub since: Cell<Ticks>,
     order: Cell<Option<Order>>,
@@ -77,6 +84,9 @@ impl Activity {
             refusal: Cell::default(),
             block_since: Cell::default(),
             turn: Cell::default(),
+            undecided: Cell::default(),
+            tunnel: RefCell::default(),
+            patience: Cell::default(),
             since,
             order: Cell::default(),
             waker: RefCell::default(),
@@ -137,8 +147,19 @@ impl Activity {
         self.touch();
     }
 
+    /// The client's wish for another protocol has its answer: HTTP goes on.
+    pub fn decline(&self) {
+        if self.undecided.replace(false) {
+            self.wake();
+        }
+    }
+
     pub fn give(&self, order: Order) {
         self.order.set(Some(order));
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

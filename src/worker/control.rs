@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use super::journal;
 use super::start::{self, Crew};
 use super::thread::{Command, Departure, Report};
+use super::tunnel::Passenger;
 use crate::config::types::{Config, Logging};
 use crate::ipc::channel::{Channel, MAX_DESCRIPTORS};
 use crate::ipc::inheritance::Inheritance;
 use crate::ipc::message::{Assignment, FromWorker, PROTOCOL, ToWorker};
-use crate::ipc::{counters_page, snapshot};
+use crate::ipc::{shared_page, snapshot};
 use crate::metrics::counters::{GLOBAL_WORDS, Global, Recorder, block_words};
+use crate::metrics::lasting::Lasting;
 
 /// How often a draining worker tells what is still open.
 const DRAIN_REPORT: Duration = Duration::from_secs(1);
@@ -57,6 +59,7 @@ async fn work(hooks: &Hooks) -> io::Result<()> {
         control,
         config,
         counters,
+        lasting,
         sockets,
     } = Inheritance::take().map_err(io::Error::other)?;
     let channel = Channel::from_fd(control)?;
@@ -68,13 +71,16 @@ async fn work(hooks: &Hooks) -> io::Result<()> {
     let Some(ToWorker::Assign(assignment)) = channel.receive().await? else {
         return Ok(());
     };
-    let counters = counters_page::map(counters)?;
+    let counters = shared_page::map(counters)?;
+    let lasting = Lasting::open(shared_page::map(lasting)?).ok_or_else(|| {
+        io::Error::other("the lasting memory is not this program's: master and worker differ")
+    })?;
     let prepared = snapshot::open(config)
         .map_err(|error| error.to_string())
         .and_then(|config| {
             (hooks.start_logging)(&config.logging, &assignment);
             let summary = Summary::new(&config, &assignment);
-            let crew = start::start(config, &assignment, counters, &sockets);
+            let crew = start::start(config, &assignment, counters, lasting, &sockets);
             crew.map(|crew| (crew, summary))
                 .map_err(|error| error.to_string())
         });
@@ -260,6 +266,7 @@ impl Control<'_> {
                 return self.drain(Duration::from_millis(deadline_ms), hand_over);
             }
             ToWorker::Adopt { connections } => self.crew.adopt(connections, descriptors),
+            ToWorker::AdoptTunnels { tunnels } => self.crew.adopt_tunnels(tunnels, descriptors),
             ToWorker::ReopenLogs => {
                 (self.hooks.reopen_logs)();
                 self.crew.reopen_access_log();
@@ -298,6 +305,10 @@ impl Control<'_> {
                 self.hand_over(connections);
                 None
             }
+            Report::HandOverTunnel(passenger) => {
+                self.hand_over_tunnel(*passenger);
+                None
+            }
             Report::Finished => {
                 self.pending.finished += 1;
                 self.count_pong(None)
@@ -327,6 +338,19 @@ impl Control<'_> {
             self.outbox
                 .send(FromWorker::HandOver { connections }, sockets);
         }
+    }
+
+    fn hand_over_tunnel(&self, passenger: Passenger) {
+        let Passenger {
+            tunnel,
+            client,
+            upstream,
+        } = passenger;
+        let tunnels = vec![tunnel];
+        self.outbox.send(
+            FromWorker::HandOverTunnels { tunnels },
+            vec![client, upstream],
+        );
     }
 
     /// A thread answered the question of this number; None: it has ended and need not answer any more.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::availability;
-use super::super::defaults::{SHORT_TIMEOUT_RANGE, UPSTREAM_WEIGHT_RANGE};
+use super::super::defaults::{SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, UPSTREAM_WEIGHT_RANGE};
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::Pairs;
@@ -115,7 +115,7 @@ impl Route {
             path: table.string("path"),
             upstream: table.string("upstream"),
             strip_prefix: table.boolean("strip_prefix"),
-            websocket: websocket(&table),
+            websocket: table.boolean("websocket"),
             timeout: table.duration("timeout", SHORT_TIMEOUT_RANGE),
             damaged: false,
         };
@@ -124,21 +124,13 @@ impl Route {
     }
 }
 
-fn websocket(table: &Table<'_>) -> Option<Located<bool>> {
-    let value = table.value("websocket")?;
-    let wanted = value.boolean()?;
-    if wanted.value && availability::lacks_value(table.name, "websocket", "true") {
-        return value.value_not_available("true", "remove the key");
-    }
-    Some(wanted)
-}
-
 /// `[sites.proxy.timeout]`.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Timeout {
     pub(in crate::config) connect: Option<Duration>,
     pub(in crate::config) read: Option<Duration>,
     pub(in crate::config) write: Option<Duration>,
+    pub(in crate::config) tunnel: Option<Duration>,
 }
 
 impl Timeout {
@@ -147,6 +139,7 @@ impl Timeout {
             connect: table.duration("connect", SHORT_TIMEOUT_RANGE),
             read: table.duration("read", SHORT_TIMEOUT_RANGE),
             write: table.duration("write", SHORT_TIMEOUT_RANGE),
+            tunnel: table.duration("tunnel", TIMEOUT_RANGE),
         };
         table.finish();
         timeout

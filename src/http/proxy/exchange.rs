@@ -15,10 +15,11 @@ use tokio::time::{Instant, sleep};
 
 use super::balance::{self, Member, Pools};
 use super::body::{Download, Progress, Upload, UploadFailure};
-use super::connect::{ConnectError, connect};
+use super::connect::connect;
 use super::headers;
 use super::route::{Target, upstream_target};
 use super::server::Sender;
+use super::upgrade::Upgrade;
 use crate::config::types::{Proxy, Route};
 use crate::http::admission;
 use crate::http::body::{Body, RequestBody};
@@ -28,7 +29,7 @@ use crate::http::service::Connection;
 const MAX_ATTEMPTS: usize = 3;
 
 /// What is the same for all attempts.
-struct Exchange<'a> {
+pub(super) struct Exchange<'a> {
     route: Option<&'a Route>,
     method: Method,
     /// As the client sent it.
@@ -37,14 +38,18 @@ struct Exchange<'a> {
     headers: HeaderMap,
     /// The client's, when it is to be preserved.
     host: Option<HeaderValue>,
-    connect: Duration,
+    pub(super) connect: Duration,
     read: Duration,
     write: Duration,
+    /// Of a tunnel.
+    pub(super) idle: Duration,
+    /// What the client wants to speak instead of HTTP.
+    upgrade: Option<Upgrade>,
     sent: Cell<usize>,
 }
 
 /// Why an attempt gave no response.
-enum Failure {
+pub(super) enum Failure {
     /// Nothing was sent, or it does no harm to send it again.
     Again {
         upload: Upload,
@@ -65,8 +70,10 @@ pub(in crate::http) async fn forward(
     let host = admission::requested_authority(&request)
         .unwrap_or_default()
         .to_owned();
+    let route = target.route(proxy);
+    let upgrade = Upgrade::wanted(&request, route)?;
     let (parts, body) = request.into_parts();
-    let exchange = Exchange::new(proxy, target.route(proxy), parts, &host, connection);
+    let exchange = Exchange::new(proxy, route, parts, &host, connection, upgrade);
     let mut upload = Upload::new(body);
     let mut tried = Vec::new();
     let mut outcome = StatusCode::BAD_GATEWAY;
@@ -94,8 +101,9 @@ impl<'a> Exchange<'a> {
         parts: Parts,
         host: &str,
         connection: &Connection,
+        upgrade: Option<Upgrade>,
     ) -> Self {
-        let mut headers = parts.headers;
+        let (mut method, mut headers) = (parts.method, parts.headers);
         headers.remove(HOST);
         headers::rewrite_request(
             &mut headers,
@@ -104,10 +112,13 @@ impl<'a> Exchange<'a> {
             connection,
             &proxy.headers,
         );
+        if let Some(upgrade) = &upgrade {
+            upgrade.ask(&mut method, &mut headers);
+        }
         let preserved = proxy.headers.preserve_host && !host.is_empty();
         Self {
             route,
-            method: parts.method,
+            method,
             uri: parts.uri,
             headers,
             host: preserved
@@ -118,8 +129,14 @@ impl<'a> Exchange<'a> {
                 .and_then(|route| route.timeout)
                 .unwrap_or(proxy.timeout.read),
             write: proxy.timeout.write,
+            idle: proxy.timeout.tunnel,
+            upgrade,
             sent: Cell::new(0),
         }
+    }
+
+    pub(super) fn note_sent(&self) {
+        self.sent.set(self.sent.get() + 1);
     }
 
     fn may_send(&self) -> bool {
@@ -128,6 +145,9 @@ impl<'a> Exchange<'a> {
 
     /// By an idle connection first; it may be closed already, so a new one is next.
     async fn attempt(&self, member: &Member, upload: Upload) -> Result<Response<Body>, Failure> {
+        if let Some(upgrade) = &self.upgrade {
+            return self.switch(member, upgrade).await;
+        }
         let mut upload = upload;
         if let Some(sender) = member.server.take_idle() {
             match self.send(member, sender, upload).await {
@@ -139,11 +159,10 @@ impl<'a> Exchange<'a> {
             Ok(sender) => sender,
             Err(error) => {
                 member.server.avoid();
-                let status = match error {
-                    ConnectError::Refused => StatusCode::BAD_GATEWAY,
-                    ConnectError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-                };
-                return Err(Failure::Again { upload, status });
+                return Err(Failure::Again {
+                    upload,
+                    status: error.status(),
+                });
             }
         };
         self.send(member, sender, upload).await
@@ -158,7 +177,7 @@ impl<'a> Exchange<'a> {
         let progress = upload.progress();
         let repeatable = upload.is_empty() && self.method.is_idempotent();
         let request = self.request(member, upload)?;
-        self.sent.set(self.sent.get() + 1);
+        self.note_sent();
         let sending = sender.try_send_request(request);
         let Some(sent) = self.in_time(sending, progress.as_deref()).await else {
             return Err(Failure::Final(StatusCode::GATEWAY_TIMEOUT));
@@ -182,7 +201,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn request(&self, member: &Member, upload: Upload) -> Result<Request<Upload>, Failure> {
+    pub(super) fn request(
+        &self,
+        member: &Member,
+        upload: Upload,
+    ) -> Result<Request<Upload>, Failure> {
         let uri = upstream_target(&self.uri, self.route, &member.base_path)
             .ok_or(Failure::Final(StatusCode::BAD_REQUEST))?;
         let mut headers = self.headers.clone();
@@ -203,7 +226,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// What `sending` comes to; None when the upstream was silent for too long.
-    async fn in_time<F: Future>(
+    pub(super) async fn in_time<F: Future>(
         &self,
         sending: F,
         progress: Option<&Progress>,
@@ -230,7 +253,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn receive(
+    pub(super) fn receive(
         &self,
         member: &Member,
         sender: Sender,

@@ -2,6 +2,7 @@
 //!
 //! [`route`] says which pool, [`balance`] which server of it, [`server`] keeps its idle connections and [`connect`]
 //! makes new ones; [`headers`] rewrites both heads; [`exchange`] sends, waits and tries again; [`body`] streams.
+//! [`upgrade`] knows which requests ask for another protocol, [`switch`] sends them, and a [`Tunnel`] comes of it.
 mod balance;
 mod body;
 mod connect;
@@ -9,8 +10,15 @@ mod exchange;
 mod headers;
 mod route;
 mod server;
+mod stream;
+mod switch;
+mod tunnel;
+mod upgrade;
+mod websocket_key;
 
 pub(super) use balance::Pools;
 pub(super) use exchange::forward;
 pub(super) use route::{Target, find_route};
 pub(super) use server::Servers;
+pub use stream::Stream;
+pub use tunnel::Tunnel;

@@ -7,6 +7,8 @@ use super::{Line, Lines, MAX_FIELDS, MAX_REQUEST_LINE, MAX_SECTION, Refusal};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body {
     None,
+    /// None, and what follows is HTTP or not, as the answer says (RFC 9110 section 7.8).
+    Undecided,
     Length(u64),
     Chunked,
 }
@@ -22,6 +24,8 @@ pub struct Head {
     fields: u32,
     length: Option<u64>,
     chunked: bool,
+    /// Another protocol is asked for.
+    upgrade: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +88,7 @@ impl Head {
             return Err(Refusal::FieldsTooLarge);
         }
         match field.name.len() {
+            7 if field.name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
             14 if field.name.eq_ignore_ascii_case(b"content-length") => {
                 if self.chunked || self.length.is_some() {
                     return Err(Refusal::Malformed);
@@ -106,6 +111,7 @@ impl Head {
     fn body(&self) -> Body {
         match (self.chunked, self.length) {
             (true, _) => Body::Chunked,
+            (false, None | Some(0)) if self.upgrade && !self.old => Body::Undecided,
             (false, None | Some(0)) => Body::None,
             (false, Some(length)) => Body::Length(length),
         }

@@ -75,6 +75,15 @@ impl ClientIo {
                 Some(_) => return Poll::Pending,
                 None => {}
             }
+            if gate.is_undecided() {
+                // Whoever answers the request wakes the connection.
+                if self.activity.undecided.get() {
+                    return Poll::Pending;
+                }
+                gate.resume();
+                gate.report(&self.activity);
+                continue;
+            }
             if !ready!(self.poll_sift(gate, context, buffer))? {
                 return Poll::Ready(Ok(()));
             }
