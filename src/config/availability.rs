@@ -17,11 +17,8 @@ use Lacking::{Value, Whole};
 
 /// Table, key, and what of it is lacking.
 const NOT_YET: &[(&str, &str, Lacking)] = &[
-    ("security", "rate_limiting", Whole),
     ("security", "trusted_proxies", Whole),
     ("security", "proxy_protocol", Whole),
-    ("sites", "access_control", Whole),
-    ("sites", "rate_limit", Whole),
     ("sites.access", "require_auth", Whole),
     ("sites.access", "auth_type", Whole),
     ("sites.access", "auth_realm", Whole),

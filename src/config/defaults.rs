@@ -51,6 +51,15 @@ pub(super) const SECURITY_HEADERS: [(&str, &str); 3] = [
     ("referrer-policy", "strict-origin-when-cross-origin"),
 ];
 
+/// A thousand a second and client is as fine as the workers' clock.
+pub(super) const REQUESTS_PER_MINUTE_RANGE: RangeInclusive<u64> = 1..=60_000;
+pub(super) const BURST_SIZE_RANGE: RangeInclusive<u64> = 1..=1_000_000;
+pub(super) const BLOCK_DURATION_RANGE: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(30 * 86_400);
+/// No browser keeps the answer to a preflight longer than a day.
+pub(super) const CORS_MAX_AGE_RANGE: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(86_400);
+
 pub(super) const MANAGEMENT_HOST: &str = "127.0.0.1";
 pub(super) const MANAGEMENT_PORT: u16 = 7654;
 pub(super) const HEALTH_ENDPOINT: &str = "/health";

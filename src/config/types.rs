@@ -13,7 +13,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
-pub use middleware::{AddressRules, Middleware, Network, Redirect};
+pub use middleware::{
+    AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
+};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +26,9 @@ pub struct Config {
     pub security: Security,
     pub management: Management,
     pub monitoring: Monitoring,
-    /// In the order of declaration. A [`SiteIndex`] points in here.
+    /// In the order of declaration. A [`SiteIndex`] points in here. Not serialized with the rest: whoever does so takes
+    /// care of them in parts.
+    #[serde(skip)]
     pub sites: Vec<Site>,
     /// One for each distinct `listen` of the sites, in the order of first use.
     pub listeners: Vec<Listener>,
@@ -119,6 +123,8 @@ pub struct Security {
     pub max_request_size: u64,
     /// Added to every response that does not carry the name already.
     pub security_headers: Vec<Header>,
+    /// For all sites together.
+    pub rate_limiting: Option<RateLimit>,
 }
 
 /// A response header, checked to be valid in HTTP: lower-case name, visible ASCII or obs-text value.

@@ -1,5 +1,7 @@
 //! A request becomes a response.
 
+mod room;
+
 use std::cell::{Cell, OnceCell};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,16 +11,16 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 
+use self::room::Room;
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
 use super::compression::{self, Compressors};
-use super::endpoints::{self, Endpoint};
+use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{Refusal as Denial, Verdict};
+use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
 use super::proxy::{self, Servers, Target};
-use super::request_path;
 use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
@@ -33,17 +35,20 @@ pub struct Shared {
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     router: Router,
+    middleware: Common,
 }
 
 impl Shared {
     /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
     pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
         let router = Router::new(&config);
+        let middleware = Common::new(&config, lasting);
         Self {
             config,
             identity,
             lasting,
             router,
+            middleware,
         }
     }
 }
@@ -94,14 +99,21 @@ enum Answer {
     Later(Forwarding),
 }
 
-/// Who answers a request.
-enum Room {
-    Endpoint(Endpoint),
-    Static(Entry),
-    /// OPTIONS, or a method that files do not have.
-    Methods,
-    Upstream(Target),
-    Error(StatusCode),
+impl Answer {
+    /// What the chain does to the response.
+    fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
+        match self {
+            Self::Now(mut response) => {
+                chain.leave(&back, response.headers_mut());
+                Self::Now(response)
+            }
+            Self::Later(forwarding) => Self::Later(Box::pin(async move {
+                let mut response = forwarding.await;
+                chain.leave(&back, response.headers_mut());
+                response
+            })),
+        }
+    }
 }
 
 impl Service {
@@ -155,30 +167,39 @@ impl Service {
         let index = site.index;
         let answer = match &site.chain {
             None => self.answer_content(site, request, connection),
-            Some(_) => self.pass_chain(site, request, connection),
+            Some(chain) => self.pass(chain.clone(), site, request, connection),
         };
         (answer, Some(index))
     }
 
     /// What stands before the content has its say.
-    fn pass_chain(
+    fn pass(
         self: Rc<Self>,
+        chain: Rc<Chain>,
         site: Rc<Site>,
         mut request: Request<RequestBody>,
         connection: Rc<Connection>,
     ) -> Answer {
-        let verdict = match &site.chain {
-            Some(chain) => chain.enter(&mut request, &connection),
-            None => Verdict::Pass,
-        };
-        match verdict {
+        let back = chain.expect(&request);
+        let answer = match chain.enter(&mut request, &connection, &back) {
             Verdict::Pass => self.answer_content(site, request, connection),
             Verdict::Refuse(denial) => {
                 let response = self.deny(&site, denial, &request);
                 leftover::finish(request);
                 Answer::Now(response)
             }
-        }
+            Verdict::Preflight(headers) => {
+                let mut response = site.response();
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                chain.leave(&back, response.headers_mut());
+                for (name, value) in headers {
+                    response.headers_mut().append(name, value);
+                }
+                self.recorder.request(site.index, 204);
+                return Answer::Now(response);
+            }
+        };
+        answer.returning(chain, back)
     }
 
     /// The page of a request that may not have its content.
@@ -237,74 +258,11 @@ impl Service {
         if let Some(site) = cell.get() {
             return Some(site.clone());
         }
-        let site = Rc::new(Site::new(
-            &self.shared.config,
-            index,
-            &self.servers,
-            &self.compressors,
-        )?);
+        let config = &self.shared.config;
+        let mut site = Site::new(config, index, &self.servers, &self.compressors)?;
+        site.chain = Chain::new(config.sites.get(index as usize)?, &self.shared.middleware);
+        let site = Rc::new(site);
         Some(cell.get_or_init(|| site).clone())
-    }
-
-    /// An exact route, a file that exists, an endpoint, a route by prefix, a file, the pool behind the files.
-    fn room(&self, site: &Site, method: &Method, path: &str) -> Room {
-        let Ok(clean) = request_path::without_dot_segments(path) else {
-            return Room::Error(StatusCode::BAD_REQUEST);
-        };
-        let proxy = self.shared.config.sites[site.index as usize].proxy.as_ref();
-        let route = proxy.and_then(|proxy| proxy::find_route(&proxy.routes, &clean));
-        let exact = |index: usize| proxy.is_some_and(|proxy| proxy.routes[index].path == clean);
-        if let Some(index) = route.filter(|&index| exact(index)) {
-            return Room::Upstream(Target::Route(index));
-        }
-        if let Some(endpoint) = endpoints::find(&self.shared.config.monitoring, &clean) {
-            return match site.root.as_ref().map(|_| self.entry(site, path)) {
-                Some(Some(Entry::File(file))) => Room::Static(Entry::File(file)),
-                _ => Room::Endpoint(endpoint),
-            };
-        }
-        match (route, proxy.and_then(|proxy| proxy.fallback_pool)) {
-            (Some(index), _) => Room::Upstream(Target::Route(index)),
-            (None, Some(pool)) => self.file_or_pool(site, method, path, pool),
-            (None, None) => self.file(site, method, path),
-        }
-    }
-
-    fn file(&self, site: &Site, method: &Method, path: &str) -> Room {
-        if path == "*" {
-            return Room::Methods;
-        }
-        match (site.root.is_some(), method) {
-            (false, _) => Room::Error(StatusCode::NOT_FOUND),
-            (true, &Method::GET | &Method::HEAD) => self
-                .entry(site, path)
-                .map_or(Room::Error(StatusCode::NOT_FOUND), Room::Static),
-            (true, _) => Room::Methods,
-        }
-    }
-
-    /// What the files do not hold, and every other method, is the upstream's.
-    fn file_or_pool(&self, site: &Site, method: &Method, path: &str, pool: u32) -> Room {
-        if path == "*" {
-            return Room::Methods;
-        }
-        let readable = method == Method::GET || method == Method::HEAD;
-        match readable.then(|| self.entry(site, path)).flatten() {
-            Some(entry @ (Entry::File(_) | Entry::Folder { has_index: true })) => {
-                Room::Static(entry)
-            }
-            Some(Entry::Missing(status))
-                if status == StatusCode::BAD_REQUEST || status.is_server_error() =>
-            {
-                Room::Error(status)
-            }
-            _ => Room::Upstream(Target::Pool(pool as usize)),
-        }
-    }
-
-    fn entry(&self, site: &Site, path: &str) -> Option<Entry> {
-        let root = site.root.as_ref()?;
-        Some(self.files.find(site.index, root, path))
     }
 
     fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {

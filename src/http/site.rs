@@ -18,8 +18,8 @@ pub(super) struct Site {
     pub(super) index: SiteIndex,
     /// On every response that BWS makes itself.
     pub(super) base: HeaderMap,
-    /// None when nothing stands before the content.
-    pub(super) chain: Option<Box<Chain>>,
+    /// None when nothing stands before the content; `service` puts it here.
+    pub(super) chain: Option<Rc<Chain>>,
     pub(super) root: Option<Root>,
     pub(super) pools: Option<Pools>,
     pub(super) compression: Option<Rc<Compression>>,
@@ -49,7 +49,7 @@ impl Site {
         let mut prepared = Self {
             index,
             base: HeaderMap::new(),
-            chain: Chain::new(site),
+            chain: None,
             root: None,
             pools: site.proxy.as_ref().map(|proxy| Pools::new(proxy, servers)),
             cache_proxied: site

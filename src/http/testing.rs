@@ -87,6 +87,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             hide_server_header: false,
             max_request_size: 1000,
             security_headers: vec![],
+            rate_limiting: None,
         },
         management: Management {
             enabled: false,

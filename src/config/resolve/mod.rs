@@ -3,6 +3,7 @@
 
 mod certificates;
 mod content;
+mod cors;
 mod credentials;
 mod files;
 mod global;
@@ -15,6 +16,7 @@ mod names;
 mod networks;
 mod paths;
 mod proxy;
+mod rate_limit;
 mod redirects;
 mod sites;
 mod upstreams;

@@ -114,10 +114,10 @@ fn hostname_patterns(
     findings: &Findings,
 ) -> Vec<Located<HostPattern>> {
     let mut patterns: Vec<Located<HostPattern>> = Vec::with_capacity(raw.hostnames.len());
-    let mut seen = std::collections::HashSet::with_capacity(raw.hostnames.len());
+    let mut seen = std::collections::HashSet::new();
     for Located { value, place } in &raw.hostnames {
         match hostnames::pattern(value) {
-            Ok(pattern) if seen.insert(pattern.clone()) => {
+            Ok(pattern) if raw.hostnames.len() == 1 || seen.insert(pattern.clone()) => {
                 patterns.push(Located {
                     value: pattern,
                     place: *place,
