@@ -256,6 +256,9 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {
     let mut names = differing!(old, new, "proxy.", [routes, timeout, headers]);
+    if old.balancing != new.balancing {
+        names.insert(0, "proxy.load_balancing".to_owned());
+    }
     if old.pools != new.pools {
         names.insert(0, "proxy.upstreams".to_owned());
     }

@@ -3,11 +3,15 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod balancing;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -272,6 +276,9 @@ pub struct Proxy {
     pub routes: Vec<Route>,
     /// Without routes: what `static_files` does not hold goes to this pool.
     pub fallback_pool: Option<u32>,
+    pub balancing: Balancing,
+    pub health_check: Option<HealthCheck>,
+    pub retry: Retry,
     pub timeout: ProxyTimeout,
     pub headers: ProxyHeaders,
 }
@@ -293,6 +300,8 @@ pub struct Upstream {
     pub base_path: String,
     /// At least 1.
     pub weight: u32,
+    /// Requests in flight, of each worker process.
+    pub max_conns: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

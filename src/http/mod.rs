@@ -8,7 +8,7 @@ mod clock;
 mod endpoints;
 pub mod error_page;
 pub mod in_flight;
-mod proxy;
+pub mod proxy;
 mod request_path;
 mod router;
 pub mod service;

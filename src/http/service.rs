@@ -13,7 +13,7 @@ use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
-use super::proxy::{self, Servers, Target};
+use super::proxy::{self, Servers, Standings, Target, Tell};
 use super::request_path;
 use super::router::Router;
 use super::site::Site;
@@ -26,16 +26,25 @@ pub struct Shared {
     pub config: Arc<Config>,
     pub identity: Identity,
     router: Router,
+    upstreams: Arc<Standings>,
 }
 
 impl Shared {
-    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
-    pub fn new(config: Arc<Config>, identity: Identity) -> Self {
+    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for. What
+    /// becomes of upstreams goes to `tell`.
+    pub fn new(config: Arc<Config>, identity: Identity, tell: Tell) -> Self {
         let router = Router::new(&config);
+        let region = Vec::leak(
+            (0..1 << 10)
+                .map(|_| std::sync::atomic::AtomicU64::new(0))
+                .collect(),
+        );
+        let upstreams = Standings::new(config.sites.len(), region, [0; 32], tell);
         Self {
             config,
             identity,
             router,
+            upstreams,
         }
     }
 }
@@ -105,11 +114,11 @@ impl Service {
             .map(|_| OnceCell::new())
             .collect();
         Rc::new(Self {
+            servers: Servers::new(shared.upstreams.clone()),
             shared,
             recorder,
             sites,
             files: FileCache::default(),
-            servers: Servers::default(),
             ready: Cell::new(true),
         })
     }
@@ -283,10 +292,9 @@ impl Service {
                 (Some(proxy), Some(pools)) => {
                     proxy::forward(proxy, pools, target, request, &connection).await
                 }
-                _ => Err(StatusCode::NOT_FOUND),
+                _ => Err(StatusCode::NOT_FOUND.into()),
             };
-            let mut response =
-                forwarded.unwrap_or_else(|status| error_page::respond_error(status, audience));
+            let mut response = forwarded.unwrap_or_else(|unanswered| unanswered.respond(audience));
             site.finish_headers(response.headers_mut());
             self.recorder
                 .request(site.index, response.status().as_u16());

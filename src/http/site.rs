@@ -36,7 +36,7 @@ impl Site {
                 .as_ref()
                 .filter(|_| !site.api_only)
                 .map(Root::new),
-            pools: site.proxy.as_ref().map(|proxy| Pools::new(proxy, servers)),
+            pools: Pools::new(config, index, servers),
             own,
             missing,
         };

@@ -144,7 +144,7 @@ pub(super) fn service(config: Config) -> Rc<Service> {
         started_at_ns: 0,
     };
     Service::new(
-        Arc::new(Shared::new(Arc::new(config), identity)),
+        Arc::new(Shared::new(Arc::new(config), identity, |_| ())),
         Recorder::detached(sites),
     )
 }

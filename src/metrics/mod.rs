@@ -3,6 +3,8 @@
 //! - `counters`: the words that a worker writes
 //! - `totals`: their sum over threads, workers and generations
 //! - `prometheus`: the text exposition format
+//! - `upstreams`: what is known of upstream servers
 pub mod counters;
 pub mod prometheus;
 pub mod totals;
+pub mod upstreams;

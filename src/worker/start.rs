@@ -9,6 +9,7 @@ use rustix::net::sockopt;
 use tokio::sync::mpsc;
 
 use super::access_log::Writer;
+use super::journal;
 use super::thread::{self, Arrival, Command, Outfit, Process, Report};
 use crate::config::types::{Config, Listener};
 use crate::http::service::{Identity, Shared};
@@ -153,7 +154,11 @@ fn process(config: Arc<Config>, assignment: &Assignment) -> Result<Process, Star
         .collect::<Result<_, TlsError>>()?;
     Ok(Process {
         access_log: access_log(&config)?,
-        http: Arc::new(Shared::new(config.clone(), identity)),
+        http: Arc::new(Shared::new(
+            config.clone(),
+            identity,
+            journal::upstream_changed,
+        )),
         config,
         tls,
     })

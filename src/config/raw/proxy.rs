@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use super::super::availability;
-use super::super::defaults::{SHORT_TIMEOUT_RANGE, UPSTREAM_WEIGHT_RANGE};
+use super::super::defaults::{
+    SHORT_TIMEOUT_RANGE, UPSTREAM_MAX_CONNS_RANGE, UPSTREAM_WEIGHT_RANGE,
+};
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::Pairs;
+use super::balancing::LoadBalancing;
 
 #[derive(Debug)]
 pub(in crate::config) struct Proxy {
@@ -14,21 +17,18 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) enabled: Option<Located<bool>>,
     pub(in crate::config) upstreams: Vec<Upstream>,
     pub(in crate::config) routes: Vec<Route>,
+    pub(in crate::config) load_balancing: LoadBalancing,
     pub(in crate::config) timeout: Timeout,
     pub(in crate::config) headers: Headers,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
 }
 
-/// Smooth weighted round robin serves both words: equal weights are a plain round robin.
-const METHODS: [(&str, ()); 2] = [("round_robin", ()), ("weighted", ())];
-
 impl Proxy {
     pub(super) fn read(table: Table<'_>) -> Self {
-        if let Some(balancing) = table.table("load_balancing", "sites.proxy.load_balancing") {
-            balancing.choice("method", &METHODS);
-            balancing.finish();
-        }
+        let load_balancing = table
+            .table("load_balancing", "sites.proxy.load_balancing")
+            .map(LoadBalancing::read);
         let timeout = table
             .table("timeout", "sites.proxy.timeout")
             .map(Timeout::read);
@@ -46,6 +46,7 @@ impl Proxy {
             enabled,
             upstreams: upstreams.into_iter().map(Upstream::read).collect(),
             routes: routes.into_iter().map(Route::read).collect(),
+            load_balancing: load_balancing.unwrap_or_default(),
             timeout: timeout.unwrap_or_default(),
             headers: headers.unwrap_or_default(),
             damaged,
@@ -60,6 +61,7 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) name: Option<Located<String>>,
     pub(in crate::config) url: Option<Located<String>>,
     pub(in crate::config) weight: Option<u32>,
+    pub(in crate::config) max_conns: Option<u32>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
 }
@@ -71,6 +73,7 @@ impl Upstream {
             name: table.string("name"),
             url: url(&table),
             weight: table.small("weight", UPSTREAM_WEIGHT_RANGE),
+            max_conns: table.small("max_conns", UPSTREAM_MAX_CONNS_RANGE),
             damaged: false,
         };
         upstream.damaged = table.finish();

@@ -10,7 +10,7 @@ use super::super::schema;
 use super::super::source::{Located, Place};
 use super::super::types::{Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream};
 use super::global::is_on;
-use super::{Context, headers, upstreams};
+use super::{Context, balancing, headers, upstreams};
 
 /// The pools of a site and where each is first named.
 #[derive(Default)]
@@ -41,6 +41,9 @@ pub(super) fn resolve(raw: raw::proxy::Proxy, context: &mut Context<'_>) -> Opti
         fallback_pool: (raw.routes.is_empty() && !pools.pools.is_empty()).then_some(0),
         routes,
         pools: pools.pools,
+        balancing: balancing::resolve(&raw.load_balancing),
+        health_check: None,
+        retry: balancing::retry(),
         timeout: ProxyTimeout {
             connect: raw
                 .timeout
@@ -110,7 +113,12 @@ fn server<'a>(
     match upstreams::parse(&url.value) {
         Ok(parsed) => {
             let weight = raw.weight.unwrap_or(defaults::UPSTREAM_WEIGHT);
-            Some((&name.value, Upstream { weight, ..parsed }, url.place))
+            let upstream = Upstream {
+                weight,
+                max_conns: raw.max_conns,
+                ..parsed
+            };
+            Some((&name.value, upstream, url.place))
         }
         Err(upstreams::Invalid(what, help)) => {
             let message = format!("the URL of upstream '{}' {what}", name.value);

@@ -1,16 +1,28 @@
 //! Requests that an upstream answers.
 //!
-//! [`route`] says which pool, [`balance`] which server of it, [`server`] keeps its idle connections and [`connect`]
-//! makes new ones; [`headers`] rewrites both heads; [`exchange`] sends, waits and tries again; [`body`] streams.
+//! - [`route`]: which pool; [`pool`]: which server of it, by the methods of [`balance`] and the cookie of [`sticky`];
+//!   [`failover`]: another one where it fails
+//! - [`standing`]: what all threads know of the servers; [`health`]: how it changes; [`waiting`]: for a server with room;
+//!   [`budget`]: how much may be sent again
+//! - [`server`]: one thread's idle connections; [`connect`]: new ones
+//! - [`exchange`]: sends and waits; [`headers`]: rewrites both heads; [`body`]: streams
 mod balance;
 mod body;
+mod budget;
 mod connect;
 mod exchange;
+mod failover;
 mod headers;
+mod health;
+mod pool;
 mod route;
 mod server;
+mod standing;
+mod sticky;
+mod waiting;
 
-pub(super) use balance::Pools;
-pub(super) use exchange::forward;
+pub(super) use failover::forward;
+pub(super) use pool::Pools;
 pub(super) use route::{Target, find_route};
 pub(super) use server::Servers;
+pub use standing::{Change, Standings, Tell};

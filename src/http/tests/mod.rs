@@ -1,9 +1,10 @@
 //! The whole service: raw bytes in, raw bytes out.
+mod balancing;
 mod files;
 mod messages;
 mod proxy;
 mod trouble;
-mod upstream;
+pub(super) mod upstream;
 
 use std::path::Path;
 
