@@ -20,11 +20,14 @@ use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
 use crate::config::types::{Config, SiteIndex};
 use crate::metrics::counters::{Global, Recorder};
+use crate::metrics::lasting::Lasting;
 
 /// What all threads of a worker share: made once, never written.
 pub struct Shared {
     pub config: Arc<Config>,
     pub identity: Identity,
+    /// Shared with the workers before and after this one.
+    pub lasting: Lasting<'static>,
     router: Router,
     upstreams: Arc<Standings>,
 }
@@ -32,17 +35,18 @@ pub struct Shared {
 impl Shared {
     /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for. What
     /// becomes of upstreams goes to `tell`.
-    pub fn new(config: Arc<Config>, identity: Identity, tell: Tell) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        identity: Identity,
+        lasting: Lasting<'static>,
+        tell: Tell,
+    ) -> Self {
         let router = Router::new(&config);
-        let region = Vec::leak(
-            (0..1 << 10)
-                .map(|_| std::sync::atomic::AtomicU64::new(0))
-                .collect(),
-        );
-        let upstreams = Standings::new(config.sites.len(), region, [0; 32], tell);
+        let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
             config,
             identity,
+            lasting,
             router,
             upstreams,
         }

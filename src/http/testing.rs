@@ -21,6 +21,7 @@ use super::in_flight::InFlight;
 use super::service::{Connection, Identity, Service, Shared};
 use crate::config::types::*;
 use crate::metrics::counters::Recorder;
+use crate::metrics::lasting::Lasting;
 
 pub(super) fn site() -> Site {
     Site {
@@ -144,7 +145,12 @@ pub(super) fn service(config: Config) -> Rc<Service> {
         started_at_ns: 0,
     };
     Service::new(
-        Arc::new(Shared::new(Arc::new(config), identity, |_| ())),
+        Arc::new(Shared::new(
+            Arc::new(config),
+            identity,
+            Lasting::detached(),
+            |_| (),
+        )),
         Recorder::detached(sites),
     )
 }

@@ -8,6 +8,8 @@ pub const CONTROL: &str = "bws-control";
 pub const CONFIG: &str = "bws-config";
 /// The counters page.
 pub const COUNTERS: &str = "bws-counters";
+/// What outlives workers (`metrics::lasting`).
+pub const LASTING: &str = "bws-lasting";
 /// A listening socket.
 pub const LISTEN: &str = "bws-listen";
 
@@ -16,6 +18,7 @@ pub struct Inheritance {
     pub control: OwnedFd,
     pub config: OwnedFd,
     pub counters: OwnedFd,
+    pub lasting: OwnedFd,
     /// In the order of `Assignment::sockets`.
     pub sockets: Vec<OwnedFd>,
 }
@@ -30,7 +33,8 @@ impl Inheritance {
     pub fn take() -> Result<Self, NotAWorker> {
         let names = std::env::var("LISTEN_FDNAMES").map_err(|_| NotAWorker)?;
         let mut inherited = listenfd::ListenFd::from_env();
-        let (mut control, mut config, mut counters) = (None, None, None);
+        let (mut control, mut config) = (None, None);
+        let (mut counters, mut lasting) = (None, None);
         let mut sockets = Vec::new();
         for (index, name) in names.split(':').enumerate() {
             let raw = inherited
@@ -43,14 +47,16 @@ impl Inheritance {
                 CONTROL => control = Some(descriptor),
                 CONFIG => config = Some(descriptor),
                 COUNTERS => counters = Some(descriptor),
+                LASTING => lasting = Some(descriptor),
                 _ => sockets.push(descriptor),
             }
         }
-        match (control, config, counters) {
-            (Some(control), Some(config), Some(counters)) => Ok(Self {
+        match (control, config, counters, lasting) {
+            (Some(control), Some(config), Some(counters), Some(lasting)) => Ok(Self {
                 control,
                 config,
                 counters,
+                lasting,
                 sockets,
             }),
             _ => Err(NotAWorker),

@@ -1,5 +1,5 @@
 //! What master and worker say to each other. Everything that crosses the process boundary is in this file, in the
-//! counters page (`ipc::counters_page`) or in the configuration snapshot.
+//! pages of shared memory (`ipc::shared_page`) or in the configuration snapshot.
 //!
 //! A message is one packet of the control channel (`SOCK_SEQPACKET`), postcard-encoded, with at most
 //! [`super::channel::MAX_DESCRIPTORS`] file descriptors beside it.
@@ -12,7 +12,7 @@ use crate::config::types::ListenAddress;
 
 /// Version of this protocol and of the configuration types. A worker of another version than its master says so in
 /// [`FromWorker::Hello`] and is refused, rather than misunderstood.
-pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+1");
+pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+2");
 
 /// The version of this program, as its protocol names it.
 pub fn version() -> &'static str {

@@ -1,9 +1,9 @@
 //! All that crosses the process boundary between master and worker: typed messages, descriptors, the configuration
-//! snapshot and the shared counters.
+//! snapshot and shared memory.
 
 pub mod channel;
-pub mod counters_page;
 pub mod inheritance;
 pub mod message;
 pub mod readiness;
+pub mod shared_page;
 pub mod snapshot;

@@ -3,8 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Words of one upstream server: a cache line.
-pub const UPSTREAM_WORDS: usize = 8;
+use super::lasting::UPSTREAM_WORDS;
 
 /// Slots among which an identity has its place.
 const SET: usize = 16;

@@ -18,8 +18,9 @@ use crate::config::types::{Config, Logging};
 use crate::ipc::channel::{Channel, MAX_DESCRIPTORS};
 use crate::ipc::inheritance::Inheritance;
 use crate::ipc::message::{Assignment, FromWorker, PROTOCOL, ToWorker};
-use crate::ipc::{counters_page, snapshot};
+use crate::ipc::{shared_page, snapshot};
 use crate::metrics::counters::{GLOBAL_WORDS, Global, Recorder, block_words};
+use crate::metrics::lasting::Lasting;
 
 /// How often a draining worker tells what is still open.
 const DRAIN_REPORT: Duration = Duration::from_secs(1);
@@ -57,6 +58,7 @@ async fn work(hooks: &Hooks) -> io::Result<()> {
         control,
         config,
         counters,
+        lasting,
         sockets,
     } = Inheritance::take().map_err(io::Error::other)?;
     let channel = Channel::from_fd(control)?;
@@ -68,13 +70,16 @@ async fn work(hooks: &Hooks) -> io::Result<()> {
     let Some(ToWorker::Assign(assignment)) = channel.receive().await? else {
         return Ok(());
     };
-    let counters = counters_page::map(counters)?;
+    let counters = shared_page::map(counters)?;
+    let lasting = Lasting::open(shared_page::map(lasting)?).ok_or_else(|| {
+        io::Error::other("the lasting memory is not this program's: master and worker differ")
+    })?;
     let prepared = snapshot::open(config)
         .map_err(|error| error.to_string())
         .and_then(|config| {
             (hooks.start_logging)(&config.logging, &assignment);
             let summary = Summary::new(&config, &assignment);
-            let crew = start::start(config, &assignment, counters, &sockets);
+            let crew = start::start(config, &assignment, counters, lasting, &sockets);
             crew.map(|crew| (crew, summary))
                 .map_err(|error| error.to_string())
         });

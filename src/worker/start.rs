@@ -15,6 +15,7 @@ use crate::config::types::{Config, Listener};
 use crate::http::service::{Identity, Shared};
 use crate::ipc::message::{Assignment, Travelling};
 use crate::metrics::counters::{Recorder, page_words};
+use crate::metrics::lasting::Lasting;
 use crate::tls::{TlsError, TlsListener};
 
 /// Descriptors that a worker needs beside its connections: logs, files, upstreams, epoll sets.
@@ -103,6 +104,7 @@ pub fn start(
     config: Config,
     assignment: &Assignment,
     counters: &'static [std::sync::atomic::AtomicU64],
+    lasting: Lasting<'static>,
     sockets: &[OwnedFd],
 ) -> Result<Crew, StartError> {
     let config = Arc::new(config);
@@ -111,7 +113,7 @@ pub fn start(
     if counters.len() < page_words(threads, sites) {
         return Err(StartError::Counters);
     }
-    let process = Arc::new(process(config.clone(), assignment)?);
+    let process = Arc::new(process(config.clone(), assignment, lasting)?);
     let limit = connection_limit(&config, threads)?;
     sockets.iter().for_each(prepare);
     let (reports, incoming) = mpsc::unbounded_channel();
@@ -142,7 +144,11 @@ pub fn start(
     Ok(crew)
 }
 
-fn process(config: Arc<Config>, assignment: &Assignment) -> Result<Process, StartError> {
+fn process(
+    config: Arc<Config>,
+    assignment: &Assignment,
+    lasting: Lasting<'static>,
+) -> Result<Process, StartError> {
     let identity = Identity {
         generation: assignment.generation.0,
         config_version: assignment.config_version,
@@ -157,6 +163,7 @@ fn process(config: Arc<Config>, assignment: &Assignment) -> Result<Process, Star
         http: Arc::new(Shared::new(
             config.clone(),
             identity,
+            lasting,
             journal::upstream_changed,
         )),
         config,

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use bws::ipc::message::PROTOCOL;
+
 use crate::client::storm::{Kind, Storm};
 use crate::client::tally::Event;
 use crate::harness::bws::Bws;
@@ -19,8 +21,6 @@ use crate::harness::{PATIENCE, install, listener, runtime, wait_for};
 
 const KINDS: [Kind; 5] = [Kind::Get, Kind::Post, Kind::Tls, Kind::Http2, Kind::Fresh];
 const CLIENTS: u8 = 10;
-/// As BWS names its version to its workers, see `ipc::message::PROTOCOL`.
-const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+1");
 
 fn serve(last: u32) -> (Demo, Bws, PathBuf) {
     let (demo, server) = Demo::serve_copy(last, str::to_owned);
@@ -30,7 +30,8 @@ fn serve(last: u32) -> (Demo, Bws, PathBuf) {
 
 /// The same program under another version: it does not understand the former one's configurations.
 fn of_version(program: &[u8], version: &str) -> Vec<u8> {
-    let (from, to) = (PROTOCOL.as_bytes(), format!("{version}+1"));
+    let own = PROTOCOL.split_once('+').expect("a version and a number").1;
+    let (from, to) = (PROTOCOL.as_bytes(), format!("{version}+{own}"));
     assert_eq!(from.len(), to.len());
     let mut bytes = program.to_vec();
     let mut at = 0;
@@ -222,6 +223,8 @@ fn who_asks_meanwhile_is_answered() {
     let _silent = UnixStream::connect(demo.path().join("control.sock")).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Else a failure below would wait for the asking for ever.
+        let ending = OnDrop(|| stop.store(true, Ordering::Relaxed));
         let asking = scope.spawn(|| {
             let mut answers = 0;
             while !stop.load(Ordering::Relaxed) {
@@ -236,9 +239,17 @@ fn who_asks_meanwhile_is_answered() {
             server.reload_to(&demo.bws(number % 2));
             assert_eq!(status(&server)["version"], version);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(ending);
         assert!(asking.join().unwrap() > 4);
     });
+}
+
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 #[test]

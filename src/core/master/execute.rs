@@ -72,6 +72,7 @@ impl Master {
             threads: resources.outline.threads,
             sites: resources.outline.sites.len(),
             snapshot: &resources.snapshot,
+            lasting: self.lasting.page(),
             sockets: &resources.sockets,
             assignment: Assignment {
                 worker,

@@ -8,7 +8,7 @@ use super::Master;
 use super::generation::SiteOutline;
 use crate::core::report::ReloadCounts;
 use crate::core::supervisor::worker::State;
-use crate::ipc::counters_page::CountersPage;
+use crate::ipc::shared_page::SharedPage;
 use crate::metrics::counters::{Global, SITE_BYTES, SITE_CONNECTIONS};
 use crate::metrics::prometheus::{Exposition, Kind};
 use crate::metrics::totals::Totals;
@@ -36,7 +36,7 @@ impl Figures {
     }
 
     /// Keeps what a worker counted, in the moment in which its page goes.
-    pub(super) fn retire(&mut self, page: &CountersPage, sites: &[SiteOutline]) {
+    pub(super) fn retire(&mut self, page: &SharedPage, sites: &[SiteOutline]) {
         add_page(&mut self.retired, page, sites);
         self.retired = std::mem::take(&mut self.retired).without_gauges();
     }
@@ -70,7 +70,7 @@ impl Figures {
     }
 }
 
-fn add_page(totals: &mut Totals, page: &CountersPage, sites: &[SiteOutline]) {
+fn add_page(totals: &mut Totals, page: &SharedPage, sites: &[SiteOutline]) {
     totals.add_page(page.words(), sites.iter().map(|site| site.name.as_str()));
 }
 

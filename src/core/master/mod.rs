@@ -5,6 +5,7 @@
 //! - `load`: a configuration file becomes a candidate; `prepare`: it gets its sockets
 //! - `answer`: status, metrics, checks; `status_line`: what systemctl shows; `figures`: what /metrics shows
 //! - `generation`: what workers run on
+//! - `lasting`: what workers share with those before and after them
 //! - `ports`: what root binds for us
 //! - `takeover`: going on as another program
 //! - `run`: start, loop, end
@@ -15,6 +16,7 @@ mod execute;
 pub mod figures;
 pub mod generation;
 mod input;
+mod lasting;
 pub mod load;
 mod ports;
 mod prepare;
@@ -35,6 +37,7 @@ pub use run::run;
 
 use self::figures::Figures;
 use self::generation::Resources;
+use self::lasting::Lasting;
 use self::load::Candidate;
 use self::takeover::Successor;
 use super::hot_reload::journal::{self, Context};
@@ -104,6 +107,7 @@ struct Master {
     /// The service manager's watchdog was not fed when it should have been.
     starving: bool,
     figures: Figures,
+    lasting: Lasting,
     last_reload: Option<LastReload>,
 }
 

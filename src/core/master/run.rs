@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::figures::Figures;
+use super::lasting::Lasting;
 use super::takeover::LOOK;
 use super::{Input, Master, Options};
 use crate::core::management::Control;
@@ -81,6 +82,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         shown: String::new(),
         starving: false,
         figures: Figures::default(),
+        lasting: Lasting::create().context("memory for the workers cannot be had")?,
         last_reload: None,
     };
     let local = tokio::task::LocalSet::new();

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use tokio::sync::mpsc;
 
 use super::generation::{Record, Resources};
+use super::lasting::Lasting;
 use super::load::{self, Refused};
 use super::{Caller, Input, Master};
 use crate::config::types::Management;
@@ -154,6 +155,7 @@ impl Master {
             callers: self.callers(),
             last_request: self.last_request,
             figures: self.figures.clone(),
+            lasting: Some(self.lasting.record()),
             totals: self.totals(),
             last_reload: self.last_reload.clone(),
             control: self.control.as_ref().map(Control::record),
@@ -189,6 +191,9 @@ impl Master {
         let rhythm = Rhythm::within(notify::watchdog_limit());
         self.supervisor.follow(rhythm, self.started.elapsed());
         self.figures = state.figures;
+        if let Some(lasting) = state.lasting.and_then(Lasting::resume) {
+            self.lasting = lasting;
+        }
         if !same_counters {
             self.figures.count_as_retired(state.totals);
         }

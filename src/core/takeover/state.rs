@@ -48,6 +48,9 @@ pub struct State {
     pub callers: Vec<(u64, Number)>,
     pub last_request: u64,
     pub figures: Figures,
+    /// What outlives workers.
+    #[serde(default)]
+    pub lasting: Option<Number>,
     /// Of all workers, living ones too: for a program that cannot read their counters.
     pub totals: Totals,
     pub last_reload: Option<LastReload>,
@@ -108,12 +111,14 @@ impl State {
         let callers = self.callers.iter().map(|(_, number)| *number);
         let control = self.control.iter().map(|(_, number)| *number);
         let tcp = self.tcp.iter().map(|(_, number)| *number);
+        let lasting = self.lasting;
         sockets
             .chain(generations)
             .chain(workers)
             .chain(callers)
             .chain(control)
             .chain(tcp)
+            .chain(lasting)
             .collect()
     }
 

@@ -13,8 +13,8 @@ use crate::core::master::Input;
 use crate::core::takeover::descriptors::{self, Number};
 use crate::core::takeover::moment;
 use crate::ipc::channel::Channel;
-use crate::ipc::counters_page::CountersPage;
 use crate::ipc::message::{Generation, WorkerId};
+use crate::ipc::shared_page::SharedPage;
 
 /// What the next program needs to know of a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl Adopted<'_> {
         let memory = record.page.map(descriptors::claim).transpose()?;
         let page = memory
             .filter(|_| self.same_counters)
-            .map(CountersPage::reopen);
+            .map(SharedPage::reopen);
         let known = Acquaintance {
             worker: record.worker,
             generation: record.generation,

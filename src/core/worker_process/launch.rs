@@ -16,9 +16,9 @@ use crate::core::master::Input;
 use crate::core::sockets::Assigned;
 use crate::core::takeover;
 use crate::ipc::channel::Channel;
-use crate::ipc::counters_page::CountersPage;
 use crate::ipc::inheritance;
 use crate::ipc::message::{Assignment, ToWorker};
+use crate::ipc::shared_page::SharedPage;
 use crate::metrics::counters::page_words;
 
 /// The first descriptor after the standard ones (sd_listen_fds(3)).
@@ -39,6 +39,7 @@ pub struct Launch<'a> {
     pub threads: usize,
     pub sites: usize,
     pub snapshot: &'a OwnedFd,
+    pub lasting: &'a SharedPage,
     pub sockets: &'a [Assigned],
     pub assignment: Assignment,
     pub inputs: &'a mpsc::Sender<Input>,
@@ -49,9 +50,14 @@ impl Launch<'_> {
     pub fn start(self) -> io::Result<WorkerProcess> {
         let (ours, theirs) = Channel::pair()?;
         let words = page_words(self.threads, self.sites);
-        let (page, memory) = CountersPage::create(words)?;
+        let page = SharedPage::create("bws-counters", words)?;
         let channel = Channel::from_fd(ours)?;
-        let command = self.command(vec![theirs, self.snapshot.try_clone()?, memory])?;
+        let command = self.command(vec![
+            theirs,
+            self.snapshot.try_clone()?,
+            page.for_worker()?,
+            self.lasting.for_worker()?,
+        ])?;
         let child = tokio::process::Command::from(command).spawn()?;
         let worker = self.assignment.worker;
         let known = Acquaintance {
@@ -76,6 +82,7 @@ impl Launch<'_> {
             inheritance::CONTROL,
             inheritance::CONFIG,
             inheritance::COUNTERS,
+            inheritance::LASTING,
         ];
         for (socket, _) in self.sockets {
             descriptors.push(socket.try_clone()?);

@@ -25,8 +25,8 @@ use self::conversation::{Conversation, Letter};
 use super::journal::Named;
 use super::master::Input;
 use crate::ipc::channel::Channel;
-use crate::ipc::counters_page::CountersPage;
 use crate::ipc::message::{Generation, ToWorker, WorkerId};
+use crate::ipc::shared_page::SharedPage;
 use crate::metrics::counters::Global;
 use crate::metrics::totals::gauge;
 
@@ -35,7 +35,7 @@ pub struct WorkerProcess {
     pub generation: Generation,
     pub spawned: Instant,
     /// None: another version counts in a way that this one does not know.
-    pub page: Option<CountersPage>,
+    pub page: Option<SharedPage>,
     /// Has said Hello in our protocol.
     pub greeted: bool,
     channel: Rc<Channel>,
@@ -61,7 +61,7 @@ struct Acquaintance {
     generation: Generation,
     pid: u32,
     spawned: Instant,
-    page: Option<CountersPage>,
+    page: Option<SharedPage>,
     channel: Channel,
     understands: bool,
 }

@@ -109,7 +109,7 @@ impl Pool {
             standing: standing.clone(),
             members: members.collect(),
             balancing: proxy.balancing,
-            sticky: sticky.then(|| Sticky::new(standing, &servers.standings.secret)),
+            sticky: sticky.then(|| Sticky::new(standing, &servers.standings.lasting.secret())),
             random: Cell::new(mix(now() ^ mix(turn as u64 + u64::from(std::process::id())))),
         };
         // Otherwise all threads would begin with the first server.
@@ -320,6 +320,7 @@ mod tests {
     use super::*;
     use crate::http::testing::{config, site};
     use crate::http::tests::upstream::proxy;
+    use crate::metrics::lasting::Lasting;
 
     #[test]
     fn the_threads_of_a_worker_share_out_by_weight_together() {
@@ -330,8 +331,7 @@ mod tests {
         }
         proxied.proxy = Some(proxy);
         let config = config(vec![proxied]);
-        let region = (0..1000).map(|_| std::sync::atomic::AtomicU64::new(0));
-        let standings = Standings::new(1, Vec::leak(region.collect()), [0; 32], |_| ());
+        let standings = Standings::new(1, Lasting::detached(), |_| ());
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

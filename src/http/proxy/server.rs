@@ -51,7 +51,11 @@ impl Servers {
 impl Default for Servers {
     /// Of no site.
     fn default() -> Self {
-        Self::new(Standings::new(0, &[], [0; 32], |_| ()))
+        Self::new(Standings::new(
+            0,
+            crate::metrics::lasting::Lasting::detached(),
+            |_| (),
+        ))
     }
 }
 

@@ -1,20 +1,19 @@
 //! What the threads of a worker share of their upstream servers: who has how many requests, who is down, who waits.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::budget::Budget;
 use super::health;
 use super::waiting::Waiting;
 use crate::config::types::{Config, Pool, SiteIndex, Upstream, UpstreamAddress};
+use crate::metrics::lasting::Lasting;
 use crate::metrics::upstreams::{Cause, Condition, Identity, Slot, State, Word, now};
 
 /// All pools of all sites, each made when it is first asked for.
 pub struct Standings {
     /// Where what outlives this worker is kept.
-    region: &'static [AtomicU64],
-    /// Known to all workers.
-    pub(super) secret: [u8; 32],
+    pub(super) lasting: Lasting<'static>,
     sites: Box<[OnceLock<SiteStandings>]>,
     tell: Tell,
 }
@@ -36,15 +35,9 @@ pub struct Change<'a> {
 }
 
 impl Standings {
-    pub fn new(
-        sites: usize,
-        region: &'static [AtomicU64],
-        secret: [u8; 32],
-        tell: Tell,
-    ) -> Arc<Self> {
+    pub fn new(sites: usize, lasting: Lasting<'static>, tell: Tell) -> Arc<Self> {
         Arc::new(Self {
-            region,
-            secret,
+            lasting,
             sites: (0..sites).map(|_| OnceLock::new()).collect(),
             tell,
         })
@@ -103,7 +96,7 @@ impl PoolStanding {
             Standing {
                 active: Active(AtomicU32::new(0)),
                 limit: upstream.max_conns.unwrap_or(u32::MAX),
-                slot: Slot::claim(all.region, identity),
+                slot: Slot::claim(all.lasting.upstreams(), identity),
                 identity,
                 address,
                 checked,

@@ -17,6 +17,7 @@ pub mod upstream;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::client::transport::Endpoint;
@@ -66,10 +67,18 @@ pub fn write_file(path: &Path, text: &str) {
 
 /// Puts a program where others may run the one before, as a package manager does.
 pub fn install(program: &Path, content: &[u8], mode: u32) {
-    let fresh = program.with_extension("new");
-    std::fs::write(&fresh, content).expect("the test's folder is writable");
+    let (bytes, fresh) = (
+        program.with_extension("bytes"),
+        program.with_extension("new"),
+    );
+    std::fs::write(&bytes, content).expect("the test's folder is writable");
+    // Written by another process: a program that a test beside this one starts meanwhile would inherit our descriptor,
+    // and nobody can execute a file that is open for writing (ETXTBSY).
+    let copied = Command::new("cp").arg(&bytes).arg(&fresh).status();
+    assert!(copied.expect("cp can be started").success());
     let permissions = std::fs::Permissions::from_mode(mode);
     std::fs::set_permissions(&fresh, permissions).expect("our own file");
+    std::fs::remove_file(&bytes).expect("our own file");
     std::fs::rename(&fresh, program).expect("the test's folder is writable");
 }
 

@@ -2,7 +2,8 @@
 
 get() { inside curl -sS --max-time 20 "$@"; }
 property() { inside systemctl show -P "$1" "${2:-bws.service}"; }
-master() { property MainPID; }
+# Without one systemd says 0, and a signal to 0 would hit ourselves.
+master() { property MainPID | grep -vx 0; }
 workers() { inside pgrep -P "$(master)"; }
 config_version() { get http://127.0.0.1:8080/api/health | sed 's/.*"config_version":\([0-9]*\).*/\1/'; }
 # since LAST-LINES: what the journal of the service says.

@@ -1,4 +1,5 @@
-//! The memory behind `metrics::counters`: a memfd that master and worker map, so that counters survive the worker.
+//! The memory behind `metrics::counters` and `metrics::lasting`: a memfd that master and worker map, so that what is in
+//! it survives the worker.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,36 +10,35 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// The master's mapping; unmapped when dropped.
-pub struct CountersPage {
+pub struct SharedPage {
     memory: OwnedFd,
     start: *mut ::core::ffi::c_void,
     words: usize,
 }
 
 // SAFETY: the mapping is only reached through shared references to atomics.
-unsafe impl Send for CountersPage {}
+unsafe impl Send for SharedPage {}
 // SAFETY: as above.
-unsafe impl Sync for CountersPage {}
+unsafe impl Sync for SharedPage {}
 
-impl CountersPage {
-    /// A page of `words` zeros, and a descriptor of it to hand to the worker.
-    pub fn create(words: usize) -> io::Result<(Self, OwnedFd)> {
+impl SharedPage {
+    /// A page of `words` zeros. `name` is what /proc shows.
+    pub fn create(name: &str, words: usize) -> io::Result<Self> {
         let words = words.max(1);
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let memory = rustix::fs::memfd_create("bws-counters", flags)?;
+        let memory = rustix::fs::memfd_create(name, flags)?;
         rustix::fs::ftruncate(&memory, (words * size_of::<AtomicU64>()) as u64)?;
         // Without these seals a worker could make our next read a SIGBUS.
         let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW;
         rustix::fs::fcntl_add_seals(&memory, seals)?;
-        let for_worker = memory.try_clone()?;
-        Ok((Self::of(memory, words)?, for_worker))
+        Self::of(memory, words)
     }
 
     /// A page that this process had before it became another program.
     pub fn reopen(memory: OwnedFd) -> io::Result<Self> {
         let seals = rustix::fs::fcntl_get_seals(&memory)?;
         if !seals.contains(SealFlags::SHRINK) {
-            return Err(io::Error::other("a counters page that may shrink"));
+            return Err(io::Error::other("shared memory that may shrink"));
         }
         let words = length(&memory)?;
         Self::of(memory, words)
@@ -53,6 +53,11 @@ impl CountersPage {
         })
     }
 
+    /// A descriptor of it to hand to a worker.
+    pub fn for_worker(&self) -> io::Result<OwnedFd> {
+        self.memory.try_clone()
+    }
+
     pub fn memory(&self) -> BorrowedFd<'_> {
         self.memory.as_fd()
     }
@@ -64,7 +69,7 @@ impl CountersPage {
     }
 }
 
-impl Drop for CountersPage {
+impl Drop for SharedPage {
     fn drop(&mut self) {
         // SAFETY: ours, and every reference into it borrowed `self`.
         let unmapped =
@@ -111,8 +116,8 @@ mod tests {
 
     #[test]
     fn the_master_reads_what_the_worker_wrote() {
-        let (page, memory) = CountersPage::create(20).unwrap();
-        let words = map(memory).unwrap();
+        let page = SharedPage::create("bws-test", 20).unwrap();
+        let words = map(page.for_worker().unwrap()).unwrap();
         words[19].store(42, Ordering::Relaxed);
         assert_eq!(page.words()[19].load(Ordering::Relaxed), 42);
         assert_eq!(page.words().len(), 20);
