@@ -34,12 +34,8 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites", "rate_limit", Whole),
     ("sites.ssl", "client_ca", Whole),
     ("sites.ssl", "auto_cert", Value("true")),
-    ("sites.proxy", "health_check", Whole),
-    ("sites.proxy", "retry", Whole),
-    ("sites.proxy.load_balancing", "sticky_sessions", Whole),
     ("sites.proxy.upstreams", "url", Value("https")),
     ("sites.proxy.upstreams", "url", Value("h2c")),
-    ("sites.proxy.routes", "rewrite_target", Whole),
     ("sites.proxy.routes", "websocket", Value("true")),
 ];
 

@@ -255,7 +255,19 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {
-    let mut names = differing!(old, new, "proxy.", [routes, timeout, headers]);
+    let mut names = differing!(
+        old,
+        new,
+        "proxy.",
+        [
+            routes,
+            health_check,
+            retry,
+            rewrite_redirects,
+            timeout,
+            headers
+        ]
+    );
     if old.balancing != new.balancing {
         names.insert(0, "proxy.load_balancing".to_owned());
     }

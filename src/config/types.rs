@@ -279,6 +279,8 @@ pub struct Proxy {
     pub balancing: Balancing,
     pub health_check: Option<HealthCheck>,
     pub retry: Retry,
+    /// Lead redirects to an upstream's own address back to the site.
+    pub rewrite_redirects: bool,
     pub timeout: ProxyTimeout,
     pub headers: ProxyHeaders,
 }
@@ -321,6 +323,8 @@ pub struct Route {
     pub pool: u32,
     /// Take `path` away before the request goes upstream; the rest keeps its leading slash.
     pub strip_prefix: bool,
+    /// Instead of `path`; without a trailing slash when `path` has none.
+    pub rewrite_target: Option<String>,
     /// Between bytes; overrides [`ProxyTimeout::read`].
     pub timeout: Option<Duration>,
     /// `Upgrade` requests may pass.

@@ -1,6 +1,6 @@
 //! A request becomes a response.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
-use super::proxy::{self, Servers, Standings, Target, Tell};
+use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
 use super::request_path;
 use super::router::Router;
 use super::site::Site;
@@ -88,6 +88,7 @@ pub struct Service {
     files: FileCache,
     servers: Servers,
     ready: Cell<bool>,
+    checks: RefCell<Checks>,
 }
 
 type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
@@ -124,7 +125,20 @@ impl Service {
             sites,
             files: FileCache::default(),
             ready: Cell::new(true),
+            checks: RefCell::default(),
         })
+    }
+
+    /// Begins to check the health of the upstreams, unless another thread does. Needs a `LocalSet`.
+    pub fn start_checks(&self) {
+        if self.shared.upstreams.claim_checks() {
+            *self.checks.borrow_mut() = Checks::start(&self.shared.config, &self.servers);
+        }
+    }
+
+    /// Leaves the checks to the next generation.
+    pub fn stop_checks(&self) {
+        self.checks.take();
     }
 
     /// What `/api/health/ready` says; true from the start, a draining worker may say no.

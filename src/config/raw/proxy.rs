@@ -9,7 +9,7 @@ use super::super::defaults::{
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::Pairs;
-use super::balancing::LoadBalancing;
+use super::balancing::{HealthCheck, LoadBalancing, Retry};
 
 #[derive(Debug)]
 pub(in crate::config) struct Proxy {
@@ -18,6 +18,9 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) upstreams: Vec<Upstream>,
     pub(in crate::config) routes: Vec<Route>,
     pub(in crate::config) load_balancing: LoadBalancing,
+    pub(in crate::config) health_check: Option<HealthCheck>,
+    pub(in crate::config) retry: Retry,
+    pub(in crate::config) rewrite_redirects: Option<Located<bool>>,
     pub(in crate::config) timeout: Timeout,
     pub(in crate::config) headers: Headers,
     /// A key was refused or unknown: what is missing is no second error.
@@ -29,6 +32,10 @@ impl Proxy {
         let load_balancing = table
             .table("load_balancing", "sites.proxy.load_balancing")
             .map(LoadBalancing::read);
+        let health_check = table
+            .table("health_check", "sites.proxy.health_check")
+            .map(HealthCheck::read);
+        let retry = table.table("retry", "sites.proxy.retry").map(Retry::read);
         let timeout = table
             .table("timeout", "sites.proxy.timeout")
             .map(Timeout::read);
@@ -37,6 +44,7 @@ impl Proxy {
             .map(Headers::read);
         table.begin_own_keys();
         let enabled = table.boolean("enabled");
+        let rewrite_redirects = table.boolean("rewrite_redirects");
         let upstreams = table.tables("upstreams", "sites.proxy.upstreams");
         let routes = table.tables("routes", "sites.proxy.routes");
         let place = table.place;
@@ -47,6 +55,9 @@ impl Proxy {
             upstreams: upstreams.into_iter().map(Upstream::read).collect(),
             routes: routes.into_iter().map(Route::read).collect(),
             load_balancing: load_balancing.unwrap_or_default(),
+            health_check,
+            retry: retry.unwrap_or_default(),
+            rewrite_redirects,
             timeout: timeout.unwrap_or_default(),
             headers: headers.unwrap_or_default(),
             damaged,
@@ -105,6 +116,7 @@ pub(in crate::config) struct Route {
     pub(in crate::config) path: Option<Located<String>>,
     pub(in crate::config) upstream: Option<Located<String>>,
     pub(in crate::config) strip_prefix: Option<Located<bool>>,
+    pub(in crate::config) rewrite_target: Option<Located<String>>,
     pub(in crate::config) websocket: Option<Located<bool>>,
     pub(in crate::config) timeout: Option<Duration>,
     /// A key was refused or unknown: what is missing is no second error.
@@ -118,6 +130,7 @@ impl Route {
             path: table.string("path"),
             upstream: table.string("upstream"),
             strip_prefix: table.boolean("strip_prefix"),
+            rewrite_target: table.string("rewrite_target"),
             websocket: websocket(&table),
             timeout: table.duration("timeout", SHORT_TIMEOUT_RANGE),
             damaged: false,

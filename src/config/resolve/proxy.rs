@@ -41,9 +41,10 @@ pub(super) fn resolve(raw: raw::proxy::Proxy, context: &mut Context<'_>) -> Opti
         fallback_pool: (raw.routes.is_empty() && !pools.pools.is_empty()).then_some(0),
         routes,
         pools: pools.pools,
-        balancing: balancing::resolve(&raw.load_balancing),
-        health_check: None,
-        retry: balancing::retry(),
+        balancing: balancing::balancing(&raw.load_balancing),
+        health_check: balancing::health_check(raw.health_check, findings),
+        retry: balancing::retry(&raw.retry),
+        rewrite_redirects: is_on(raw.rewrite_redirects.as_ref(), false),
         timeout: ProxyTimeout {
             connect: raw
                 .timeout
@@ -165,12 +166,28 @@ fn routes(raw: &[raw::proxy::Route], pools: &Pools, findings: &Findings) -> Vec<
             path: path.value.clone(),
             pool,
             strip_prefix: is_on(route.strip_prefix.as_ref(), false),
+            rewrite_target: rewrite_target(route, findings),
             timeout: route.timeout,
             websocket: is_on(route.websocket.as_ref(), true),
         });
     }
     routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
     routes
+}
+
+fn rewrite_target(route: &raw::proxy::Route, findings: &Findings) -> Option<String> {
+    let target = route.rewrite_target.as_ref()?;
+    check_path(target, findings);
+    let strips = route.strip_prefix.as_ref().filter(|strips| strips.value);
+    if let Some(strips) = strips {
+        findings.push(
+            Finding::error("a route cannot both strip and rewrite its path")
+                .at(target.place, "")
+                .at(strips.place, "")
+                .help("remove 'strip_prefix': 'rewrite_target' stands instead of the path"),
+        );
+    }
+    Some(target.value.clone())
 }
 
 fn check_path(path: &Located<String>, findings: &Findings) {

@@ -16,6 +16,7 @@ use super::body::{Download, Progress, Upload, UploadFailure};
 use super::connect::{ConnectError, connect};
 use super::headers;
 use super::pool::{Member, Place};
+use super::redirect;
 use super::route::upstream_target;
 use super::server::Sender;
 use crate::config::types::{Proxy, Route};
@@ -39,6 +40,7 @@ pub(super) struct Exchange<'a> {
     connect: Duration,
     read: Duration,
     write: Duration,
+    rewrite_redirects: bool,
     sent: Cell<usize>,
     may_send: usize,
 }
@@ -127,6 +129,7 @@ impl<'a> Exchange<'a> {
                 .and_then(|route| route.timeout)
                 .unwrap_or(proxy.timeout.read),
             write: proxy.timeout.write,
+            rewrite_redirects: proxy.rewrite_redirects,
             sent: Cell::new(0),
             may_send: proxy.retry.attempts as usize + 1 + STALE_CONNECTIONS,
         }
@@ -258,6 +261,12 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    fn rewrite_redirect(&self, headers: &mut HeaderMap, member: &Member) {
+        let host = self.host.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+        let ours = [member.authority.as_bytes(), host];
+        redirect::rewrite(headers, ours, self.route, &member.base_path);
+    }
+
     fn receive(
         &self,
         place: Place,
@@ -269,6 +278,9 @@ impl<'a> Exchange<'a> {
             return Err(Trouble::Reset.ends());
         }
         headers::rewrite_response(&mut parts.headers, parts.version);
+        if self.rewrite_redirects {
+            self.rewrite_redirect(&mut parts.headers, place.member());
+        }
         if matches!(
             parts.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED

@@ -90,6 +90,28 @@ pub(super) fn failed(state: State, now: u64, cause: Cause, trial: bool, last: bo
     }
 }
 
+/// Health checks say that the server is well. One that could not be connected to is back by that; one that did not
+/// answer requests has to show that it does.
+pub(super) fn checked_well(state: State, now: u64, cause: Option<Cause>) -> State {
+    let unanswering = matches!(cause, Some(Cause::Reset | Cause::Timeout));
+    let back = state.condition == Condition::Out && !unanswering;
+    if !state.failed_checks && !back {
+        return state;
+    }
+    let stays_out = state.condition == Condition::Out && !back;
+    State {
+        condition: if stays_out {
+            Condition::Out
+        } else {
+            Condition::Rising
+        },
+        failed_checks: false,
+        streak: 0,
+        at: if stays_out { state.at } else { now },
+        ..state
+    }
+}
+
 fn out(state: State, now: u64) -> State {
     let level = (state.level + 1).min(MAX_LEVEL);
     State {
@@ -194,5 +216,17 @@ mod tests {
         };
         assert_eq!(trial_at(out, true), None);
         assert!(answered(failed, 0, false).failed_checks);
+        let back = checked_well(out, 5, Some(Cause::CheckSilence));
+        assert_eq!((back.condition, back.at), (Condition::Rising, 5));
+        assert!(back.is_healthy());
+        assert_eq!(checked_well(UP, 5, None), UP);
+    }
+
+    #[test]
+    fn a_check_does_not_prove_that_requests_are_answered() {
+        let late = failed(UP, 0, Cause::Timeout, true, false);
+        assert_eq!(checked_well(late, 1, Some(Cause::Timeout)), late);
+        let refused = refused(UP, 0, false);
+        assert!(checked_well(refused, 1, Some(Cause::Refused)).is_healthy());
     }
 }

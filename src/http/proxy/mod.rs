@@ -4,23 +4,27 @@
 //!   [`failover`]: another one where it fails
 //! - [`standing`]: what all threads know of the servers; [`health`]: how it changes; [`waiting`]: for a server with room;
 //!   [`budget`]: how much may be sent again
+//! - [`check`]: asks servers how they are
 //! - [`server`]: one thread's idle connections; [`connect`]: new ones
-//! - [`exchange`]: sends and waits; [`headers`]: rewrites both heads; [`body`]: streams
+//! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`body`]: streams
 mod balance;
 mod body;
 mod budget;
+mod check;
 mod connect;
 mod exchange;
 mod failover;
 mod headers;
 mod health;
 mod pool;
+mod redirect;
 mod route;
 mod server;
 mod standing;
 mod sticky;
 mod waiting;
 
+pub(super) use check::Checks;
 pub(super) use failover::forward;
 pub(super) use pool::Pools;
 pub(super) use route::{Target, find_route};

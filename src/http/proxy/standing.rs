@@ -1,6 +1,6 @@
 //! What the threads of a worker share of their upstream servers: who has how many requests, who is down, who waits.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::budget::Budget;
@@ -15,6 +15,8 @@ pub struct Standings {
     /// Where what outlives this worker is kept.
     pub(super) lasting: Lasting<'static>,
     sites: Box<[OnceLock<SiteStandings>]>,
+    /// Some thread checks the health of the servers.
+    checking: AtomicBool,
     tell: Tell,
 }
 
@@ -39,8 +41,14 @@ impl Standings {
         Arc::new(Self {
             lasting,
             sites: (0..sites).map(|_| OnceLock::new()).collect(),
+            checking: AtomicBool::new(false),
             tell,
         })
+    }
+
+    /// True for the first one who asks: the health checks are its task.
+    pub(in crate::http) fn claim_checks(&self) -> bool {
+        !self.checking.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn site(&self, config: &Config, index: SiteIndex) -> Option<SiteStandings> {
@@ -167,14 +175,7 @@ impl PoolStanding {
             |state| health::failed(state, now, cause, trial, last),
             |old, new| {
                 if new.condition == Condition::Out && new.level != old.level {
-                    server
-                        .slot
-                        .word(Word::Ejections)
-                        .fetch_add(1, Ordering::Relaxed);
-                    server
-                        .slot
-                        .word(Word::Cause)
-                        .store(cause as u64, Ordering::Relaxed);
+                    server.count_ejection(cause);
                     if new.level == 1 {
                         self.tell_change(server, Some(cause));
                     }
@@ -183,7 +184,39 @@ impl PoolStanding {
         );
     }
 
-    pub(super) fn tell_change(&self, server: &Standing, down: Option<Cause>) {
+    /// Health checks find server number `index` well.
+    pub(super) fn note_good_check(&self, index: usize) {
+        let server = &self.servers[index];
+        if server.slot.value(Word::State) == 0 {
+            return;
+        }
+        let (now, cause) = (now(), server.slot.cause());
+        server.change(
+            |state| health::checked_well(state, now, cause),
+            |old, new| {
+                if !old.is_healthy() && new.is_healthy() {
+                    self.tell_change(server, None);
+                }
+            },
+        );
+    }
+
+    /// Health checks find server number `index` ill.
+    pub(super) fn note_bad_check(&self, index: usize, cause: Cause) {
+        let server = &self.servers[index];
+        let ill = |state| State {
+            failed_checks: true,
+            ..state
+        };
+        server.change(ill, |old, _| {
+            if old.is_healthy() {
+                server.count_ejection(cause);
+                self.tell_change(server, Some(cause));
+            }
+        });
+    }
+
+    fn tell_change(&self, server: &Standing, down: Option<Cause>) {
         let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         let at = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         server.slot.word(Word::Changed).store(at, Ordering::Relaxed);
@@ -221,6 +254,13 @@ impl Standing {
     pub(super) fn leave(&self) {
         // Whoever waits looks at this number after he has said that he waits.
         self.active.0.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn count_ejection(&self, cause: Cause) {
+        let ejections = self.slot.word(Word::Ejections);
+        ejections.fetch_add(1, Ordering::Relaxed);
+        let word = self.slot.word(Word::Cause);
+        word.store(cause as u64, Ordering::Relaxed);
     }
 
     /// That it ever got, from all workers.
@@ -282,7 +322,7 @@ impl Standing {
     }
 
     /// Changes the state; whoever did change it acts on it.
-    pub(super) fn change(&self, next: impl Fn(State) -> State, act: impl FnOnce(State, State)) {
+    fn change(&self, next: impl Fn(State) -> State, act: impl FnOnce(State, State)) {
         let word = self.slot.word(Word::State);
         let update = |word: u64| {
             let next = next(State::unpack(word)).pack();

@@ -1,6 +1,9 @@
 //! Servers of one pool: how requests are shared out, what becomes of those that are down or full.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -36,7 +39,7 @@ async fn closed_port() -> u16 {
 }
 
 /// An open request that is not answered.
-async fn hang(service: &std::rc::Rc<Service>) -> tokio::io::DuplexStream {
+async fn hang(service: &Rc<Service>) -> tokio::io::DuplexStream {
     let mut client = connect(service);
     let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     client.write_all(request).await.unwrap();
@@ -112,16 +115,14 @@ fn who_waits_too_long_is_503() {
         let (port, _) = serve(&[SILENT]).await;
         let mut proxy = proxy(&[port]);
         proxy.pools[0].servers[0].max_conns = Some(1);
-        proxy.balancing.queue_timeout = std::time::Duration::from_millis(50);
+        proxy.balancing.queue_timeout = Duration::from_millis(50);
         let service = service(through(proxy));
         let _first = hang(&service).await;
         eventually(async || {
             let mut second = hang(&service).await;
             let mut answer = [0; 12];
-            let waiting = tokio::time::timeout(
-                std::time::Duration::from_millis(500),
-                second.read_exact(&mut answer),
-            );
+            let waiting =
+                tokio::time::timeout(Duration::from_millis(500), second.read_exact(&mut answer));
             waiting.await.is_ok() && &answer == b"HTTP/1.1 503"
         })
         .await;
@@ -167,8 +168,123 @@ fn a_server_that_is_out_gets_no_requests() {
                 200
             );
         }
-        let accepted = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
+        let accepted = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
         assert!(accepted.is_err());
         assert_eq!(connections(&[seen]), [1]);
+    });
+}
+
+#[test]
+fn a_cookie_leads_back_to_the_same_server() {
+    run(async {
+        let answer: &[&str] =
+            &["HTTP/1.1 200 OK\r\nSet-Cookie: own=1\r\nConnection: close\r\n\r\n"];
+        let (ports, seen) = serve_many::<3>(answer).await;
+        let mut proxy = proxy(&ports);
+        proxy.balancing.sticky_sessions = true;
+        let config = through(proxy);
+        let service = service(config);
+        let first = ask(&service, "GET /", "").await;
+        let ours = first
+            .lines()
+            .find_map(|line| line.strip_prefix("set-cookie: bws-"));
+        let (cookie, attributes) = ours.unwrap().split_once("; ").unwrap();
+        assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax");
+        assert!(first.contains("set-cookie: own=1\r\n"));
+        let counts = connections(&seen);
+        let header = format!("Cookie: x=y; bws-{cookie}; z\r\n");
+        for _ in 0..5 {
+            let again = ask(&service, "GET /", &header).await;
+            assert!(!again.contains("set-cookie: bws-"), "{again}");
+        }
+        let server = counts.iter().position(|&count| count == 1).unwrap();
+        assert_eq!(connections(&seen)[server], 6);
+        // Nobody makes one up.
+        let forged = ask(&service, "GET /", "Cookie: bws-00000000=0123\r\n").await;
+        assert!(forged.contains("set-cookie: bws-"));
+    });
+}
+
+/// An upstream that answers with the status in `status`, and says what it was asked for.
+async fn serve_status(status: &Rc<Cell<u16>>) -> (u16, Rc<Cell<bool>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let checked = Rc::new(Cell::new(false));
+    let (status, seen) = (status.clone(), checked.clone());
+    tokio::task::spawn_local(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buffer = [0; 1000];
+            let count = stream.read(&mut buffer).await.unwrap();
+            seen.set(seen.get() || buffer[..count].starts_with(b"GET /up?x HTTP/1.1\r\n"));
+            let head = format!("HTTP/1.1 {} X\r\nContent-Length: 0\r\n", status.get());
+            let answer = format!("{head}Connection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (port, checked)
+}
+
+#[test]
+fn health_checks_take_out_and_bring_back() {
+    run(async {
+        let wanted = Rc::new(Cell::new(404));
+        let (port, checked) = serve_status(&wanted).await;
+        let mut proxy = proxy(&[port]);
+        proxy.health_check = Some(HealthCheck {
+            path: "/up?x".into(),
+            interval: Duration::from_millis(20),
+            timeout: Duration::from_secs(5),
+            retries: 2,
+            healthy_after: 2,
+        });
+        let service = service(through(proxy));
+        service.start_checks();
+        let ask = async || status(&ask(&service, "GET /", "").await);
+        eventually(async || ask().await == 503).await;
+        assert!(checked.get());
+        wanted.set(302);
+        eventually(async || ask().await == 302).await;
+        wanted.set(404);
+        service.stop_checks();
+        assert_eq!(ask().await, 404);
+    });
+}
+
+#[test]
+fn other_answers_may_be_had_from_other_servers() {
+    run(async {
+        let (bad, _) = serve(&["HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"]).await;
+        let (good, _) = serve(&[OK]).await;
+        let mut proxy = proxy(&[bad, good]);
+        proxy.retry.on_status = vec![503];
+        let service = service(through(proxy));
+        for _ in 0..4 {
+            assert_eq!(status(&ask(&service, "GET /", "").await), 200);
+        }
+        let posts = [0; 2].map(|_| "POST /");
+        let mut statuses = vec![];
+        for line in posts {
+            statuses.push(status(&ask(&service, line, "Content-Length: 0\r\n").await));
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 503]);
+    });
+}
+
+#[test]
+fn redirects_are_passed_on_unless_they_are_to_be_rewritten() {
+    run(async {
+        let answer: &[&str] =
+            &["HTTP/1.1 302 Found\r\nLocation: http://a/x?y\r\nContent-Length: 0\r\n\r\n"];
+        let (port, _) = serve(answer).await;
+        let mut proxy = proxy(&[port]);
+        let plain = ask(&service(through(proxy.clone())), "GET /", "").await;
+        assert_eq!(
+            (status(&plain), header(&plain, "location")),
+            (302, Some("http://a/x?y"))
+        );
+        proxy.rewrite_redirects = true;
+        let rewritten = ask(&service(through(proxy)), "GET /", "").await;
+        assert_eq!(header(&rewritten, "location"), Some("/x?y"));
     });
 }

@@ -46,6 +46,7 @@ pub(in crate::http) fn proxy(ports: &[u16]) -> Proxy {
             on_timeout: false,
             on_status: vec![],
         },
+        rewrite_redirects: false,
         timeout: ProxyTimeout {
             connect: seconds(2),
             read: seconds(5),
