@@ -24,19 +24,19 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("security", "proxy_protocol", Whole),
     ("sites", "directory_listing", Whole),
     ("sites", "enable_directory_listing", Whole),
-    ("sites", "redirect_to_https", Whole),
-    ("sites", "redirects", Whole),
     ("sites", "error_pages", Whole),
     ("sites", "compression", Whole),
     ("sites", "cache", Whole),
     ("sites", "access_control", Whole),
-    ("sites", "access", Whole),
     ("sites", "rate_limit", Whole),
+    ("sites.access", "require_auth", Whole),
+    ("sites.access", "auth_type", Whole),
+    ("sites.access", "auth_realm", Whole),
+    ("sites.access", "auth_file", Whole),
     ("sites.ssl", "client_ca", Whole),
     ("sites.ssl", "auto_cert", Value("true")),
     ("sites.proxy.upstreams", "url", Value("https")),
     ("sites.proxy.upstreams", "url", Value("h2c")),
-    ("sites.proxy.routes", "websocket", Value("true")),
 ];
 
 /// Whether all of a key is not available.

@@ -83,6 +83,7 @@ pub(super) const CHECK_COUNT_RANGE: RangeInclusive<u64> = 1..=1000;
 pub(super) const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const UPSTREAM_READ_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const UPSTREAM_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TUNNEL_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Of a test connection, `Options::connect_timeout`.
 pub(super) const TEST_CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
 

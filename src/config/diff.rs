@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::resolve::show_address;
-use super::types::{Config, Listener, Logging, Performance, Proxy, Server, Site};
+use super::types::{Config, Listener, Logging, Middleware, Performance, Proxy, Server, Site};
 
 /// What a reload would change. Sites are told apart by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -228,6 +228,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
         "",
         [hostnames, listen, default, headers, api_only]
     );
+    names.extend(middleware_changes(&old.1.middleware, &new.1.middleware));
     match (&old.1.static_files, &new.1.static_files) {
         (Some(before), Some(after)) => {
             if before.root != after.root {
@@ -252,6 +253,10 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
     }
     names.extend(tls_changes(old, new));
     names
+}
+
+fn middleware_changes(old: &Middleware, new: &Middleware) -> Vec<String> {
+    differing!(old, new, "", [addresses, https_port, redirects])
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {

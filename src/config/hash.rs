@@ -3,7 +3,11 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
+use super::parallel;
 use super::types::{Config, Site};
+
+/// Fewer sites are not worth a thread's while.
+const PART: usize = 500;
 
 /// Fills in the hash of the configuration and of each site.
 pub(super) fn fill(config: &mut Config) {
@@ -12,9 +16,12 @@ pub(super) fn fill(config: &mut Config) {
         .iter()
         .map(|it| digest([&bytes(it)[..]]))
         .collect();
-    for site in &mut config.sites {
-        site.hash = site_hash(site, &certificates);
-    }
+    let parts = config.sites.chunks_mut(PART).collect();
+    parallel::map(parts, |sites: &mut [Site]| {
+        for site in sites {
+            site.hash = site_hash(site, &certificates);
+        }
+    });
     // Where a configuration came from changes nothing about how it serves.
     let sources = std::mem::take(&mut config.sources);
     config.hash.clear();

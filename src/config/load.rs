@@ -4,15 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use toml::de::DeTable;
-
 use super::defaults::MAX_INCLUDED_FILES;
-use super::raw::{self, Raw, Site};
-use super::reader::File;
+use super::parts::{self, Numbered, Reader, Reading};
+use super::raw::{self, Raw};
 use super::report::{Finding, Findings, Report};
 use super::resolve::{self, Resolved};
 use super::source::{Located, Place, Source, Unreadable, reason};
-use super::{Addresses, Loaded, Options, connectivity, include, syntax};
+use super::{Addresses, Loaded, Options, connectivity, include, parallel};
 
 /// The files read so far and what was found in them.
 #[derive(Default)]
@@ -37,7 +35,7 @@ pub(super) fn addresses(path: &Path) -> Result<Addresses, Report> {
     if loading.broken {
         return Err(loading.findings.report(&loading.sources));
     }
-    let listen: BTreeSet<_> = raw.sites.iter().filter_map(resolve::address).collect();
+    let listen: BTreeSet<_> = raw.sites().filter_map(resolve::address).collect();
     Ok(Addresses {
         listen: listen.into_iter().collect(),
         sources: loading.watched,
@@ -54,17 +52,14 @@ fn open(path: &Path) -> (Loading, Raw) {
         Some(_) => Source::read(path),
         None => Err(not_text(path)),
     };
-    let raw = loading.read(source, None, Raw::read).unwrap_or_default();
+    let raw = loading.read_main(source);
     (loading, raw)
 }
 
 /// Loads text that stands in no file.
 pub(super) fn load_text(name: &Path, text: String, options: &Options) -> Result<Loaded, Report> {
     let mut loading = Loading::default();
-    let source = Source::new(name, text);
-    let raw = loading
-        .read(Ok(source), None, Raw::read)
-        .unwrap_or_default();
+    let raw = loading.read_main(Ok(Source::new(name, text)));
     loading.finish(raw, options)
 }
 
@@ -113,48 +108,46 @@ impl Loading {
         }
     }
 
-    /// Parses a file and hands its tables to `read`. `named` is where the file is asked for.
-    fn read<T>(
+    fn read_main(&mut self, source: Result<Source, Unreadable>) -> Raw {
+        let mut read = self.read(vec![(source, None)], Raw::read);
+        read.pop().unwrap_or_default()
+    }
+
+    /// Reads files and what is in them; `named` is where each is asked for.
+    fn read(
         &mut self,
-        source: Result<Source, Unreadable>,
-        named: Option<Place>,
-        read: impl FnOnce(&DeTable<'_>, File<'_>) -> T,
-    ) -> Option<T> {
-        let number = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
-        let source = self.admit(source, number, named)?;
-        let (table, errors) = DeTable::parse_recoverable(&source.text);
-        let broken_lines = self.syntax_errors(&source, number, &errors);
-        let findings = Findings::default();
-        let result = read(
-            table.get_ref(),
-            File {
-                source: number,
-                findings: &findings,
-            },
-        );
-        // On a line that cannot be parsed nothing else can be trusted.
-        findings.retain(|finding| {
-            let line = finding
-                .place()
-                .map(|place| source.line_index(place.start as usize));
-            line.is_none_or(|line| !broken_lines.contains(&line))
-        });
-        self.findings.append(findings);
-        Some(result)
+        sources: Vec<(Result<Source, Unreadable>, Option<Place>)>,
+        reader: Reader,
+    ) -> Vec<Raw> {
+        let admitted = sources
+            .into_iter()
+            .map(|(source, named)| self.admit(source, named));
+        let files: Vec<Numbered> = admitted.flatten().collect();
+        let readings = parts::read(&files, reader);
+        readings
+            .into_iter()
+            .map(|reading| self.take(reading))
+            .collect()
+    }
+
+    fn take(&mut self, reading: Reading) -> Raw {
+        self.broken |= reading.broken;
+        self.findings.append(reading.findings);
+        reading.raw
     }
 
     /// Takes a file up among the sources, or says why not.
     fn admit(
         &mut self,
         source: Result<Source, Unreadable>,
-        number: u32,
         named: Option<Place>,
-    ) -> Option<Arc<Source>> {
+    ) -> Option<Numbered> {
+        let number = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         let (source, finding) = match source {
             Ok(source) => {
                 let source = Arc::new(source);
                 self.sources.push(source.clone());
-                return Some(source);
+                return Some(Numbered { number, source });
             }
             Err(Unreadable::File(message, help)) => {
                 let finding = Finding::error(message).help(help);
@@ -180,53 +173,44 @@ impl Loading {
         None
     }
 
-    /// The first syntax error of each line; returns the lines.
-    fn syntax_errors(
-        &mut self,
-        source: &Source,
-        number: u32,
-        errors: &[toml::de::Error],
-    ) -> HashSet<usize> {
-        let mut lines = HashSet::new();
-        for error in errors {
-            let span = error.span().unwrap_or(0..0);
-            self.broken = true;
-            if lines.insert(source.line_index(source.boundary(span.start))) {
-                let span = source.boundary(span.start)..source.boundary(span.end);
-                let (message, help) = syntax::explain(error.message(), &source.text[span.clone()]);
-                let finding = Finding::error(message).help(help);
-                self.findings
-                    .push(finding.at(Place::new(number, &span), ""));
-            }
-        }
-        lines
-    }
-
-    /// Adds the sites of included files, each file once.
+    /// Adds the sites of included files.
     fn include(&mut self, raw: &mut Raw) {
         let Some(folder) = self.sources.first().map(|source| source.folder.clone()) else {
             return;
         };
+        let (files, too_many) = self.included_files(&folder, std::mem::take(&mut raw.include));
+        let sources = parallel::map(files, |(path, named)| (Source::read(&path), Some(named)));
+        for other in self.read(sources, raw::read_included) {
+            raw.add(other);
+        }
+        too_many
+            .into_iter()
+            .for_each(|finding| self.findings.push(finding));
+    }
+
+    /// Each file once, with where it is asked for; and what is wrong if there are too many.
+    fn included_files(
+        &mut self,
+        folder: &Path,
+        patterns: Vec<Located<String>>,
+    ) -> (Vec<(PathBuf, Place)>, Option<Finding>) {
         let mut known: HashSet<PathBuf> = self.watched.iter().cloned().collect();
-        for pattern in std::mem::take(&mut raw.include) {
-            for file in self.expand(&folder, &pattern) {
+        let mut files = Vec::new();
+        for pattern in patterns {
+            for file in self.expand(folder, &pattern) {
                 if !known.insert(file.clone()) {
                     continue;
                 }
                 if known.len() > MAX_INCLUDED_FILES {
                     let message = format!("more than {MAX_INCLUDED_FILES} files are included");
-                    let help = "put several sites into one file";
-                    self.findings
-                        .push(Finding::error(message).at(pattern.place, "").help(help));
-                    return;
+                    let finding = Finding::error(message).at(pattern.place, "");
+                    return (files, Some(finding.help("put several sites into one file")));
                 }
                 self.watched.push(file.clone());
-                let source = Source::read(&file);
-                let sites: Option<Vec<Site>> =
-                    self.read(source, Some(pattern.place), raw::read_included);
-                raw.sites.extend(sites.unwrap_or_default());
+                files.push((file, pattern.place));
             }
         }
+        (files, None)
     }
 
     fn expand(&mut self, folder: &Path, pattern: &Located<String>) -> Vec<PathBuf> {

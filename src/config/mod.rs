@@ -1,7 +1,9 @@
 //! The configuration file: source → raw → resolve → types; diff.
 //!
-//! - [`load()`] goes all the way: `source` (text and places), `reader` (spanned tables, one method for each kind of value),
-//!   `raw` (values as written), `resolve` (meaning, checks), [`types`] (what everybody else works with)
+//! - [`load()`] goes all the way: `source` (text and places), `parts` (long files in parts at once), `reader` (spanned
+//!   tables, one method for each kind of value), `raw` (values as written), `resolve` (meaning, checks), [`types`] (what
+//!   everybody else works with)
+//! - `parallel` spreads over the CPUs what is done for each of many sites, files or certificates
 //! - `schema` lists every key, `availability` those whose feature does not exist yet, `defaults` what is left out
 //! - [`mod@reference`]: every key, for the manual and its test
 //! - [`report`]: all problems of a file, each with its place and what to do
@@ -14,6 +16,8 @@ pub mod diff;
 mod hash;
 mod include;
 mod load;
+mod parallel;
+mod parts;
 mod pem;
 mod quantity;
 mod raw;

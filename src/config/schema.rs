@@ -32,6 +32,8 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("sites.cache", &[
         "enabled", "cache_control", "etag_enabled", "last_modified_enabled", "max_age_static", "max_age_dynamic",
     ]),
+    ("sites.redirects", &["from", "to", "status"]),
+    ("sites.access", &["allow_ips", "deny_ips", "require_auth", "auth_type", "auth_realm", "auth_file"]),
     ("sites.rate_limit", &[
         "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",
     ]),
@@ -49,13 +51,18 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("sites.proxy.routes", &["path", "upstream", "strip_prefix", "rewrite_target", "websocket", "timeout"]),
     ("sites.proxy.load_balancing", &["method", "sticky_sessions", "queue", "queue_timeout"]),
     ("sites.proxy.health_check", &["enabled", "path", "interval", "timeout", "retries", "healthy_after"]),
-    ("sites.proxy.timeout", &["connect", "read", "write"]),
+    ("sites.proxy.timeout", &["connect", "read", "write", "tunnel"]),
     ("sites.proxy.retry", &["attempts", "on"]),
     ("sites.proxy.headers", &["preserve_host", "add_forwarded", "add_x_forwarded", "remove", "add"]),
 ];
 
 /// Tables that may be written several times, `[[…]]`.
-const REPEATED: &[&str] = &["sites", "sites.proxy.upstreams", "sites.proxy.routes"];
+const REPEATED: &[&str] = &[
+    "sites",
+    "sites.redirects",
+    "sites.proxy.upstreams",
+    "sites.proxy.routes",
+];
 
 /// A key nearer than this to many tables says nothing about which was meant.
 const AMBIGUOUS: usize = 3;

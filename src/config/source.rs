@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::defaults::MAX_FILE_SIZE;
 
 /// A byte range of one of the files of a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Place {
     /// Index into the list of sources.
     pub(super) source: u32,

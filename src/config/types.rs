@@ -4,6 +4,7 @@
 //! master checked and never reads a configuration, certificate or key file itself.
 
 mod balancing;
+mod middleware;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
+pub use middleware::{AddressRules, Middleware, Network, Redirect};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,6 +160,7 @@ pub struct Site {
     pub static_files: Option<StaticFiles>,
     /// On every response of the site, proxied ones too.
     pub headers: Vec<Header>,
+    pub middleware: Middleware,
     pub proxy: Option<Proxy>,
     pub tls: Option<SiteTls>,
     /// No static files: what no route and no endpoint takes is 404.
@@ -339,6 +342,8 @@ pub struct ProxyTimeout {
     pub read: Duration,
     /// Between two writes to the upstream, not in total.
     pub write: Duration,
+    /// Without a byte in either direction, once the protocol was switched.
+    pub tunnel: Duration,
 }
 
 /// `[sites.proxy.headers]`.

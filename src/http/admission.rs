@@ -42,6 +42,12 @@ pub(super) fn requested_authority<B>(request: &Request<B>) -> Result<&str, Refus
     }
 }
 
+/// The host of an admitted request, without its port; empty when it names none.
+pub(super) fn requested_host<B>(request: &Request<B>) -> &str {
+    let authority = requested_authority(request).unwrap_or_default();
+    split_authority(authority).map_or("", |(host, _)| host)
+}
+
 fn host_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(HOST).iter();
     let first = values.next();
@@ -107,7 +113,10 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
 
 fn check_target<B>(request: &Request<B>) -> Result<(), Refusal> {
     let (method, uri) = (request.method(), request.uri());
-    if method == Method::CONNECT || method == Method::TRACE {
+    // What RFC 8441 made of CONNECT has a target like any request, and is for the proxy to judge.
+    let connect =
+        method == Method::CONNECT && request.extensions().get::<hyper::ext::Protocol>().is_none();
+    if connect || method == Method::TRACE {
         return Err(Refusal {
             status: StatusCode::METHOD_NOT_ALLOWED,
             close: true,

@@ -1,7 +1,7 @@
 //! Bodies of requests and responses, as this room sees them: the worker turns a [`Chunk`] into bytes on the wire.
 
 use std::cell::Cell;
-use std::fs::File;
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,6 +12,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::in_flight::InFlight;
+use super::open_file::OpenFile;
+use super::proxy::Tunnel;
 
 /// Why a body broke off. The connection is then closed, so that the peer sees a truncated message.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -24,10 +26,20 @@ pub enum Chunk {
     File(FileSlice),
 }
 
+impl Chunk {
+    /// Bytes.
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(slice) => slice.length,
+        }
+    }
+}
+
 /// A range of an open file.
 #[derive(Clone, Debug)]
 pub struct FileSlice {
-    pub file: Rc<File>,
+    pub file: Rc<OpenFile>,
     pub offset: u64,
     pub length: u64,
 }
@@ -39,11 +51,26 @@ pub enum Body {
     Empty,
     Full(Bytes),
     File(FileSlice),
+    /// One after the other, none of them empty.
+    Chunks(VecDeque<Chunk>),
     /// Comes as it comes: from an upstream.
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError>>>),
+    /// None: the connection is the upstream's from here on.
+    Tunnel(Box<Tunnel>),
 }
 
 impl Body {
+    /// The tunnel that a response opens.
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match std::mem::take(self) {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            body => {
+                *self = body;
+                None
+            }
+        }
+    }
+
     /// The next part; trailers are a frame as well.
     pub fn poll_chunk(
         &mut self,
@@ -52,6 +79,9 @@ impl Body {
         if let Self::Stream(stream) = self {
             let frame = ready!(stream.as_mut().poll_frame(context));
             return Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(Chunk::Bytes))));
+        }
+        if let Self::Chunks(chunks) = self {
+            return Poll::Ready(chunks.pop_front().map(|chunk| Ok(Frame::data(chunk))));
         }
         let chunk = match std::mem::take(self) {
             Self::Full(bytes) if !bytes.is_empty() => Chunk::Bytes(bytes),
@@ -63,18 +93,20 @@ impl Body {
 
     pub fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Tunnel(_) => true,
             Self::Full(bytes) => bytes.is_empty(),
             Self::File(slice) => slice.length == 0,
+            Self::Chunks(chunks) => chunks.is_empty(),
             Self::Stream(stream) => stream.is_end_stream(),
         }
     }
 
     pub fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Tunnel(_) => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::File(slice) => SizeHint::with_exact(slice.length),
+            Self::Chunks(chunks) => SizeHint::with_exact(chunks.iter().map(Chunk::length).sum()),
             Self::Stream(stream) => stream.size_hint(),
         }
     }
@@ -82,10 +114,13 @@ impl Body {
 
 /// A request body: what the client sends, up to a limit.
 pub struct RequestBody {
-    incoming: Incoming,
+    /// Only the end of all takes it away.
+    incoming: Option<Incoming>,
     remaining: u64,
     /// Set while a reader waits for the client to send more.
     awaited: Rc<Cell<bool>>,
+    /// Takes over what nobody read.
+    leftover: Option<fn(Incoming)>,
     /// While the body lives its connection is not idle.
     _in_flight: InFlight,
 }
@@ -99,9 +134,10 @@ impl RequestBody {
     pub fn new(incoming: Incoming, limit: u64, in_flight: InFlight) -> Self {
         let awaited = Rc::default();
         Self {
-            incoming,
+            incoming: Some(incoming),
             remaining: limit,
             awaited,
+            leftover: None,
             _in_flight: in_flight,
         }
     }
@@ -112,9 +148,21 @@ impl RequestBody {
         self
     }
 
+    /// The same with another limit, in bytes from now on.
+    pub(super) fn limited_to(mut self, limit: u64) -> Self {
+        self.remaining = limit;
+        self
+    }
+
+    /// Gives `take` the body when it is dropped before its end.
+    pub fn leaving_rest_to(mut self, take: fn(Incoming)) -> Self {
+        self.leftover = Some(take);
+        self
+    }
+
     /// Whether the announced length alone is beyond the limit.
     pub fn announces_too_much(&self) -> bool {
-        self.incoming.size_hint().lower() > self.remaining
+        self.size_hint().lower() > self.remaining
     }
 }
 
@@ -126,7 +174,10 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(incoming).poll_frame(context);
         self.awaited.set(polled.is_pending());
         let frame = match ready!(polled) {
             None => return Poll::Ready(None),
@@ -142,17 +193,24 @@ impl http_body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
         self.awaited.set(false);
+        if let (Some(take), Some(incoming)) = (self.leftover, self.incoming.take()) {
+            if !incoming.is_end_stream() {
+                take(incoming);
+            }
+        }
     }
 }
 

@@ -1,13 +1,17 @@
 //! A request becomes a response; knows neither sockets nor TLS.
 //!
 //! The way of a request: `admission` (is it well-formed, which host does it mean) → `router` (which site) →
-//! `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of every response).
+//! `middleware` (may it pass) → `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of
+//! every response).
 mod admission;
 pub mod body;
 mod clock;
 mod endpoints;
 pub mod error_page;
 pub mod in_flight;
+mod leftover;
+mod middleware;
+pub mod open_file;
 pub mod proxy;
 mod request_path;
 mod router;

@@ -13,6 +13,8 @@ use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
+use super::leftover;
+use super::middleware::{Refusal as Denial, Verdict};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
 use super::request_path;
 use super::router::Router;
@@ -170,22 +172,67 @@ impl Service {
             Err(refusal) => return (Answer::Now(self.refuse(&request, refusal)), None),
         };
         let index = site.index;
+        let answer = match &site.chain {
+            None => self.answer_content(site, request, connection),
+            Some(_) => self.pass_chain(site, request, connection),
+        };
+        (answer, Some(index))
+    }
+
+    /// What stands before the content has its say.
+    fn pass_chain(
+        self: Rc<Self>,
+        site: Rc<Site>,
+        mut request: Request<RequestBody>,
+        connection: Rc<Connection>,
+    ) -> Answer {
+        let verdict = match &site.chain {
+            Some(chain) => chain.enter(&mut request, &connection),
+            None => Verdict::Pass,
+        };
+        match verdict {
+            Verdict::Pass => self.answer_content(site, request, connection),
+            Verdict::Refuse(denial) => {
+                let response = self.deny(&site, denial, &request);
+                leftover::finish(request);
+                Answer::Now(response)
+            }
+        }
+    }
+
+    /// The page of a request that may not have its content.
+    fn deny<B>(&self, site: &Site, denial: Denial, request: &Request<B>) -> Response<Body> {
+        let mut response = self.respond(site, Room::Error(denial.status), request);
+        if let Some((name, value)) = denial.header {
+            response.headers_mut().insert(name, value);
+        }
+        self.recorder.request(site.index, denial.status.as_u16());
+        response
+    }
+
+    fn answer_content(
+        self: Rc<Self>,
+        site: Rc<Site>,
+        request: Request<RequestBody>,
+        connection: Rc<Connection>,
+    ) -> Answer {
         let room = if request.body().announces_too_much() {
             Room::Error(StatusCode::PAYLOAD_TOO_LARGE)
         } else {
             self.room(&site, request.method(), request.uri().path())
         };
-        let answer = match room {
+        match room {
             Room::Upstream(target) => {
                 Answer::Later(self.forward(site, target, request, connection))
             }
             room => {
                 let response = self.respond(&site, room, &request);
-                self.recorder.request(index, response.status().as_u16());
+                self.recorder
+                    .request(site.index, response.status().as_u16());
+                leftover::finish(request);
                 Answer::Now(response)
             }
-        };
-        (answer, Some(index))
+        }
     }
 
     fn find_site<B>(

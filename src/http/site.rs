@@ -4,6 +4,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING, UPGRAD
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::body::Body;
+use super::middleware::Chain;
 use super::proxy::{Pools, Servers};
 use super::static_files::Root;
 use crate::config::types::{self, Config, SiteIndex};
@@ -12,6 +13,8 @@ pub(super) struct Site {
     pub(super) index: SiteIndex,
     /// On every response that BWS makes itself.
     pub(super) base: HeaderMap,
+    /// None when nothing stands before the content.
+    pub(super) chain: Option<Box<Chain>>,
     pub(super) root: Option<Root>,
     pub(super) pools: Option<Pools>,
     /// The site's `headers`: these replace what an upstream sent.
@@ -31,6 +34,7 @@ impl Site {
         let mut prepared = Self {
             index,
             base: HeaderMap::new(),
+            chain: Chain::new(site),
             root: site
                 .static_files
                 .as_ref()

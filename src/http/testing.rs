@@ -31,6 +31,7 @@ pub(super) fn site() -> Site {
         default: false,
         static_files: None,
         headers: vec![],
+        middleware: Middleware::default(),
         proxy: None,
         tls: None,
         api_only: false,
@@ -282,8 +283,8 @@ fn read(chunk: Chunk) -> Bytes {
         Chunk::Bytes(bytes) => bytes,
         Chunk::File(slice) => {
             let mut bytes = vec![0; slice.length as usize];
-            std::os::unix::fs::FileExt::read_exact_at(&*slice.file, &mut bytes, slice.offset)
-                .unwrap();
+            let count = slice.file.read_at(&mut bytes, slice.offset).unwrap();
+            assert_eq!(count, bytes.len());
             bytes.into()
         }
     }

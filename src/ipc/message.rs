@@ -52,6 +52,9 @@ pub enum ToWorker {
     ReopenLogs,
     /// Answer [`FromWorker::Pong`] with the same number from every thread's point of view: all threads turn.
     Ping { sequence: u64 },
+    /// Carry on these tunnels of an older generation; of each come two descriptors along, the client's and the
+    /// upstream's, in the same order.
+    AdoptTunnels { tunnels: Vec<TravellingTunnel> },
 }
 
 /// Worker to master.
@@ -71,6 +74,8 @@ pub enum FromWorker {
     HandOver { connections: Vec<Travelling> },
     /// While draining, about once a second: what is still open.
     Draining { connections: u64, requests: u64 },
+    /// Tunnels for the next generation; of each come two descriptors along, as in [`ToWorker::AdoptTunnels`].
+    HandOverTunnels { tunnels: Vec<TravellingTunnel> },
 }
 
 /// What a worker is told at start beside its configuration.
@@ -95,6 +100,45 @@ pub struct Travelling {
     pub peer: Option<SocketAddr>,
     /// A request was answered on it before.
     pub served: bool,
+}
+
+/// A client connection that was switched to another protocol, and its upstream connection, on their way from one
+/// generation to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TravellingTunnel {
+    /// None on a Unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The upstream's descriptor is that of a Unix socket.
+    pub unix_upstream: bool,
+    /// How long nothing may be said, in milliseconds.
+    pub idle_ms: u64,
+    /// From the client to the upstream.
+    pub up: TravellingWay,
+    pub down: TravellingWay,
+}
+
+/// One direction of a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TravellingWay {
+    /// Read by the one generation, to be written by the next.
+    pub pending: Vec<u8>,
+    /// The sender has closed.
+    pub finished: bool,
+    /// And the receiver knows.
+    pub closed: bool,
+    /// Of a WebSocket.
+    pub frames: Option<FramePlace>,
+}
+
+/// Where in a WebSocket frame a direction stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FramePlace {
+    /// The beginning of a frame's head.
+    pub head: Vec<u8>,
+    /// Bytes of the frame that are still to come.
+    pub left: u64,
+    /// The sender said goodbye.
+    pub closed: bool,
 }
 
 #[cfg(test)]

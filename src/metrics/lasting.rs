@@ -15,6 +15,9 @@ const LAYOUT_WORD: usize = 0;
 const SECRET: Range<usize> = 1..5;
 const HEADER_WORDS: usize = 2 * LINE;
 
+/// Keys of session tickets that are known at a time, and the words of each: a cache line.
+pub const TICKET_KEYS: usize = 4;
+pub const TICKET_KEY_WORDS: usize = LINE;
 /// How many upstream servers can be kept in mind.
 pub const UPSTREAM_SLOTS: usize = 1 << 16;
 /// Words of one upstream server: a cache line.
@@ -24,7 +27,8 @@ pub const RATE_LIMIT_WORDS: usize = 1 << 20;
 
 const _: () = assert!(SECRET.end <= HEADER_WORDS);
 
-const UPSTREAMS: Range<usize> = HEADER_WORDS..HEADER_WORDS + UPSTREAM_SLOTS * UPSTREAM_WORDS;
+const TICKETS: Range<usize> = HEADER_WORDS..HEADER_WORDS + TICKET_KEYS * TICKET_KEY_WORDS;
+const UPSTREAMS: Range<usize> = TICKETS.end..TICKETS.end + UPSTREAM_SLOTS * UPSTREAM_WORDS;
 const RATE_LIMITS: Range<usize> = UPSTREAMS.end..UPSTREAMS.end + RATE_LIMIT_WORDS;
 
 /// Words of all of it. Only what is written takes memory.
@@ -73,6 +77,11 @@ impl<'a> Lasting<'a> {
         secret
     }
 
+    /// [`TICKET_KEYS`] times [`TICKET_KEY_WORDS`].
+    pub fn ticket_keys(&self) -> &'a [AtomicU64] {
+        &self.words[TICKETS]
+    }
+
     /// [`UPSTREAM_SLOTS`] times [`UPSTREAM_WORDS`].
     pub fn upstreams(&self) -> &'a [AtomicU64] {
         &self.words[UPSTREAMS]
@@ -91,7 +100,11 @@ mod tests {
     #[test]
     fn regions_begin_on_cache_lines_and_do_not_overlap() {
         let lasting = Lasting::detached();
-        for region in [lasting.upstreams(), lasting.rate_limits()] {
+        for region in [
+            lasting.ticket_keys(),
+            lasting.upstreams(),
+            lasting.rate_limits(),
+        ] {
             let offset = region.as_ptr().addr() - lasting.words.as_ptr().addr();
             assert_eq!(offset % (LINE * size_of::<u64>()), 0);
         }

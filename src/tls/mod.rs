@@ -2,5 +2,6 @@
 
 mod resolver;
 mod server_config;
+pub mod tickets;
 
 pub use server_config::{TlsError, TlsListener};

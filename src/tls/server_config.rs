@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets};
+use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::resolver::{CertificateByName, NameTable};
+use super::tickets::Tickets;
 use crate::config::types::{Certificate, Config, Listener, PrivateKey, Site, TlsVersion};
 
 /// A certificate that the master accepted and rustls does not.
@@ -48,7 +49,11 @@ impl ConfigByName {
 
 impl TlsListener {
     /// The TLS side of `listener`; `None` for cleartext.
-    pub fn new(config: &Config, listener: &Listener) -> Result<Option<Self>, TlsError> {
+    pub fn new(
+        config: &Config,
+        listener: &Listener,
+        tickets: &Arc<Tickets>,
+    ) -> Result<Option<Self>, TlsError> {
         let default = &config.sites[listener.default_site as usize];
         if !listener.tls {
             return Ok(None);
@@ -83,7 +88,7 @@ impl TlsListener {
         let make = Factory {
             provider,
             keys: Arc::new(CertificateByName(keys)),
-            ticketer: ticketer(),
+            tickets: tickets.clone(),
         };
         Ok(Some(if mixed {
             let (tls12, tls13) = (
@@ -101,14 +106,10 @@ impl TlsListener {
     }
 }
 
-fn ticketer() -> Option<Arc<dyn ProducesTickets>> {
-    rustls::crypto::aws_lc_rs::Ticketer::new().ok()
-}
-
 struct Factory {
     provider: Arc<CryptoProvider>,
     keys: Arc<CertificateByName>,
-    ticketer: Option<Arc<dyn ProducesTickets>>,
+    tickets: Arc<Tickets>,
 }
 
 impl Factory {
@@ -125,9 +126,7 @@ impl Factory {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Resumption is by tickets alone: nothing to keep, nothing to share between threads.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        if let Some(ticketer) = &self.ticketer {
-            config.ticketer = ticketer.clone();
-        }
+        config.ticketer = self.tickets.clone();
         Arc::new(config)
     }
 }

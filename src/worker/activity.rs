@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use super::framing::Refusal;
+use crate::http::proxy::Tunnel;
 
 /// Coarse time of a thread: ticks of [`super::sweep::TICK`] since it started.
 pub type Ticks = u32;
@@ -53,6 +54,12 @@ pub struct Activity {
     pub in_body: Cell<bool>,
     /// HTTP/1: nothing more is read. What came before is answered first.
     pub refusal: Cell<Option<Refusal>>,
+    /// HTTP/1: the client asked for another protocol; until that is declined nothing more is read.
+    pub undecided: Cell<bool>,
+    /// HTTP/1: the tunnel that the last response opens.
+    pub tunnel: RefCell<Option<Box<Tunnel>>>,
+    /// A tunnel: how long it may be quiet.
+    pub patience: Cell<Ticks>,
     /// When bytes last moved, or a phase began.
     pub since: Cell<Ticks>,
     order: Cell<Option<Order>>,
@@ -71,6 +78,9 @@ impl Activity {
             heads_waiting: Cell::default(),
             in_body: Cell::default(),
             refusal: Cell::default(),
+            undecided: Cell::default(),
+            tunnel: RefCell::default(),
+            patience: Cell::default(),
             since,
             order: Cell::default(),
             waker: RefCell::default(),
@@ -114,8 +124,19 @@ impl Activity {
         self.touch();
     }
 
+    /// The client's wish for another protocol has its answer: HTTP goes on.
+    pub fn decline(&self) {
+        if self.undecided.replace(false) {
+            self.wake();
+        }
+    }
+
     pub fn give(&self, order: Order) {
         self.order.set(Some(order));
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

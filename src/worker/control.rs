@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::journal;
 use super::start::{self, Crew};
 use super::thread::{Command, Departure, Report};
+use super::tunnel::Passenger;
 use crate::config::types::{Config, Logging};
 use crate::ipc::channel::{Channel, MAX_DESCRIPTORS};
 use crate::ipc::inheritance::Inheritance;
@@ -265,6 +266,7 @@ impl Control<'_> {
                 return self.drain(Duration::from_millis(deadline_ms), hand_over);
             }
             ToWorker::Adopt { connections } => self.crew.adopt(connections, descriptors),
+            ToWorker::AdoptTunnels { tunnels } => self.crew.adopt_tunnels(tunnels, descriptors),
             ToWorker::ReopenLogs => {
                 (self.hooks.reopen_logs)();
                 self.crew.reopen_access_log();
@@ -303,6 +305,10 @@ impl Control<'_> {
                 self.hand_over(connections);
                 None
             }
+            Report::HandOverTunnel(passenger) => {
+                self.hand_over_tunnel(*passenger);
+                None
+            }
             Report::Finished => {
                 self.pending.finished += 1;
                 self.count_pong(None)
@@ -332,6 +338,19 @@ impl Control<'_> {
             self.outbox
                 .send(FromWorker::HandOver { connections }, sockets);
         }
+    }
+
+    fn hand_over_tunnel(&self, passenger: Passenger) {
+        let Passenger {
+            tunnel,
+            client,
+            upstream,
+        } = passenger;
+        let tunnels = vec![tunnel];
+        self.outbox.send(
+            FromWorker::HandOverTunnels { tunnels },
+            vec![client, upstream],
+        );
     }
 
     /// A thread answered the question of this number; None: it has ended and need not answer any more.

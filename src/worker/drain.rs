@@ -10,6 +10,7 @@ use super::activity::Order;
 use super::parked::Reason;
 use super::sweep::TICK;
 use super::thread::{Command, Protocol, Report, Thread, adopt, open_way_out};
+use super::tunnel;
 
 /// The part of the deadline, at its end, over which the closing of idle connections is spread: their clients will all
 /// come back, and not in one moment.
@@ -52,6 +53,7 @@ pub async fn run(
                     let _ = reports.send(Report::StoppedAccepting);
                 }
                 Command::Adopt { connections } => adopt(thread, connections),
+                Command::AdoptTunnel(passenger) => tunnel::resume(*passenger, thread),
                 Command::Accept => {}
             }
         }

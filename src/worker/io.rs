@@ -91,7 +91,7 @@ impl ClientIo {
         self.transport.take().expect(HELD)
     }
 
-    /// The transport, and the beginning of a head that hyper did not get.
+    /// The transport, and what hyper did not get: the beginning of a head, or the first bytes of another protocol.
     pub fn into_parts(mut self) -> (Transport, Bytes) {
         let held = self.gate.take().map(Gate::into_held).unwrap_or_default();
         (self.into_transport(), held)
@@ -158,6 +158,15 @@ impl ClientIo {
                 Some(_) => return Poll::Pending,
                 None => {}
             }
+            if gate.is_undecided() {
+                // Whoever answers the request wakes the connection.
+                if self.activity.undecided.get() {
+                    return Poll::Pending;
+                }
+                gate.resume();
+                gate.report(&self.activity);
+                continue;
+            }
             if !ready!(self.poll_sift(gate, context, buffer))? {
                 return Poll::Ready(Ok(()));
             }
@@ -199,6 +208,7 @@ impl ClientIo {
         let slice = queue
             .front_mut()
             .expect("a window slice has its range in the queue");
+        slice.file.check_unchanged()?;
         let length = slice.length.min(SENDFILE_BYTES) as usize;
         let mut offset = slice.offset;
         let sent = ready!(
@@ -306,6 +316,28 @@ impl AsyncRead for Transport {
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut()
+            .poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_shutdown(self.get_mut(), context)
     }
 }
 

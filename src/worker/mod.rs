@@ -17,6 +17,7 @@ mod parked;
 mod start;
 mod sweep;
 mod thread;
+mod tunnel;
 mod wire_body;
 
 pub use control::{Hooks, main};

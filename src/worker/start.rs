@@ -11,11 +11,13 @@ use tokio::sync::mpsc;
 use super::access_log::Writer;
 use super::journal;
 use super::thread::{self, Arrival, Command, Outfit, Process, Report};
+use super::tunnel::Passenger;
 use crate::config::types::{Config, Listener};
 use crate::http::service::{Identity, Shared};
-use crate::ipc::message::{Assignment, Travelling};
+use crate::ipc::message::{Assignment, Travelling, TravellingTunnel};
 use crate::metrics::counters::{Recorder, page_words};
 use crate::metrics::lasting::Lasting;
+use crate::tls::tickets::{KeyRing, Tickets};
 use crate::tls::{TlsError, TlsListener};
 
 /// Descriptors that a worker needs beside its connections: logs, files, upstreams, epoll sets.
@@ -93,9 +95,30 @@ impl Crew {
                 served,
                 socket,
             }];
-            self.next = (self.next + 1) % self.commands.len();
-            let _ = self.commands[self.next].send(Command::Adopt { connections });
+            let _ = self.next_thread().send(Command::Adopt { connections });
         }
+    }
+
+    /// Deals tunnels of an older generation out to the threads, whatever became of their sites.
+    pub fn adopt_tunnels(&mut self, tunnels: Vec<TravellingTunnel>, sockets: Vec<OwnedFd>) {
+        let mut sockets = sockets.into_iter();
+        for tunnel in tunnels {
+            let (Some(client), Some(upstream)) = (sockets.next(), sockets.next()) else {
+                return;
+            };
+            let passenger = Box::new(Passenger {
+                tunnel,
+                client,
+                upstream,
+            });
+            // A thread that has ended takes nobody in any more.
+            let _ = self.next_thread().send(Command::AdoptTunnel(passenger));
+        }
+    }
+
+    fn next_thread(&mut self) -> &mpsc::UnboundedSender<Command> {
+        self.next = (self.next + 1) % self.commands.len();
+        &self.commands[self.next]
     }
 }
 
@@ -155,8 +178,9 @@ fn process(
         started_at_ns: assignment.started_at_ns,
     };
     let listeners = config.listeners.iter();
+    let tickets = Tickets::new(KeyRing::new(lasting.ticket_keys()));
     let tls = listeners
-        .map(|listener| TlsListener::new(&config, listener))
+        .map(|listener| TlsListener::new(&config, listener, &tickets))
         .collect::<Result<_, TlsError>>()?;
     Ok(Process {
         access_log: access_log(&config)?,

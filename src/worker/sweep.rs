@@ -43,6 +43,9 @@ impl Limits {
     fn order(&self, active: &Active) -> Option<Order> {
         let activity = &active.activity;
         let quiet = activity.quiet();
+        if active.protocol == Protocol::Tunnel {
+            return (quiet >= activity.patience.get()).then_some(Order::Close);
+        }
         let waits_for_client = activity.write_blocked.get() || activity.awaiting_body.get();
         if waits_for_client {
             return (quiet >= self.request).then_some(Order::Close);
@@ -58,7 +61,9 @@ impl Limits {
                 (quiet >= self.header).then_some(Order::HeadTimeout)
             }
             Protocol::Http1 => (quiet >= PARK_AFTER).then_some(Order::Park),
-            Protocol::Http1Tls => (quiet >= self.keep_alive).then_some(Order::Close),
+            Protocol::Http1Tls | Protocol::Tunnel => {
+                (quiet >= self.keep_alive).then_some(Order::Close)
+            }
         }
     }
 
@@ -72,7 +77,7 @@ impl Limits {
     }
 }
 
-fn ticks(duration: Duration) -> Ticks {
+pub fn ticks(duration: Duration) -> Ticks {
     let ticks = duration.as_millis().div_ceil(TICK.as_millis());
     // More than ten years is for ever, and far below where the clock wraps.
     Ticks::try_from(ticks)

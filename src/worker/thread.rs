@@ -14,6 +14,7 @@ use tokio::task::LocalSet;
 use super::access_log::{self, AccessLog, Writer};
 use super::activity::{Activity, Clock, Order};
 use super::parked::{self, Entry, Parked, Reason, Socket};
+use super::tunnel::{self, Passenger};
 use super::{accept, drain, sweep};
 use crate::config::types::Config;
 use crate::http::service::{Connection, Service, Shared};
@@ -37,6 +38,7 @@ pub enum Command {
     StopAccepting,
     Drain { deadline: Duration, hand_over: bool },
     Adopt { connections: Vec<Arrival> },
+    AdoptTunnel(Box<Passenger>),
     Ping { sequence: u64 },
 }
 
@@ -68,6 +70,8 @@ pub enum Report {
     HandOver {
         connections: Vec<Departure>,
     },
+    /// A tunnel for the next generation.
+    HandOverTunnel(Box<Passenger>),
     Finished,
     Failed {
         message: String,
@@ -107,6 +111,8 @@ pub enum Protocol {
     /// HTTP/1 over TLS: stays.
     Http1Tls,
     Http2,
+    /// None of these any more, and bytes go both ways.
+    Tunnel,
 }
 
 impl Thread {
@@ -251,6 +257,7 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
                 let _ = reports.send(Report::Pong { sequence });
             }
             Command::Adopt { connections } => adopt(&thread, connections),
+            Command::AdoptTunnel(passenger) => tunnel::resume(*passenger, &thread),
             Command::Drain {
                 deadline,
                 hand_over,
@@ -294,9 +301,11 @@ pub fn adopt(thread: &Rc<Thread>, connections: Vec<Arrival>) {
     }
 }
 
-/// From now on idle cleartext connections leave for the next generation.
+/// From now on idle cleartext connections, and cleartext tunnels, leave for the next generation.
 pub fn open_way_out(thread: &Rc<Thread>, reports: &mpsc::UnboundedSender<Report>) {
     *thread.way_out.borrow_mut() = Some(reports.clone());
-    thread.order_all(Order::Park, |active| active.protocol == Protocol::Http1);
+    thread.order_all(Order::Park, |active| {
+        matches!(active.protocol, Protocol::Http1 | Protocol::Tunnel)
+    });
     thread.parked.take_idle().into_iter().for_each(parked::rest);
 }

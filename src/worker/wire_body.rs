@@ -75,8 +75,18 @@ impl WireBody {
     }
 }
 
+fn add(rest: SizeHint, length: u64) -> SizeHint {
+    let mut sum = SizeHint::new();
+    sum.set_lower(rest.lower() + length);
+    if let Some(upper) = rest.upper() {
+        sum.set_upper(upper + length);
+    }
+    sum
+}
+
 /// The next block of a file range, never empty.
 fn read_block(slice: &FileSlice) -> io::Result<Bytes> {
+    slice.file.check_unchanged()?;
     let mut block = Vec::with_capacity(slice.length.min(BLOCK) as usize);
     let count = rustix::io::pread(
         &*slice.file,
@@ -121,7 +131,7 @@ impl http_body::Body for WireBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.file {
-            Some(slice) => SizeHint::with_exact(slice.length),
+            Some(slice) => add(self.body.size_hint(), slice.length),
             None => self.body.size_hint(),
         }
     }

@@ -10,7 +10,7 @@ use std::process::Output;
 use rustix::process::Signal;
 
 use crate::harness::bws::{Bws, binary};
-use crate::harness::{get, install, listener, wait_for, write_file};
+use crate::harness::{get, install, install_copy, listener, wait_for, write_file};
 
 /// Ports below 1024 are not for a server that runs under this, as in its sandbox. (Root of a container may inherit the
 /// capability.)
@@ -85,7 +85,7 @@ impl Place {
 fn launch(folder: &Path, config: &str, sockets: Vec<(OwnedFd, String)>) -> Bws {
     let copy = folder.join("bws");
     if !copy.exists() {
-        fs::copy(binary(), &copy).unwrap();
+        install_copy(&binary(), &copy);
     }
     Bws::launch_under(&UNPRIVILEGED, &copy, folder, config, sockets)
 }

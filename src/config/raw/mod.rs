@@ -2,6 +2,7 @@
 
 pub(super) mod balancing;
 pub(super) mod global;
+pub(super) mod middleware;
 pub(super) mod proxy;
 pub(super) mod site;
 
@@ -10,10 +11,13 @@ use toml::de::DeTable;
 pub(super) use super::reader::Pairs;
 use super::reader::{File, Table};
 use super::report::Finding;
-use super::source::{Located, Place};
+use super::source::Located;
 
 pub(super) use global::{Logging, Management, Monitoring, Performance, Security, Server};
 pub(super) use site::Site;
+
+/// Fewer sites are not worth a thread's while.
+const PART: usize = 200;
 
 /// The main file.
 #[derive(Debug, Default)]
@@ -25,7 +29,8 @@ pub(super) struct Raw {
     pub(super) security: Security,
     pub(super) management: Management,
     pub(super) monitoring: Monitoring,
-    pub(super) sites: Vec<Site>,
+    /// In the order of declaration, in parts of a size that is worth a thread's while.
+    pub(super) sites: Vec<Vec<Site>>,
 }
 
 impl Raw {
@@ -58,34 +63,49 @@ impl Raw {
                 .table("monitoring", "monitoring")
                 .map(Monitoring::read)
                 .unwrap_or_default(),
-            sites: root
-                .tables("sites", "sites")
-                .into_iter()
-                .map(Site::read)
-                .collect(),
+            sites: vec![read_sites(&root)],
         };
         root.finish();
         raw
     }
+
+    /// Adds the sites of another file, or of another part of this one.
+    pub(super) fn add(&mut self, other: Self) {
+        for sites in other.sites {
+            match self.sites.last_mut().filter(|last| last.len() < PART) {
+                Some(last) => last.extend(sites),
+                None => self.sites.push(sites),
+            }
+        }
+    }
+
+    /// All sites.
+    pub(super) fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.sites.iter().flatten()
+    }
 }
 
-/// The sites of an included file, which may hold nothing else.
-pub(super) fn read_included(entries: &DeTable<'_>, file: File<'_>) -> Vec<Site> {
+fn read_sites(root: &Table<'_>) -> Vec<Site> {
+    let tables = root.tables("sites", "sites");
+    tables.into_iter().map(Site::read).collect()
+}
+
+/// An included file, which may hold sites and nothing else.
+pub(super) fn read_included(entries: &DeTable<'_>, file: File<'_>) -> Raw {
     let root = Table::root(entries, file);
-    let sites = root
-        .tables("sites", "sites")
-        .into_iter()
-        .map(Site::read)
-        .collect();
+    let sites = read_sites(&root);
     for (key, _) in entries.iter().filter(|(key, _)| key.get_ref() != "sites") {
         let name = key.get_ref();
         file.findings.push(
             Finding::error(format!("'{name}' is not allowed in an included file"))
-                .at(Place::new(file.source, &key.span()), "")
+                .at(file.place(&key.span()), "")
                 .help("an included file holds [[sites]] only; move this to the main file"),
         );
     }
-    sites
+    Raw {
+        sites: vec![sites],
+        ..Raw::default()
+    }
 }
 
 /// `[daemon]` is what other servers need: its keys are accepted, whatever they are.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::availability;
 use super::super::defaults::{
-    SHORT_TIMEOUT_RANGE, UPSTREAM_MAX_CONNS_RANGE, UPSTREAM_WEIGHT_RANGE,
+    SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, UPSTREAM_MAX_CONNS_RANGE, UPSTREAM_WEIGHT_RANGE,
 };
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
@@ -131,7 +131,7 @@ impl Route {
             upstream: table.string("upstream"),
             strip_prefix: table.boolean("strip_prefix"),
             rewrite_target: table.string("rewrite_target"),
-            websocket: websocket(&table),
+            websocket: table.boolean("websocket"),
             timeout: table.duration("timeout", SHORT_TIMEOUT_RANGE),
             damaged: false,
         };
@@ -140,21 +140,13 @@ impl Route {
     }
 }
 
-fn websocket(table: &Table<'_>) -> Option<Located<bool>> {
-    let value = table.value("websocket")?;
-    let wanted = value.boolean()?;
-    if wanted.value && availability::lacks_value(table.name, "websocket", "true") {
-        return value.value_not_available("true", "remove the key");
-    }
-    Some(wanted)
-}
-
 /// `[sites.proxy.timeout]`.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Timeout {
     pub(in crate::config) connect: Option<Duration>,
     pub(in crate::config) read: Option<Duration>,
     pub(in crate::config) write: Option<Duration>,
+    pub(in crate::config) tunnel: Option<Duration>,
 }
 
 impl Timeout {
@@ -163,6 +155,7 @@ impl Timeout {
             connect: table.duration("connect", SHORT_TIMEOUT_RANGE),
             read: table.duration("read", SHORT_TIMEOUT_RANGE),
             write: table.duration("write", SHORT_TIMEOUT_RANGE),
+            tunnel: table.duration("tunnel", TIMEOUT_RANGE),
         };
         table.finish();
         timeout

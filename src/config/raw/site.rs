@@ -7,6 +7,7 @@ use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::super::types::TlsVersion;
 use super::Pairs;
+use super::middleware::Middleware;
 use super::proxy::Proxy;
 
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(in crate::config) struct Site {
     pub(in crate::config) follow_symlinks: Option<Located<bool>>,
     pub(in crate::config) headers: Pairs,
     pub(in crate::config) api_only: Option<Located<bool>>,
+    pub(in crate::config) middleware: Middleware,
     pub(in crate::config) ssl: Option<Ssl>,
     pub(in crate::config) proxy: Option<Proxy>,
     /// A key was refused or unknown: what is missing is no second error.
@@ -34,6 +36,7 @@ impl Site {
     pub(super) fn read(table: Table<'_>) -> Self {
         let ssl = table.table("ssl", "sites.ssl").map(Ssl::read);
         let proxy = table.table("proxy", "sites.proxy").map(Proxy::read);
+        let middleware = Middleware::read(&table);
         table.begin_own_keys();
         let mut hostnames: Vec<_> = table.string("hostname").into_iter().collect();
         hostnames.extend(table.strings("hostnames").unwrap_or_default());
@@ -49,6 +52,7 @@ impl Site {
             follow_symlinks: table.boolean("follow_symlinks"),
             headers: table.map("headers").unwrap_or_default(),
             api_only: table.boolean("api_only"),
+            middleware,
             ssl,
             proxy,
             damaged: false,

@@ -4,7 +4,7 @@
 mod value;
 
 use std::cell::{Cell, RefCell};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,12 +20,30 @@ pub(super) use value::Value;
 /// Names with values, as `headers = {…}` has them.
 pub(super) type Pairs = Vec<(Located<String>, Located<String>)>;
 
-/// What all readers of one file share.
+/// What all readers of one file, or of a part of it, share.
 #[derive(Clone, Copy)]
 pub(super) struct File<'t> {
     /// Index into the list of sources.
-    pub(super) source: u32,
+    source: u32,
+    /// Where the text that was parsed begins in the file.
+    offset: usize,
     pub(super) findings: &'t Findings,
+}
+
+impl<'t> File<'t> {
+    pub(super) fn new(source: u32, offset: usize, findings: &'t Findings) -> Self {
+        Self {
+            source,
+            offset,
+            findings,
+        }
+    }
+
+    /// The place in the file of what the parser found at `span`.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        let span = self.offset + span.start..self.offset + span.end;
+        Place::new(self.source, &span)
+    }
 }
 
 /// A table that is being read. Call [`Table::finish`] when every key was asked for.
@@ -43,11 +61,7 @@ pub(super) struct Table<'t> {
 impl<'t> Table<'t> {
     /// The file itself.
     pub(super) fn root(entries: &'t DeTable<'t>, file: File<'t>) -> Self {
-        let place = Place {
-            source: file.source,
-            start: 0,
-            end: 0,
-        };
+        let place = file.place(&(0..0));
         Self::new("", place, file, entries)
     }
 
@@ -173,7 +187,7 @@ impl<'t> Table<'t> {
             if seen.contains(&name) {
                 continue;
             }
-            let place = Place::new(self.file.source, &key.span());
+            let place = self.file.place(&key.span());
             unknown |= !availability::lacks_key(self.name, name);
             if let Some(finding) = self.unread(name, value.get_ref(), place) {
                 self.file.findings.push(finding);

@@ -31,7 +31,7 @@ impl<'t> Value<'t> {
         value: &'t Spanned<DeValue<'t>>,
         file: File<'t>,
     ) -> Self {
-        let place = Place::new(file.source, &value.span());
+        let place = file.place(&value.span());
         Self {
             table,
             key,
@@ -180,7 +180,7 @@ impl<'t> Value<'t> {
         let mut pairs: Vec<_> = entries
             .iter()
             .filter_map(|(name, value)| {
-                let place = Place::new(self.file.source, &name.span());
+                let place = self.file.place(&name.span());
                 let text = Value::new(self.table, self.key, value, self.file).string()?;
                 Some((
                     Located {

@@ -6,44 +6,103 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::super::defaults::EXPIRY_WARNING;
+use super::super::parallel;
 use super::super::pem::{self, Pair};
+use super::super::raw::{self, Raw};
 use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
 use super::super::types::{Certificate, CertificateIndex, HostPattern};
+use super::global::is_on;
 use super::{Context, hostnames};
 
-/// The certificates seen so far.
+/// The certificates of a configuration.
+#[derive(Default)]
 pub(super) struct Store {
-    now: i64,
-    /// None for a pair that was refused.
-    known: HashMap<(PathBuf, PathBuf), Option<CertificateIndex>>,
+    /// By the place of `cert_file`; a pair that was refused is not in here.
+    named: HashMap<Place, CertificateIndex>,
     certificates: Vec<Certificate>,
+    /// Where they came from.
     files: Vec<PathBuf>,
 }
 
+/// Two files, and where they are first named.
+struct Wanted {
+    cert: Located<PathBuf>,
+    key: Located<PathBuf>,
+}
+
+/// Reads what the sites name, each pair of files once, in the order in which they are first named.
+pub(super) fn read(raw: &Raw, context: &Context<'_>, now: SystemTime) -> Store {
+    let mut numbers: HashMap<(PathBuf, PathBuf), usize> = HashMap::new();
+    let mut wanted = Vec::new();
+    let mut places = Vec::new();
+    for (cert_file, key_file) in raw.sites().filter_map(|site| files(site.ssl.as_ref()?)) {
+        // Both are looked at, so that both can be complained of.
+        let cert = context.file_or_credential(cert_file);
+        let key = context.file_or_credential(key_file);
+        let (Some(cert), Some(key)) = (cert, key) else {
+            continue;
+        };
+        let number = *numbers
+            .entry((cert.clone(), key.clone()))
+            .or_insert_with(|| {
+                let [cert, key] =
+                    [(cert, cert_file), (key, key_file)].map(|(value, named)| Located {
+                        value,
+                        place: named.place,
+                    });
+                wanted.push(Wanted { cert, key });
+                wanted.len() - 1
+            });
+        places.push((cert_file.place, number));
+    }
+    Store::new(wanted, &places, context.findings, seconds(now))
+}
+
+/// The files of a table that is not switched off.
+pub(super) fn files(ssl: &raw::site::Ssl) -> Option<(&Located<PathBuf>, &Located<PathBuf>)> {
+    let files = ssl.cert_file.as_ref().zip(ssl.key_file.as_ref());
+    files.filter(|_| is_on(ssl.enabled.as_ref(), true))
+}
+
 impl Store {
-    pub(super) fn new(now: SystemTime) -> Self {
-        Self {
-            now: seconds(now),
-            known: HashMap::new(),
-            certificates: Vec::new(),
-            files: Vec::new(),
+    /// `places` are where a `cert_file` stands, with the number of what it wants.
+    fn new(wanted: Vec<Wanted>, places: &[(Place, usize)], findings: &Findings, now: i64) -> Self {
+        let mut store = Self::default();
+        let named = wanted
+            .iter()
+            .flat_map(|pair| [&pair.cert.value, &pair.key.value]);
+        store.files = named.cloned().collect();
+        let loaded = parallel::map(wanted, |pair| {
+            let own = Findings::default();
+            (pair.load(now, &own), own)
+        });
+        let mut indices = Vec::with_capacity(loaded.len());
+        for (certificate, own) in loaded {
+            findings.append(own);
+            let index = CertificateIndex::try_from(store.certificates.len()).ok();
+            indices.push(certificate.is_some().then_some(index).flatten());
+            store.certificates.extend(certificate);
         }
+        let known = places
+            .iter()
+            .filter_map(|(place, number)| Some((*place, indices[*number]?)));
+        store.named = known.collect();
+        store
     }
 
     /// The certificates, and the files that they came from.
     pub(super) fn finish(self) -> (Vec<Certificate>, Vec<PathBuf>) {
         (self.certificates, self.files)
     }
+}
 
-    fn load(
-        &mut self,
-        cert: (&Path, Place),
-        key: (&Path, Place),
-        findings: &Findings,
-    ) -> Option<CertificateIndex> {
-        let files = [cert.0, key.0].map(Path::to_path_buf);
-        self.files.extend(files.clone());
+impl Wanted {
+    fn load(self, now: i64, findings: &Findings) -> Option<Certificate> {
+        let (cert, key) = (
+            (&*self.cert.value, self.cert.place),
+            (&*self.key.value, self.key.place),
+        );
         let pair = match Pair::read(cert.0, key.0) {
             Ok(pair) => pair,
             Err(refusal) => {
@@ -58,67 +117,52 @@ impl Store {
                 return None;
             }
         };
-        self.check_dates(&pair, cert, findings);
+        check_dates(&pair, now, cert, findings);
         check_mode(key, findings);
-        let [cert_file, key_file] = files;
-        self.certificates.push(Certificate {
-            cert_file,
-            key_file,
+        Some(Certificate {
+            cert_file: self.cert.value,
+            key_file: self.key.value,
             chain: pair.chain,
             key: pair.key,
             names: pair.names,
             not_before: pair.not_before,
             not_after: pair.not_after,
-        });
-        CertificateIndex::try_from(self.certificates.len() - 1).ok()
-    }
-
-    fn check_dates(&self, pair: &Pair, cert: (&Path, Place), findings: &Findings) {
-        let file = cert.0.display();
-        let [from, until] = [pair.not_before, pair.not_after].map(pem::show_date);
-        let left = pair.not_after.saturating_sub(self.now);
-        let finding = if left < 0 {
-            Finding::error(format!("certificate '{file}' expired on {until}"))
-        } else if pair.not_before > self.now {
-            Finding::error(format!("certificate '{file}' is not valid before {from}"))
-        } else if left < i64::try_from(EXPIRY_WARNING.as_secs()).unwrap_or(i64::MAX) {
-            Finding::warning(format!("certificate '{file}' expires on {until}"))
-        } else {
-            return;
-        };
-        findings.push(
-            finding
-                .at(cert.1, "")
-                .help("renew it, or check the clock of this machine"),
-        );
+        })
     }
 }
 
 impl Context<'_> {
-    /// The certificate for a site with these hostnames.
+    /// The certificate for a site with these hostnames, if it could be read.
     pub(super) fn certificate(
-        &mut self,
+        &self,
         cert_file: &Located<PathBuf>,
-        key_file: &Located<PathBuf>,
         hostnames: &[Located<HostPattern>],
     ) -> Option<CertificateIndex> {
-        // Both are looked at, so that both can be complained of.
-        let cert = self.file_or_credential(cert_file);
-        let key = self.file_or_credential(key_file);
-        let pair = (cert?, key?);
-        let index = match self.certificates.known.get(&pair) {
-            Some(known) => *known,
-            None => {
-                let (cert, key) = ((&*pair.0, cert_file.place), (&*pair.1, key_file.place));
-                let index = self.certificates.load(cert, key, self.findings);
-                self.certificates.known.insert(pair, index);
-                index
-            }
-        }?;
+        let index = *self.certificates.named.get(&cert_file.place)?;
         let certificate = &self.certificates.certificates[index as usize];
         check_cover(certificate, cert_file.place, hostnames, self.findings);
         Some(index)
     }
+}
+
+fn check_dates(pair: &Pair, now: i64, cert: (&Path, Place), findings: &Findings) {
+    let file = cert.0.display();
+    let [from, until] = [pair.not_before, pair.not_after].map(pem::show_date);
+    let left = pair.not_after.saturating_sub(now);
+    let finding = if left < 0 {
+        Finding::error(format!("certificate '{file}' expired on {until}"))
+    } else if pair.not_before > now {
+        Finding::error(format!("certificate '{file}' is not valid before {from}"))
+    } else if left < i64::try_from(EXPIRY_WARNING.as_secs()).unwrap_or(i64::MAX) {
+        Finding::warning(format!("certificate '{file}' expires on {until}"))
+    } else {
+        return;
+    };
+    findings.push(
+        finding
+            .at(cert.1, "")
+            .help("renew it, or check the clock of this machine"),
+    );
 }
 
 /// A key that everybody can read is no secret.

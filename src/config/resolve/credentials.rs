@@ -14,7 +14,7 @@ const LONGEST_NAME: usize = 255;
 const NAMED: usize = 5;
 
 /// Where credentials are looked for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Credentials<'a> {
     /// `$CREDENTIALS_DIRECTORY`.
     pub(super) folder: Option<&'a Path>,

@@ -52,7 +52,7 @@ pub(super) fn performance(raw: &raw::Performance) -> Performance {
     }
 }
 
-pub(super) fn logging(raw: raw::Logging, context: &mut Context<'_>) -> Logging {
+pub(super) fn logging(raw: raw::Logging, context: &Context<'_>) -> Logging {
     let output = raw.output.unwrap_or(defaults::LOG_OUTPUT);
     let log_requests = is_on(raw.log_requests.as_ref(), false);
     // Where requests are logged must be somewhere.

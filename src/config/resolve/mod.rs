@@ -7,10 +7,14 @@ mod credentials;
 mod global;
 mod headers;
 mod hostnames;
+mod https;
 mod listeners;
+mod middleware;
 mod names;
+mod networks;
 mod paths;
 mod proxy;
+mod redirects;
 mod sites;
 mod upstreams;
 
@@ -23,19 +27,43 @@ use std::time::SystemTime;
 use super::Options;
 use super::connectivity::Target;
 use super::hash;
+use super::parallel;
 use super::raw::{self, Raw};
 use super::report::Findings;
 use super::source::Source;
 use super::types::{Config, ListenAddress};
+use sites::Draft;
 
-/// What resolving needs to know, and what it learns on the way.
+/// What resolving needs to know.
+#[derive(Clone, Copy)]
+struct Knowledge<'a> {
+    sources: &'a [Arc<Source>],
+    credentials: credentials::Credentials<'a>,
+    certificates: &'a certificates::Store,
+}
+
+/// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
+/// of them learns the others do not know, so nothing that it says may depend on it.
 struct Context<'a> {
     sources: &'a [Arc<Source>],
     findings: &'a Findings,
     folders: paths::Folders,
-    certificates: certificates::Store,
+    certificates: &'a certificates::Store,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
+}
+
+impl<'a> Context<'a> {
+    fn new(knowledge: Knowledge<'a>, findings: &'a Findings) -> Self {
+        Self {
+            sources: knowledge.sources,
+            findings,
+            folders: paths::Folders::default(),
+            certificates: knowledge.certificates,
+            credentials: knowledge.credentials,
+            targets: Vec::new(),
+        }
+    }
 }
 
 /// A configuration, worth something only when no error was found.
@@ -58,28 +86,28 @@ pub(super) fn resolve(
     watched: Vec<PathBuf>,
     options: &Options,
 ) -> Resolved {
-    let mut context = Context {
+    let none_yet = certificates::Store::default();
+    let knowledge = Knowledge {
         sources,
-        findings,
-        folders: paths::Folders::default(),
-        certificates: certificates::Store::new(SystemTime::now()),
         credentials: credentials::Credentials {
             folder: options.credentials.as_deref(),
             serving: options.serving,
         },
-        targets: Vec::new(),
+        certificates: &none_yet,
     };
-    names::check(&raw.sites, findings);
+    let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
+    let knowledge = Knowledge {
+        certificates: &store,
+        ..knowledge
+    };
+    names::check(raw.sites(), findings);
+    let wishes = https_wishes(raw.sites());
     let management = global::management(&raw.management, findings);
-    let logging = global::logging(raw.logging, &mut context);
-    let drafts: Vec<_> = raw
-        .sites
-        .into_iter()
-        .map(|site| sites::resolve(site, &mut context))
-        .collect();
+    let logging = global::logging(raw.logging, &Context::new(knowledge, findings));
+    let (drafts, targets) = drafts(raw.sites, knowledge, findings);
     let listeners = listeners::gather(&drafts, &management, findings);
     let sites = listeners::with_defaults(drafts, &listeners);
-    let (certificates, certificate_files) = context.certificates.finish();
+    let (certificates, certificate_files) = store.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
         performance: global::performance(&raw.performance),
@@ -94,9 +122,41 @@ pub(super) fn resolve(
         hash: String::new(),
     };
     config.sources.extend(certificate_files);
+    https::resolve(&mut config, &wishes, findings);
     hash::fill(&mut config);
-    Resolved {
-        config,
-        targets: context.targets,
+    Resolved { config, targets }
+}
+
+/// The sites with all that can be said without looking at another, and the upstreams.
+fn drafts(
+    parts: Vec<Vec<raw::Site>>,
+    knowledge: Knowledge<'_>,
+    findings: &Findings,
+) -> (Vec<Draft>, Vec<Target>) {
+    let resolved = parallel::map(parts, |sites| {
+        let own = Findings::default();
+        let mut context = Context::new(knowledge, &own);
+        let sites = sites.into_iter();
+        let drafts: Vec<Draft> = sites
+            .map(|site| sites::resolve(site, &mut context))
+            .collect();
+        (drafts, context.targets, own)
+    });
+    let (mut all, mut targets) = (Vec::new(), Vec::new());
+    for (drafts, more, own) in resolved {
+        all.extend(drafts);
+        targets.extend(more);
+        findings.append(own);
     }
+    (all, targets)
+}
+
+/// The sites that send their clients to https.
+fn https_wishes<'a>(sites: impl Iterator<Item = &'a raw::Site>) -> Vec<https::Wish> {
+    let wish = |(index, site): (usize, &raw::Site)| {
+        let switch = site.middleware.redirect_to_https.as_ref();
+        let switch = switch.filter(|switch| switch.value)?;
+        Some((u32::try_from(index).ok()?, switch.place))
+    };
+    sites.enumerate().filter_map(wish).collect()
 }

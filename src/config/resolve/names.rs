@@ -8,7 +8,7 @@ use super::super::report::{Finding, Findings};
 /// A name is a metrics label and stands in paths and logs.
 const MAX_LENGTH: usize = 128;
 
-pub(super) fn check(sites: &[Site], findings: &Findings) {
+pub(super) fn check<'a>(sites: impl Iterator<Item = &'a Site>, findings: &Findings) {
     let mut first = HashMap::new();
     for site in sites {
         let Some(name) = &site.name else {

@@ -55,6 +55,7 @@ pub(super) fn resolve(raw: raw::proxy::Proxy, context: &mut Context<'_>) -> Opti
                 .timeout
                 .write
                 .unwrap_or(defaults::UPSTREAM_WRITE_TIMEOUT),
+            tunnel: raw.timeout.tunnel.unwrap_or(defaults::TUNNEL_IDLE_TIMEOUT),
         },
         headers: proxy_headers(raw.headers, findings),
     })

@@ -6,7 +6,7 @@ use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
 use super::super::types::{HostPattern, ListenAddress, Site, SiteTls, StaticFiles};
 use super::global::is_on;
-use super::{Context, headers, hostnames, listeners, proxy};
+use super::{Context, certificates, headers, hostnames, listeners, middleware, proxy};
 
 /// A site before its listener is known, with the places that later findings point to.
 pub(super) struct Draft {
@@ -59,6 +59,7 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         default: false,
         static_files: static_files.filter(|_| !api_only),
         headers: headers::resolve(raw.headers, context.findings),
+        middleware: middleware::resolve(raw.middleware, context),
         proxy: raw.proxy.and_then(|raw| proxy::resolve(raw, context)),
         tls: certificate,
         api_only,
@@ -179,13 +180,13 @@ fn resolve_tls(
     if !is_on(ssl.enabled.as_ref(), true) {
         return None;
     }
-    let (Some(cert_file), Some(key_file)) = (&ssl.cert_file, &ssl.key_file) else {
+    let Some((cert_file, _)) = certificates::files(ssl) else {
         if !ssl.damaged {
             context.findings.push(missing_files(ssl));
         }
         return None;
     };
-    let certificate = context.certificate(cert_file, key_file, hostnames)?;
+    let certificate = context.certificate(cert_file, hostnames)?;
     Some(SiteTls {
         certificate,
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),

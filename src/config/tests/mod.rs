@@ -6,6 +6,7 @@ mod certificates;
 mod changes;
 mod includes;
 mod mutations;
+mod parts;
 mod reports;
 
 use std::path::{Path, PathBuf};

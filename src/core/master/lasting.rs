@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd as _;
 use crate::core::takeover::descriptors::{self, Number};
 use crate::ipc::shared_page::SharedPage;
 use crate::metrics::lasting::{self, WORDS};
+use crate::tls::tickets::KeyRing;
 
 pub struct Lasting(SharedPage);
 
@@ -16,7 +17,9 @@ impl Lasting {
         let mut secret = [0; 32];
         aws_lc_rs::rand::fill(&mut secret).map_err(|_| io::Error::other("no random numbers"))?;
         lasting::Lasting::prepare(page.words(), secret).expect("a page of this very length");
-        Ok(Self(page))
+        let made = Self(page);
+        made.refresh_tickets();
+        Ok(made)
     }
 
     /// That of the program before; None when it is gone or of another layout, then a fresh one has to do.
@@ -26,7 +29,17 @@ impl Lasting {
             .inspect_err(|error| tracing::error!("the lasting memory was lost on the way: {error}"))
             .ok()?;
         lasting::Lasting::open(page.words())?;
-        Some(Self(page))
+        let found = Self(page);
+        found.refresh_tickets();
+        Some(found)
+    }
+
+    /// Sees to the keys of session tickets; to be called every hour.
+    pub fn refresh_tickets(&self) {
+        let lasting = lasting::Lasting::open(self.0.words()).expect("it was opened before");
+        if let Err(error) = KeyRing::new(lasting.ticket_keys()).refresh() {
+            tracing::error!("{error}");
+        }
     }
 
     pub fn record(&self) -> Number {

@@ -52,7 +52,7 @@ use super::takeover::program::Program;
 use super::watch::Watch;
 use super::worker_process::WorkerProcess;
 use crate::config::types::Logging;
-use crate::ipc::message::{FromWorker, Generation, PROTOCOL, ToWorker, Travelling, WorkerId};
+use crate::ipc::message::{FromWorker, Generation, PROTOCOL, ToWorker, WorkerId};
 use crate::systemd::notify::{self, Reloading};
 
 /// How to run a master.
@@ -201,7 +201,12 @@ impl Master {
             FromWorker::Ready => return self.ready(worker),
             FromWorker::StoppedAccepting => Event::WorkerStoppedAccepting(worker),
             FromWorker::HandOver { connections } => {
-                return self.hand_over(connections, descriptors);
+                let complete = connections.len() == descriptors.len();
+                return self.hand_over(complete, ToWorker::Adopt { connections }, descriptors);
+            }
+            FromWorker::HandOverTunnels { tunnels } => {
+                let complete = 2 * tunnels.len() == descriptors.len();
+                return self.hand_over(complete, ToWorker::AdoptTunnels { tunnels }, descriptors);
             }
             FromWorker::Pong { sequence } => {
                 self.feed(Event::WorkerAnswered { worker, sequence });
@@ -227,20 +232,20 @@ impl Master {
         }
     }
 
-    /// Gives idle connections of an older generation to one of the workers in force, each in turn. Without one they
-    /// are closed, which an idle connection's client expects at any time.
-    fn hand_over(&mut self, connections: Vec<Travelling>, descriptors: Vec<OwnedFd>) {
+    /// Gives connections of an older generation to one of the workers in force, each in turn. Without one they are
+    /// closed, which an idle connection's client expects at any time.
+    fn hand_over(&mut self, complete: bool, message: ToWorker, descriptors: Vec<OwnedFd>) {
         let active = self.supervisor.active_workers();
         let processes: Vec<_> = active
             .iter()
             .filter_map(|id| self.workers.get(id))
             .collect();
-        if connections.len() != descriptors.len() || processes.is_empty() {
+        if !complete || processes.is_empty() {
             return;
         }
         self.last_adopter = self.last_adopter.wrapping_add(1);
         let process = processes[self.last_adopter % processes.len()];
-        process.hand(ToWorker::Adopt { connections }, descriptors);
+        process.hand(message, descriptors);
     }
 
     fn ready(&mut self, worker: WorkerId) {

@@ -31,6 +31,8 @@ const INPUTS: usize = 1024;
 const EXTEND_EVERY: Duration = Duration::from_secs(2);
 /// … and allows this much from then on.
 const EXTEND_BY: Duration = Duration::from_secs(15);
+/// How often the keys of session tickets are looked after.
+const HOUR: Duration = Duration::from_secs(3_600);
 /// How often certificates are looked at that nobody renewed.
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -115,6 +117,7 @@ impl Master {
         self.door = door.and_then(|path| Door::open(path, self.inputs.clone()));
         let mut watchdog = notify::watchdog_limit().map(|limit| ticks(limit / 3));
         let mut day = ticks(DAY);
+        let mut hour = ticks(HOUR);
         let mut extension = ticks(EXTEND_EVERY);
         self.feed(first);
         loop {
@@ -130,6 +133,7 @@ impl Master {
                 () = sleep_until(timer) => self.feed(Event::Timer),
                 () = tick(watchdog.as_mut()) => self.feed_watchdog(),
                 _ = day.tick() => self.warn_of_certificates(),
+                _ = hour.tick() => self.lasting.refresh_tickets(),
                 _ = extension.tick(), if self.is_busy() => notify::extend(EXTEND_BY),
                 () = tokio::time::sleep(LOOK), if self.successor.is_some() => {}
             }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
+use super::Stream;
+use super::body::Upload;
 use super::server::{Sender, Server};
 use crate::config::types::UpstreamAddress;
 
@@ -26,22 +27,29 @@ pub(super) enum ConnectError {
 
 /// Opens a connection to `server` within `limit`, the resolution of its name included.
 pub(super) async fn connect(server: &Server, limit: Duration) -> Result<Sender, ConnectError> {
-    match tokio::time::timeout(limit, open(server, Instant::now() + limit)).await {
-        Ok(Ok(sender)) => Ok(sender),
+    let stream = open(server, limit).await?;
+    shake_hands(stream).await.map_err(|_| ConnectError::Refused)
+}
+
+/// Opens a stream to `server` within `limit`, the resolution of its name included.
+pub(super) async fn open(server: &Server, limit: Duration) -> Result<Stream, ConnectError> {
+    let opening = open_before(server, Instant::now() + limit);
+    match tokio::time::timeout(limit, opening).await {
+        Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(ConnectError::TimedOut),
         Ok(Err(_)) => Err(ConnectError::Refused),
         Err(_) => Err(ConnectError::TimedOut),
     }
 }
 
-async fn open(server: &Server, deadline: Instant) -> io::Result<Sender> {
+async fn open_before(server: &Server, deadline: Instant) -> io::Result<Stream> {
     match &server.address {
-        UpstreamAddress::Unix(path) => shake_hands(UnixStream::connect(path).await?).await,
+        UpstreamAddress::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         UpstreamAddress::Http { host, port } => {
             let addresses = resolve(server, host, *port).await?;
             let stream = connect_any(&addresses, deadline).await?;
             stream.set_nodelay(true)?;
-            shake_hands(stream).await
+            Ok(Stream::Tcp(stream))
         }
     }
 }
@@ -93,18 +101,19 @@ async fn resolve(server: &Server, host: &str, port: u16) -> io::Result<Rc<[Socke
     }
 }
 
-async fn shake_hands<S>(stream: S) -> io::Result<Sender>
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+async fn shake_hands(stream: Stream) -> hyper::Result<Sender> {
     let (sender, connection) = http1::Builder::new()
         .handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
+        .await?;
+    keep_driving(connection);
+    Ok(sender)
+}
+
+/// Runs a connection until it ends.
+pub(super) fn keep_driving(connection: http1::Connection<TokioIo<Stream>, Upload>) {
     tokio::task::spawn_local(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(sender)
 }

@@ -12,6 +12,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
+use super::Tunnel;
 use super::body::{Download, Progress, Upload, UploadFailure};
 use super::connect::{ConnectError, connect};
 use super::headers;
@@ -19,6 +20,7 @@ use super::pool::{Member, Place};
 use super::redirect;
 use super::route::upstream_target;
 use super::server::Sender;
+use super::upgrade::Upgrade;
 use crate::config::types::{Proxy, Route};
 use crate::http::body::Body;
 use crate::http::service::Connection;
@@ -37,12 +39,23 @@ pub(super) struct Exchange<'a> {
     headers: HeaderMap,
     /// The client's, when it is to be preserved.
     host: Option<HeaderValue>,
-    connect: Duration,
+    pub(super) connect: Duration,
     read: Duration,
     write: Duration,
     rewrite_redirects: bool,
+    /// Of a tunnel.
+    pub(super) idle: Duration,
+    /// What the client wants to speak instead of HTTP.
+    upgrade: Option<Upgrade>,
     sent: Cell<usize>,
     may_send: usize,
+}
+
+/// What an upstream said.
+pub(super) enum Answer {
+    Response(Sender, Response<Incoming>),
+    /// Another protocol, from here on.
+    Switch(Response<Tunnel>),
 }
 
 /// Why an attempt gave no response.
@@ -61,6 +74,15 @@ pub(super) enum Trouble {
     Late,
     /// The request itself cannot be answered.
     Request(StatusCode),
+}
+
+impl From<ConnectError> for Trouble {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Refused => Self::Refused,
+            ConnectError::TimedOut => Self::ConnectTimeout,
+        }
+    }
 }
 
 impl Trouble {
@@ -83,14 +105,14 @@ impl Trouble {
         }
     }
 
-    fn ends(self) -> Failure {
+    pub(super) fn ends(self) -> Failure {
         Failure {
             trouble: self,
             unsent: None,
         }
     }
 
-    fn spares(self, upload: Upload) -> Failure {
+    pub(super) fn spares(self, upload: Upload) -> Failure {
         Failure {
             trouble: self,
             unsent: Some(upload),
@@ -105,8 +127,9 @@ impl<'a> Exchange<'a> {
         parts: Parts,
         host: &str,
         connection: &Connection,
+        upgrade: Option<Upgrade>,
     ) -> Self {
-        let mut headers = parts.headers;
+        let (mut method, mut headers) = (parts.method, parts.headers);
         headers.remove(HOST);
         headers::rewrite_request(
             &mut headers,
@@ -115,10 +138,13 @@ impl<'a> Exchange<'a> {
             connection,
             &proxy.headers,
         );
+        if let Some(upgrade) = &upgrade {
+            upgrade.ask(&mut method, &mut headers);
+        }
         let preserved = proxy.headers.preserve_host && !host.is_empty();
         Self {
             route,
-            method: parts.method,
+            method,
             uri: parts.uri,
             headers,
             host: preserved
@@ -130,9 +156,15 @@ impl<'a> Exchange<'a> {
                 .unwrap_or(proxy.timeout.read),
             write: proxy.timeout.write,
             rewrite_redirects: proxy.rewrite_redirects,
+            idle: proxy.timeout.tunnel,
+            upgrade,
             sent: Cell::new(0),
             may_send: proxy.retry.attempts as usize + 1 + STALE_CONNECTIONS,
         }
+    }
+
+    pub(super) fn note_sent(&self) {
+        self.sent.set(self.sent.get() + 1);
     }
 
     fn may_send(&self) -> bool {
@@ -145,10 +177,17 @@ impl<'a> Exchange<'a> {
         place: Place,
         upload: Upload,
     ) -> Result<Response<Body>, Failure> {
-        match self.reach(&place, upload).await {
-            Ok((sender, response)) => {
+        let answer = match &self.upgrade {
+            Some(upgrade) => self.switch(&place, upgrade).await,
+            None => self.reach(&place, upload).await,
+        };
+        match answer {
+            Ok(answer) => {
                 place.note_answer();
-                self.receive(place, sender, response)
+                match answer {
+                    Answer::Response(sender, response) => self.receive(place, sender, response),
+                    Answer::Switch(response) => Ok(response.map(|tunnel| tunnel.at(place))),
+                }
             }
             Err(failure) => {
                 if let Some(cause) = failure.trouble.cause() {
@@ -160,11 +199,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// By an idle connection first; it may be closed already, so a new one is next.
-    async fn reach(
-        &self,
-        place: &Place,
-        upload: Upload,
-    ) -> Result<(Sender, Response<Incoming>), Failure> {
+    async fn reach(&self, place: &Place, upload: Upload) -> Result<Answer, Failure> {
         let (mut upload, member) = (upload, place.member());
         if let Some(sender) = member.server.take_idle() {
             match self.send(member, sender, upload).await {
@@ -177,8 +212,7 @@ impl<'a> Exchange<'a> {
         }
         match connect(&member.server, self.connect).await {
             Ok(sender) => self.send(member, sender, upload).await,
-            Err(ConnectError::Refused) => Err(Trouble::Refused.spares(upload)),
-            Err(ConnectError::TimedOut) => Err(Trouble::ConnectTimeout.spares(upload)),
+            Err(error) => Err(Trouble::from(error).spares(upload)),
         }
     }
 
@@ -187,11 +221,11 @@ impl<'a> Exchange<'a> {
         member: &Member,
         mut sender: Sender,
         upload: Upload,
-    ) -> Result<(Sender, Response<Incoming>), Failure> {
+    ) -> Result<Answer, Failure> {
         let progress = upload.progress();
         let repeatable = upload.is_empty() && self.method.is_idempotent();
         let request = self.request(member, upload)?;
-        self.sent.set(self.sent.get() + 1);
+        self.note_sent();
         let sending = sender.try_send_request(request);
         let Some(sent) = self.in_time(sending, progress.as_deref()).await else {
             return Err(if repeatable {
@@ -201,7 +235,7 @@ impl<'a> Exchange<'a> {
             });
         };
         match sent {
-            Ok(response) => Ok((sender, response)),
+            Ok(response) => Ok(Answer::Response(sender, response)),
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Err(Trouble::Reset.spares(unsent.into_body())),
                 None => Err(failure(
@@ -213,7 +247,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn request(&self, member: &Member, upload: Upload) -> Result<Request<Upload>, Failure> {
+    pub(super) fn request(
+        &self,
+        member: &Member,
+        upload: Upload,
+    ) -> Result<Request<Upload>, Failure> {
         let uri = upstream_target(&self.uri, self.route, &member.base_path)
             .ok_or_else(|| Trouble::Request(StatusCode::BAD_REQUEST).ends())?;
         let mut headers = self.headers.clone();
@@ -234,7 +272,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// What `sending` comes to; None when the upstream was silent for too long.
-    async fn in_time<F: Future>(
+    pub(super) async fn in_time<F: Future>(
         &self,
         sending: F,
         progress: Option<&Progress>,

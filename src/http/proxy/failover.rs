@@ -7,6 +7,7 @@ use super::body::Upload;
 use super::exchange::{Exchange, Failure, Trouble};
 use super::pool::{Choice, Client, Place, Pool, Pools};
 use super::route::Target;
+use super::upgrade::Upgrade;
 use crate::config::types::{Proxy, Retry};
 use crate::http::admission;
 use crate::http::body::{Body, RequestBody};
@@ -70,6 +71,8 @@ pub(in crate::http) async fn forward(
     let host = admission::requested_authority(&request)
         .unwrap_or_default()
         .to_owned();
+    let route = target.route(proxy);
+    let upgrade = Upgrade::wanted(&request, route)?;
     let (parts, body) = request.into_parts();
     let upload = Upload::new(body);
     let repeatable = upload.is_empty() && parts.method.is_idempotent();
@@ -81,7 +84,7 @@ pub(in crate::http) async fn forward(
         secure: connection.secure,
     };
     let place = search.first().await?;
-    let exchange = Exchange::new(proxy, target.route(proxy), parts, &host, connection);
+    let exchange = Exchange::new(proxy, route, parts, &host, connection, upgrade);
     search.run(&exchange, place, upload).await
 }
 

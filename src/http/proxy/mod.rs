@@ -7,6 +7,7 @@
 //! - [`check`]: asks servers how they are
 //! - [`server`]: one thread's idle connections; [`connect`]: new ones
 //! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`body`]: streams
+//! - [`upgrade`]: which requests ask for another protocol; [`switch`] sends them, and a [`Tunnel`] comes of it
 mod balance;
 mod body;
 mod budget;
@@ -22,7 +23,12 @@ mod route;
 mod server;
 mod standing;
 mod sticky;
+mod stream;
+mod switch;
+mod tunnel;
+mod upgrade;
 mod waiting;
+mod websocket_key;
 
 pub(super) use check::Checks;
 pub(super) use failover::forward;
@@ -30,3 +36,5 @@ pub(super) use pool::Pools;
 pub(super) use route::{Target, find_route};
 pub(super) use server::Servers;
 pub use standing::{Change, Standings, Tell};
+pub use stream::Stream;
+pub use tunnel::{Occupancy, Tunnel};

@@ -41,6 +41,14 @@ impl Entry {
         }
     }
 
+    /// Whether what it holds can still be sent.
+    fn is_current(&self) -> bool {
+        match self {
+            Self::File(prepared) => prepared.is_current(),
+            _ => true,
+        }
+    }
+
     fn descriptors(&self) -> usize {
         match self {
             Self::File(prepared) => usize::from(prepared.holds_descriptor()),
@@ -110,7 +118,7 @@ impl State {
             (slot.entry.clone(), now.saturating_sub(slot.checked_ms))
         });
         let known = match known {
-            Some((entry, age)) if age < BELIEVE_MS => return entry,
+            Some((entry, age)) if age < BELIEVE_MS && entry.is_current() => return entry,
             Some((Entry::File(file), age)) => Some((file, age)),
             _ => None,
         };
@@ -159,7 +167,9 @@ impl State {
         let stamp = Stamp::new(&stat);
         match known {
             Some((file, _)) if file.stamp == stamp => return Looked::New(Entry::File(file)),
-            Some((file, age)) if stamp.is_racy() && age < BELIEVE_MS + SETTLE_MS => {
+            Some((file, age))
+                if stamp.is_racy() && age < BELIEVE_MS + SETTLE_MS && file.is_current() =>
+            {
                 return Looked::Unsettled(Entry::File(file));
             }
             _ => {}

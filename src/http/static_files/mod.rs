@@ -1,9 +1,10 @@
 //! Files of a site: where they lie ([`path`], [`root`]), what is kept of them ([`cache`], [`prepared`]), and the
-//! response ([`conditional`], [`range`], [`respond`]).
+//! response ([`conditional`], [`range`], [`multipart`], [`respond`]).
 mod beneath;
 mod cache;
 mod conditional;
 mod locate;
+mod multipart;
 mod path;
 mod prepared;
 mod range;

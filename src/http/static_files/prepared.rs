@@ -13,6 +13,10 @@ use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIF
 use http::{HeaderMap, HeaderValue};
 use rustix::fs::Stat;
 
+use super::range::Part;
+use crate::http::body::{Body, Chunk, FileSlice};
+use crate::http::open_file::OpenFile;
+
 /// Files up to this many bytes are kept in memory.
 const SMALL: u64 = 64 * 1024;
 /// How often a file that keeps changing is read again.
@@ -76,7 +80,7 @@ impl Stamp {
 
 pub(super) enum Content {
     Memory(Bytes),
-    Disk(Rc<File>),
+    Disk(Rc<OpenFile>),
 }
 
 /// All that a response needs of a file.
@@ -136,6 +140,42 @@ impl Prepared {
         matches!(self.content, Content::Disk(_))
     }
 
+    /// A file that is not in memory may have been written to since.
+    pub(super) fn is_current(&self) -> bool {
+        match &self.content {
+            Content::Memory(_) => true,
+            Content::Disk(file) => file.is_as_opened(),
+        }
+    }
+
+    /// All of it; empty when the file is.
+    pub(super) fn whole(&self) -> Part {
+        Part {
+            start: 0,
+            length: self.length,
+        }
+    }
+
+    /// The bytes of `part`, which lies within the file.
+    pub(super) fn chunk(&self, part: Part) -> Chunk {
+        match &self.content {
+            Content::Memory(bytes) => Chunk::Bytes(slice(bytes, part)),
+            Content::Disk(file) => Chunk::File(FileSlice {
+                file: file.clone(),
+                offset: part.start,
+                length: part.length,
+            }),
+        }
+    }
+
+    /// A body of nothing but `part`.
+    pub(super) fn body(&self, part: Part) -> Body {
+        match self.chunk(part) {
+            Chunk::Bytes(bytes) => Body::Full(bytes),
+            Chunk::File(slice) => Body::File(slice),
+        }
+    }
+
     fn whole_headers(&self, name: &[u8], base: &HeaderMap) -> HeaderMap {
         let mut headers = base.clone();
         if !headers.contains_key(CONTENT_TYPE) {
@@ -147,6 +187,11 @@ impl Prepared {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers
     }
+}
+
+fn slice(bytes: &Bytes, part: Part) -> Bytes {
+    let index = |offset: u64| usize::try_from(offset).unwrap_or(bytes.len());
+    bytes.slice(index(part.start)..index(part.start + part.length))
 }
 
 fn header_value(text: &str) -> HeaderValue {
@@ -172,7 +217,7 @@ fn read(file: File, mut stamp: Stamp) -> io::Result<(Content, Stamp)> {
     let mut before: Option<Vec<u8>> = None;
     for _ in 0..MAX_READS {
         if stamp.size > SMALL {
-            return Ok((Content::Disk(Rc::new(file)), stamp));
+            return Ok((Content::Disk(Rc::new(OpenFile::new(file)?)), stamp));
         }
         let bytes = read_up_to(&file, stamp.size)?;
         let after = Stamp::new(&rustix::fs::fstat(&file)?);

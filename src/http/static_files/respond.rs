@@ -6,9 +6,10 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
 use super::conditional::{self, Verdict};
-use super::prepared::{Content, Prepared};
-use super::range::{self, Selection};
-use crate::http::body::{Body, FileSlice};
+use super::multipart::respond_parts;
+use super::prepared::Prepared;
+use super::range::{self, Part, Selection};
+use crate::http::body::Body;
 use crate::http::error_page::{self, Audience};
 use crate::http::site::Site;
 
@@ -33,7 +34,8 @@ pub(in crate::http) fn respond_file(
     }
     match select(file, method, request) {
         Selection::Whole => respond_whole(file, method),
-        Selection::Part { start, length } => respond_part(file, start, length),
+        Selection::One(part) => respond_part(file, part),
+        Selection::Several(parts) => respond_parts(file, &parts),
         Selection::Unsatisfiable => {
             respond_unsatisfiable(site, file, Audience::of(method, request))
         }
@@ -57,21 +59,20 @@ fn respond_whole(file: &Prepared, method: &Method) -> Response<Body> {
     let body = if method == Method::HEAD {
         Body::Empty
     } else {
-        slice(file, 0, file.length)
+        file.body(file.whole())
     };
     let mut response = Response::new(body);
     *response.headers_mut() = file.headers.clone();
     response
 }
 
-fn respond_part(file: &Prepared, start: u64, length: u64) -> Response<Body> {
-    let mut response = Response::new(slice(file, start, length));
+fn respond_part(file: &Prepared, part: Part) -> Response<Body> {
+    let mut response = Response::new(file.body(part));
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
     *headers = file.headers.clone();
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    let range = format!("bytes {start}-{}/{}", start + length - 1, file.length);
-    headers.insert(CONTENT_RANGE, ascii(&range));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(part.length));
+    headers.insert(CONTENT_RANGE, ascii(&part.content_range(file.length)));
     response
 }
 
@@ -95,20 +96,6 @@ fn respond_not_modified(file: &Prepared) -> Response<Body> {
     headers.insert(ETAG, file.etag.clone());
     headers.insert(LAST_MODIFIED, file.last_modified.clone());
     response
-}
-
-fn slice(file: &Prepared, offset: u64, length: u64) -> Body {
-    match &file.content {
-        Content::Memory(bytes) => match (usize::try_from(offset), usize::try_from(length)) {
-            (Ok(offset), Ok(length)) => Body::Full(bytes.slice(offset..offset + length)),
-            _ => Body::Empty,
-        },
-        Content::Disk(file) => Body::File(FileSlice {
-            file: file.clone(),
-            offset,
-            length,
-        }),
-    }
 }
 
 /// 301 to the same path with a slash behind it. Relative, so that neither scheme nor host can be wrong, and with

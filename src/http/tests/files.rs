@@ -104,8 +104,62 @@ fn ranges() {
             (status(&head), header(&head, "content-length")),
             (200, Some("10"))
         );
-        let several = ask(&service, "GET /x.txt", "Range: bytes=0-1,4-5\r\n").await;
-        assert_eq!((status(&several), body(&several)), (200, "0123456789"));
+    });
+}
+
+/// The parts of a multipart response: `Content-Range` and bytes.
+fn parts(response: &str) -> Vec<(String, String)> {
+    let kind = header(response, "content-type").unwrap();
+    let boundary = kind
+        .strip_prefix("multipart/byteranges; boundary=")
+        .unwrap();
+    let inner = body(response)
+        .strip_prefix(&format!("--{boundary}\r\n"))
+        .unwrap()
+        .strip_suffix(&format!("\r\n--{boundary}--\r\n"))
+        .unwrap();
+    inner
+        .split(&format!("\r\n--{boundary}\r\n"))
+        .map(|part| {
+            let (head, bytes) = part.split_once("\r\n\r\n").unwrap();
+            let (kind, range) = head.split_once("\r\nContent-Range: ").unwrap();
+            assert_eq!(kind, "Content-Type: text/plain; charset=utf-8");
+            (range.to_owned(), bytes.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn several_ranges_in_one_response() {
+    run(async {
+        let folder = folder();
+        let large = "0123456789".repeat(10_000);
+        std::fs::write(folder.path().join("large.txt"), large).unwrap();
+        let service = service(files(folder.path()));
+        for path in ["/x.txt", "/large.txt"] {
+            let line = format!("GET {path}");
+            let several = ask(&service, &line, "Range: bytes=4-5, 0-1\r\n").await;
+            assert_eq!(status(&several), 206);
+            let length = body(&several).len().to_string();
+            assert_eq!(header(&several, "content-length"), Some(&*length));
+            assert_eq!(header(&several, "content-range"), None);
+            let whole = if path == "/x.txt" { "10" } else { "100000" };
+            assert_eq!(
+                parts(&several),
+                [
+                    (format!("bytes 4-5/{whole}"), "45".to_owned()),
+                    (format!("bytes 0-1/{whole}"), "01".to_owned()),
+                ]
+            );
+        }
+        let none = ask(&service, "GET /x.txt", "Range: bytes=10-,20-30\r\n").await;
+        assert_eq!(
+            (status(&none), header(&none, "content-range")),
+            (416, Some("bytes */10"))
+        );
+        let abuse = format!("Range: bytes={}\r\n", "0-,".repeat(1000));
+        let whole = ask(&service, "GET /x.txt", &abuse).await;
+        assert_eq!((status(&whole), body(&whole)), (200, "0123456789"));
     });
 }
 

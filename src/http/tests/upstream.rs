@@ -51,6 +51,7 @@ pub(in crate::http) fn proxy(ports: &[u16]) -> Proxy {
             connect: seconds(2),
             read: seconds(5),
             write: seconds(5),
+            tunnel: seconds(5),
         },
         headers: ProxyHeaders {
             preserve_host: true,

@@ -14,12 +14,14 @@ use hyper_util::rt::TokioIo;
 
 use super::{Client, close, request};
 use crate::config::types::Performance;
+use crate::http::proxy::Tunnel;
 use crate::metrics::counters::Global;
 use crate::worker::activity::{Activity, Order};
 use crate::worker::framing::Refusal;
 use crate::worker::io::{ClientIo, Transport};
 use crate::worker::parked::Reason;
 use crate::worker::thread::{Listed, Protocol};
+use crate::worker::tunnel;
 
 /// The least that hyper takes as a buffer limit.
 const MIN_BUFFER: usize = 8192;
@@ -28,6 +30,8 @@ const MIN_BUFFER: usize = 8192;
 enum End {
     /// By HTTP's own rules.
     Done,
+    /// The client speaks another protocol now; `unread` is how it begins.
+    Switched(Box<Tunnel>),
     /// Malformed, or the stream broke.
     Failed(hyper::Error),
     Ordered(Order),
@@ -45,6 +49,9 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
         served |= stretch.answered;
         match stretch.end {
             End::Done => return close::finish(transport, client).await,
+            End::Switched(upstream) => {
+                return tunnel::begin(transport, rewound, *upstream, client);
+            }
             End::Failed(error) => {
                 if error.is_parse() {
                     let too_large = error.is_parse_too_large();
@@ -60,6 +67,9 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Refused(refusal) => {
                 let status = status(refusal);
                 note_malformed(&client, status.as_u16());
+                if refusal == Refusal::Foreign {
+                    return close::finish(transport, client).await;
+                }
                 return close::answer(transport, status, client).await;
             }
             // The client's next head had begun in the very read that ended the last request.
@@ -84,7 +94,7 @@ fn note_malformed(client: &Client, status: u16) {
 
 fn status(refusal: Refusal) -> StatusCode {
     match refusal {
-        Refusal::Malformed => StatusCode::BAD_REQUEST,
+        Refusal::Malformed | Refusal::Foreign => StatusCode::BAD_REQUEST,
         Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
         Refusal::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
@@ -96,7 +106,7 @@ fn status(refusal: Refusal) -> StatusCode {
 struct Stretch {
     end: End,
     transport: Transport,
-    /// The beginning of a head that hyper did not get.
+    /// What hyper did not get.
     unread: Bytes,
     /// Whether a request came in.
     answered: bool,
@@ -165,7 +175,10 @@ where
 {
     activity.register(context);
     match Pin::new(connection).poll(context) {
-        Poll::Ready(Ok(())) => return Poll::Ready(End::Done),
+        Poll::Ready(Ok(())) => {
+            let tunnel = activity.tunnel.take();
+            return Poll::Ready(tunnel.map_or(End::Done, End::Switched));
+        }
         Poll::Ready(Err(error)) => return Poll::Ready(End::Failed(error)),
         Poll::Pending => {}
     }

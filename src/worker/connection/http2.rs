@@ -96,6 +96,8 @@ fn builder(performance: &Performance) -> Builder<LocalExecutor> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER.max(performance.write_buffer_size as usize))
-        .max_pending_accept_reset_streams(MAX_PENDING_RESETS);
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        // WebSockets (RFC 8441).
+        .enable_connect_protocol();
     builder
 }

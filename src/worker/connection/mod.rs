@@ -1,8 +1,9 @@
 //! A client connection from accept to close: `Active` (hyper state, buffers) ⇄ parked (a descriptor).
 
-mod close;
+pub mod close;
 mod http1;
 mod http2;
+mod leftover;
 mod opening;
 mod request;
 

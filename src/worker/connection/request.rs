@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, Version};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::leftover;
 use crate::http::body::RequestBody;
 use crate::http::in_flight::InFlight;
 use crate::http::service::{Answered, Connection};
@@ -16,6 +18,7 @@ use crate::worker::access_log::Exchange;
 use crate::worker::activity::Activity;
 use crate::worker::file_window::FileQueue;
 use crate::worker::thread::Thread;
+use crate::worker::tunnel;
 use crate::worker::wire_body::WireBody;
 
 /// What the requests of a connection share.
@@ -55,7 +58,7 @@ impl Drop for RequestInFlight {
 /// Answers a request.
 pub async fn answer(
     context: Context,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<WireBody>, Infallible> {
     let Context {
         thread,
@@ -67,11 +70,18 @@ pub async fn answer(
     activity.note_request();
     let in_flight = InFlight::new(&activity.in_flight);
     let version = request.version();
+    let asks_to_switch = asks_to_switch(&request);
+    let http2_tunnel =
+        (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
     let exchange = Exchange::begin(&thread, &connection, &request);
     let limit = thread.process.config.security.max_request_size;
     let request = request.map(|incoming| {
-        RequestBody::new(incoming, limit, in_flight.clone())
-            .reporting_to(activity.awaiting_body.clone())
+        let body = RequestBody::new(incoming, limit, in_flight.clone())
+            .reporting_to(activity.awaiting_body.clone());
+        match version {
+            Version::HTTP_2 => body.leaving_rest_to(leftover::drain),
+            _ => body,
+        }
     });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
     let answer = thread.service.clone().answer(request, connection.clone());
@@ -80,6 +90,18 @@ pub async fn answer(
     if let (false, Some(site)) = (counted.replace(true), site) {
         thread.recorder.site(site, SITE_CONNECTIONS, 1);
     }
+    match (response.body_mut().take_tunnel(), http2_tunnel) {
+        (Some(tunnel), Some(client)) => {
+            let in_flight = InFlight::new(&activity.in_flight);
+            tunnel::over_http2(thread.clone(), client, tunnel, in_flight);
+        }
+        (Some(tunnel), None) => {
+            *activity.tunnel.borrow_mut() = Some(tunnel);
+            return Ok(response.map(|body| WireBody::new(body, files, exchange, guard)));
+        }
+        (None, _) if asks_to_switch => activity.decline(),
+        (None, _) => {}
+    }
     let last = thread.draining.get() && !thread.hands_over(&connection);
     if last && version < Version::HTTP_2 {
         response
@@ -87,4 +109,11 @@ pub async fn answer(
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| WireBody::new(body, files, exchange, guard)))
+}
+
+/// Whether the bytes after `request` wait for its answer: exactly when `framing` says so.
+fn asks_to_switch(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.headers().contains_key(UPGRADE)
+        && request.body().is_end_stream()
 }

@@ -33,6 +33,9 @@ impl Gate {
         let heads = self.scanner.take_heads();
         activity.heads_waiting.set(waiting.saturating_add(heads));
         activity.in_body.set(self.in_body());
+        if self.is_undecided() {
+            activity.undecided.set(true);
+        }
         if !self.in_body() {
             activity.refusal.set(self.refusal());
         }
@@ -40,6 +43,18 @@ impl Gate {
 
     pub fn in_body(&self) -> bool {
         self.scanner.in_body()
+    }
+
+    /// Whether the next byte has no meaning until a request for another protocol is answered. [`Self::report`] tells
+    /// so, and whoever declines it.
+    pub fn is_undecided(&self) -> bool {
+        self.scanner.is_undecided()
+    }
+
+    /// Goes on with HTTP.
+    pub fn resume(&mut self) {
+        self.scanner.resume();
+        self.rescan();
     }
 
     pub fn refusal(&self) -> Option<Refusal> {
@@ -85,7 +100,7 @@ impl Gate {
         }
     }
 
-    /// The beginning of a head that hyper did not get.
+    /// What hyper did not get: the beginning of a head, or the first bytes of another protocol.
     pub fn into_held(mut self) -> Bytes {
         self.held.advance(self.passed);
         self.held.freeze()

@@ -7,6 +7,8 @@ use super::{Line, Lines, MAX_FIELDS, MAX_REQUEST_LINE, MAX_SECTION, Refusal};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body {
     None,
+    /// None, and what follows is HTTP or not, as the answer says (RFC 9110 section 7.8).
+    Undecided,
     Length(u64),
     Chunked,
 }
@@ -22,6 +24,8 @@ pub struct Head {
     fields: u32,
     length: Option<u64>,
     chunked: bool,
+    /// Another protocol is asked for.
+    upgrade: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +88,7 @@ impl Head {
             return Err(Refusal::FieldsTooLarge);
         }
         match field.name.len() {
+            7 if field.name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
             14 if field.name.eq_ignore_ascii_case(b"content-length") => {
                 if self.chunked || self.length.is_some() {
                     return Err(Refusal::Malformed);
@@ -106,6 +111,7 @@ impl Head {
     fn body(&self) -> Body {
         match (self.chunked, self.length) {
             (true, _) => Body::Chunked,
+            (false, None | Some(0)) if self.upgrade && !self.old => Body::Undecided,
             (false, None | Some(0)) => Body::None,
             (false, Some(length)) => Body::Length(length),
         }
@@ -130,8 +136,15 @@ fn is_http_1_0(line: &[u8]) -> Result<bool, Refusal> {
         {
             Err(Refusal::UnknownVersion)
         }
+        [first, ..] if is_foreign(line, *first) => Err(Refusal::Foreign),
         _ => Err(Refusal::Malformed),
     }
+}
+
+/// Whether a line says nothing of HTTP although it has the shape: a misspelt HTTP/2 preface, a command of another protocol.
+fn is_foreign(line: &[u8], first_of_version: u8) -> bool {
+    let word = line.iter().rev().take_while(|byte| **byte != b' ');
+    !first_of_version.eq_ignore_ascii_case(&b'H') && word.clone().all(u8::is_ascii_alphabetic)
 }
 
 /// Visible ASCII without a fragment. More than RFC 3986 has, for browsers send it: what remains hyper refuses.

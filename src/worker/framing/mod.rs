@@ -40,6 +40,8 @@ pub enum Refusal {
     UnknownCoding,
     /// 505.
     UnknownVersion,
+    /// Another protocol: nobody there who would read an answer.
+    Foreign,
 }
 
 /// Follows the messages of one connection. Any cut of the same bytes gives the same verdict.
@@ -58,6 +60,8 @@ enum Place {
     /// So many bytes follow.
     Length(u64),
     Chunks(chunk::Place),
+    /// After a request for another protocol: its answer decides what the next byte is.
+    Undecided,
 }
 
 impl Default for Place {
@@ -87,7 +91,17 @@ impl Scanner {
 
     /// Whether a body has begun and not ended.
     pub fn in_body(&self) -> bool {
-        !matches!(self.place, Place::Head(_))
+        matches!(self.place, Place::Length(_) | Place::Chunks(_))
+    }
+
+    /// Whether nothing can be said of the next byte until a request for another protocol has its answer.
+    pub fn is_undecided(&self) -> bool {
+        matches!(self.place, Place::Undecided)
+    }
+
+    /// The other protocol was declined: the next byte begins a head.
+    pub fn resume(&mut self) {
+        self.place = Place::default();
     }
 
     /// Heads passed since this was asked last.
@@ -104,12 +118,14 @@ impl Scanner {
                 };
                 self.place = match body {
                     Body::None => Place::default(),
+                    Body::Undecided => Place::Undecided,
                     Body::Length(length) => Place::Length(length),
                     Body::Chunked => Place::Chunks(chunk::Place::default()),
                 };
                 self.heads += 1;
                 Ok(Some(self.lines.end()))
             }
+            Place::Undecided => Ok(None),
             Place::Length(left) => {
                 let count = advance(left, bytes.len());
                 if *left == 0 {

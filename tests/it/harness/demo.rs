@@ -59,7 +59,7 @@ impl Demo {
         let (plain, secure) = (super::listener(), super::listener());
         let demo = Self::new(last, plain.1, secure.1);
         let copy = demo.path().join("bws");
-        fs::copy(binary(), &copy).expect("the test's folder is writable");
+        super::install_copy(&binary(), &copy);
         let config = adapt(&demo.bws(0));
         let sockets = vec![plain.0, secure.0];
         let server = Bws::start_binary(&copy, demo.path(), &config, sockets);

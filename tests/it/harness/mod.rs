@@ -4,6 +4,7 @@
 //! - [`bws`], [`nginx`]: the servers
 //! - [`notify`]: what a service tells systemd, in order
 //! - [`certificates`]: an authority for a test
+//! - [`switching`]: one that leaves HTTP
 //! - [`upstream`]: a small server to proxy to
 //! - [`demo`]: the content and the configurations that loads run on
 pub mod bws;
@@ -12,6 +13,7 @@ pub mod demo;
 pub mod nginx;
 pub mod notify;
 pub mod process;
+pub mod switching;
 pub mod upstream;
 
 use std::net::{SocketAddr, TcpListener};
@@ -66,19 +68,28 @@ pub fn write_file(path: &Path, text: &str) {
 }
 
 /// Puts a program where others may run the one before, as a package manager does.
+///
+/// # Panics
+/// When the folder cannot be written.
 pub fn install(program: &Path, content: &[u8], mode: u32) {
-    let (bytes, fresh) = (
-        program.with_extension("bytes"),
-        program.with_extension("new"),
-    );
+    let bytes = program.with_extension("bytes");
     std::fs::write(&bytes, content).expect("the test's folder is writable");
-    // Written by another process: a program that a test beside this one starts meanwhile would inherit our descriptor,
-    // and nobody can execute a file that is open for writing (ETXTBSY).
-    let copied = Command::new("cp").arg(&bytes).arg(&fresh).status();
-    assert!(copied.expect("cp can be started").success());
     let permissions = std::fs::Permissions::from_mode(mode);
-    std::fs::set_permissions(&fresh, permissions).expect("our own file");
+    std::fs::set_permissions(&bytes, permissions).expect("our own file");
+    install_copy(&bytes, program);
     std::fs::remove_file(&bytes).expect("our own file");
+}
+
+/// The same with a copy of a file and its mode.
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn install_copy(file: &Path, program: &Path) {
+    let fresh = program.with_extension("new");
+    // By another process: a program that a test beside this one starts meanwhile would inherit our descriptor, and
+    // nobody can execute a file that is open for writing (ETXTBSY).
+    let copied = Command::new("cp").arg("-p").arg(file).arg(&fresh).status();
+    assert!(copied.expect("cp can be started").success());
     std::fs::rename(&fresh, program).expect("the test's folder is writable");
 }
 

@@ -65,6 +65,24 @@ keys_of_root() {
     loaded_site 0
     inside systemctl reload bws
 }
+# A new pair: that the reload takes the new certificate shows that it has the new key.
+renewed_key_of_root() {
+    local drop_in=$root/etc/systemd/system/bws.service.d/renew.conf
+    printf '[Service]\nRefreshOnReload=credentials\n' | write "${drop_in#"$root"}"
+    inside systemctl daemon-reload
+    inside systemctl restart bws
+    "$load" prepare "$root/srv/renewed"
+    install -m 600 "$root/srv/renewed/site.key" "$root/etc/bws/tls/site.key"
+    sed -i 's#/srv/load/site.pem#/srv/renewed/site.pem#; s#/srv/load/site.key#credential:tls_site.key#' \
+        "$root/etc/bws/sites.d/load.toml"
+    chmod -R a+rX "$root/srv/renewed"
+    inside systemctl reload bws
+    get -k --resolve localhost:8443:127.0.0.1 https://localhost:8443/small.bin -o /dev/null
+    loaded_site 0
+    inside systemctl reload bws
+    rm "$drop_in"
+    inside systemctl daemon-reload
+}
 no_network() {
     mkdir -p "$root/etc/systemd/system/bws.service.d"
     cp "$root/usr/share/bws/no-network.conf" "$root/etc/systemd/system/bws.service.d/"
@@ -94,6 +112,9 @@ if available 'credential:'; then
     check 'a key of root, mode 0600, by LoadCredential' keys_of_root
 else
     skip 'a key of root, mode 0600, by LoadCredential' 'this version has no credential: keys'
+fi
+if [ "$(inside systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')" -ge 260 ]; then
+    check 'a renewed key of root comes with a reload' renewed_key_of_root
 fi
 check 'without a network: at most 0.2, files and Unix upstreams' no_network
 check 'and back' network_again
