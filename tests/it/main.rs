@@ -37,6 +37,7 @@ mod resumption;
 mod rooms;
 mod sites;
 mod smuggling;
+mod static_files;
 mod tunnels;
 mod upgrade;
 mod watching;

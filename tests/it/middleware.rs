@@ -2,7 +2,7 @@
 
 mod addresses;
 mod cors;
-mod curl;
+pub mod curl;
 mod rate_limit;
 mod redirects;
 

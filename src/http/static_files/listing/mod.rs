@@ -50,7 +50,7 @@ async fn read(root: Option<&Root>, folder: &[u8]) -> Result<Listing, StatusCode>
     let root = root.ok_or(StatusCode::NOT_FOUND)?;
     let wanted = root.reader(folder).map_err(status_of)?;
     let _turn = AT_ONCE.acquire().await;
-    let read = tokio::task::spawn_blocking(move || entries::read(&wanted)).await;
+    let read = tokio::task::spawn_blocking(move || entries::read(&wanted, entries::LIMITS)).await;
     read.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?
         .map_err(status_of)
 }
