@@ -247,7 +247,15 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
         old.1,
         new.1,
         "",
-        [hostnames, listen, default, headers, api_only]
+        [
+            hostnames,
+            listen,
+            default,
+            headers,
+            compression,
+            cache,
+            api_only
+        ]
     );
     names.extend(middleware_changes(&old.1.middleware, &new.1.middleware));
     match (&old.1.static_files, &new.1.static_files) {

@@ -25,6 +25,10 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("management", &["enabled", "host", "port", "api_key"]),
     ("monitoring", &["enabled", "health_endpoint", "detailed_endpoint", "metrics_endpoint"]),
+    ("compression", &["enabled", "types", "level", "min_size", "algorithms"]),
+    ("caching", &[
+        "enabled", "cache_control", "etag_enabled", "last_modified_enabled", "max_age_static", "max_age_dynamic",
+    ]),
     ("sites", &[
         "name", "hostname", "hostnames", "port", "listen", "default", "static_dir", "index_files", "index_file",
         "directory_listing", "enable_directory_listing", "follow_symlinks", "headers", "redirect_to_https",

@@ -3,6 +3,7 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod content;
 mod middleware;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use content::{Algorithm, Caching, Compression};
 pub use middleware::{
     AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
 };
@@ -167,6 +169,8 @@ pub struct Site {
     pub middleware: Middleware,
     pub proxy: Option<Proxy>,
     pub tls: Option<SiteTls>,
+    pub compression: Option<Compression>,
+    pub cache: Caching,
     /// No static files: what no route and no endpoint takes is 404.
     pub api_only: bool,
     /// SHA-256 over the site and the certificate that it uses, in hexadecimal.

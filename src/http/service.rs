@@ -11,6 +11,8 @@ use http::{Method, Request, Response, StatusCode};
 
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
+use super::caching;
+use super::compression::{self, Compressors};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
 use super::leftover;
@@ -83,6 +85,7 @@ pub struct Service {
     sites: Box<[OnceCell<Rc<Site>>]>,
     files: FileCache,
     servers: Servers,
+    compressors: Compressors,
     ready: Cell<bool>,
 }
 
@@ -136,6 +139,7 @@ impl Service {
             sites,
             files: FileCache::default(),
             servers: Servers::default(),
+            compressors: Compressors::default(),
             ready: Cell::new(true),
         })
     }
@@ -260,7 +264,7 @@ impl Service {
             return Some(site.clone());
         }
         let config = &self.shared.config;
-        let mut site = Site::new(config, index, &self.servers)?;
+        let mut site = Site::new(config, index, &self.servers, &self.compressors)?;
         site.chain = Chain::new(config.sites.get(index as usize)?, &self.shared.middleware);
         let site = Rc::new(site);
         Some(cell.get_or_init(|| site).clone())
@@ -324,7 +328,7 @@ impl Service {
 
     fn entry(&self, site: &Site, path: &str) -> Option<Entry> {
         let root = site.root.as_ref()?;
-        Some(self.files.find(site.index, root, &site.base, path))
+        Some(self.files.find(site.index, root, path))
     }
 
     fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {
@@ -348,7 +352,7 @@ impl Service {
             Room::Upstream(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = site.response();
-        error_page::write_error(&mut response, status, audience());
+        site.write_error(&mut response, status, audience());
         response
     }
 
@@ -360,7 +364,12 @@ impl Service {
         connection: Rc<Connection>,
     ) -> Forwarding {
         Box::pin(async move {
-            let audience = Audience::of(request.method(), request.headers());
+            let (method, headers) = (request.method(), request.headers());
+            let audience = Audience::of(method, headers);
+            let compression = site.compression.as_deref();
+            let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
+            let told = site.cache_proxied.as_ref();
+            let told = told.filter(|_| caching::is_for_all(method, headers));
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {
@@ -370,7 +379,13 @@ impl Service {
             };
             let mut response =
                 forwarded.unwrap_or_else(|status| error_page::respond_error(status, audience));
+            if let Some(told) = told {
+                caching::tell(told, &mut response);
+            }
             site.finish_headers(response.headers_mut());
+            if let Some((compression, asked)) = asked {
+                compression.apply(asked, &mut response);
+            }
             self.recorder
                 .request(site.index, response.status().as_u16());
             response

@@ -34,6 +34,8 @@ pub(super) fn site() -> Site {
         middleware: Middleware::default(),
         proxy: None,
         tls: None,
+        compression: None,
+        cache: Caching::default(),
         api_only: false,
         hash: String::new(),
     }

@@ -2,6 +2,7 @@
 //! a worker runs it.
 
 mod certificates;
+mod content;
 mod cors;
 mod credentials;
 mod global;
@@ -41,6 +42,7 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    for_all_sites: &'a content::ForAllSites,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -50,6 +52,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -61,6 +64,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }
@@ -88,6 +92,8 @@ pub(super) fn resolve(
     options: &Options,
 ) -> Resolved {
     let none_yet = certificates::Store::default();
+    let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
+    let for_all_sites = content::ForAllSites::new(compression, caching, findings);
     let knowledge = Knowledge {
         sources,
         credentials: credentials::Credentials {
@@ -95,6 +101,7 @@ pub(super) fn resolve(
             serving: options.serving,
         },
         certificates: &none_yet,
+        for_all_sites: &for_all_sites,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
     let knowledge = Knowledge {

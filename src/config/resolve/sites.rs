@@ -50,6 +50,9 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
     let api_only = is_on(raw.api_only.as_ref(), false);
     let (hostnames, hostname_places) = hostnames.into_iter().map(|it| (it.value, it.place)).unzip();
     let static_files = static_files(&raw, context);
+    let content = context.for_all_sites;
+    let compression = content.compression(raw.compression, context.findings);
+    let caching = content.caching(raw.caching, context.findings);
     let site = Site {
         name,
         hostnames,
@@ -62,6 +65,8 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         middleware: middleware::resolve(raw.middleware, context),
         proxy: raw.proxy.and_then(|raw| proxy::resolve(raw, context)),
         tls: certificate,
+        compression,
+        cache: caching,
         api_only,
         hash: String::new(),
     };
