@@ -22,3 +22,4 @@ mod static_files;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod uploads;

@@ -88,6 +88,13 @@ fn obey(activity: &Activity, say_goaway: impl FnOnce()) -> bool {
             say_goaway();
             false
         }
+        // In the middle of streams there is no better end than GOAWAY; hyper writes it with its next poll.
+        Some(Order::TooSlow) => {
+            say_goaway();
+            activity.give(Order::Close);
+            false
+        }
+        Some(Order::Close) if activity.waits_for_client() => true,
         Some(Order::Close) => activity.quiet() > 0 || activity.in_block() > 0,
         _ => false,
     }
