@@ -3,6 +3,8 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod balancing;
+mod content;
 mod middleware;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +13,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use middleware::{AddressRules, Middleware, Network, Redirect};
+pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
+pub use content::{Algorithm, Caching, Compression};
+pub use middleware::{
+    AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
+};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +28,9 @@ pub struct Config {
     pub security: Security,
     pub management: Management,
     pub monitoring: Monitoring,
-    /// In the order of declaration. A [`SiteIndex`] points in here.
+    /// In the order of declaration. A [`SiteIndex`] points in here. Not serialized with the rest: whoever does so takes
+    /// care of them in parts.
+    #[serde(skip)]
     pub sites: Vec<Site>,
     /// One for each distinct `listen` of the sites, in the order of first use.
     pub listeners: Vec<Listener>,
@@ -119,6 +127,8 @@ pub struct Security {
     pub max_request_size: u64,
     /// Added to every response that does not carry the name already.
     pub security_headers: Vec<Header>,
+    /// For all sites together.
+    pub rate_limiting: Option<RateLimit>,
 }
 
 /// A response header, checked to be valid in HTTP: lower-case name, visible ASCII or obs-text value.
@@ -163,6 +173,8 @@ pub struct Site {
     pub middleware: Middleware,
     pub proxy: Option<Proxy>,
     pub tls: Option<SiteTls>,
+    pub compression: Option<Compression>,
+    pub cache: Caching,
     /// No static files: what no route and no endpoint takes is 404.
     pub api_only: bool,
     /// SHA-256 over the site and the certificate that it uses, in hexadecimal.
@@ -279,6 +291,11 @@ pub struct Proxy {
     pub routes: Vec<Route>,
     /// Without routes: what `static_files` does not hold goes to this pool.
     pub fallback_pool: Option<u32>,
+    pub balancing: Balancing,
+    pub health_check: Option<HealthCheck>,
+    pub retry: Retry,
+    /// Lead redirects to an upstream's own address back to the site.
+    pub rewrite_redirects: bool,
     pub timeout: ProxyTimeout,
     pub headers: ProxyHeaders,
 }
@@ -300,6 +317,8 @@ pub struct Upstream {
     pub base_path: String,
     /// At least 1.
     pub weight: u32,
+    /// Requests in flight, of each worker process.
+    pub max_conns: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -319,6 +338,8 @@ pub struct Route {
     pub pool: u32,
     /// Take `path` away before the request goes upstream; the rest keeps its leading slash.
     pub strip_prefix: bool,
+    /// Instead of `path`; without a trailing slash when `path` has none.
+    pub rewrite_target: Option<String>,
     /// Between bytes; overrides [`ProxyTimeout::read`].
     pub timeout: Option<Duration>,
     /// `Upgrade` requests may pass.

@@ -1,6 +1,6 @@
 //! A request becomes a response.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -11,11 +11,13 @@ use http::{Method, Request, Response, StatusCode};
 
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
+use super::caching;
+use super::compression::{self, Compressors};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{Refusal as Denial, Verdict};
-use super::proxy::{self, Servers, Target};
+use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
+use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
 use super::request_path;
 use super::router::Router;
 use super::site::Site;
@@ -31,17 +33,29 @@ pub struct Shared {
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     router: Router,
+    middleware: Common,
+    upstreams: Arc<Standings>,
 }
 
 impl Shared {
-    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
-    pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
+    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for. What
+    /// becomes of upstreams goes to `tell`.
+    pub fn new(
+        config: Arc<Config>,
+        identity: Identity,
+        lasting: Lasting<'static>,
+        tell: Tell,
+    ) -> Self {
         let router = Router::new(&config);
+        let middleware = Common::new(&config, lasting);
+        let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
             config,
             identity,
             lasting,
             router,
+            middleware,
+            upstreams,
         }
     }
 }
@@ -80,7 +94,9 @@ pub struct Service {
     sites: Box<[OnceCell<Rc<Site>>]>,
     files: FileCache,
     servers: Servers,
+    compressors: Compressors,
     ready: Cell<bool>,
+    checks: RefCell<Checks>,
 }
 
 type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
@@ -89,6 +105,23 @@ type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
 enum Answer {
     Now(Response<Body>),
     Later(Forwarding),
+}
+
+impl Answer {
+    /// What the chain does to the response.
+    fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
+        match self {
+            Self::Now(mut response) => {
+                chain.leave(&back, response.headers_mut());
+                Self::Now(response)
+            }
+            Self::Later(forwarding) => Self::Later(Box::pin(async move {
+                let mut response = forwarding.await;
+                chain.leave(&back, response.headers_mut());
+                response
+            })),
+        }
+    }
 }
 
 /// Who answers a request.
@@ -111,13 +144,27 @@ impl Service {
             .map(|_| OnceCell::new())
             .collect();
         Rc::new(Self {
+            servers: Servers::new(shared.upstreams.clone()),
             shared,
             recorder,
             sites,
             files: FileCache::default(),
-            servers: Servers::default(),
+            compressors: Compressors::default(),
             ready: Cell::new(true),
+            checks: RefCell::default(),
         })
+    }
+
+    /// Begins to check the health of the upstreams, unless another thread does. Needs a `LocalSet`.
+    pub fn start_checks(&self) {
+        if self.shared.upstreams.claim_checks() {
+            *self.checks.borrow_mut() = Checks::start(&self.shared.config, &self.servers);
+        }
+    }
+
+    /// Leaves the checks to the next generation.
+    pub fn stop_checks(&self) {
+        self.checks.take();
     }
 
     /// What `/api/health/ready` says; true from the start, a draining worker may say no.
@@ -151,30 +198,39 @@ impl Service {
         let index = site.index;
         let answer = match &site.chain {
             None => self.answer_content(site, request, connection),
-            Some(_) => self.pass_chain(site, request, connection),
+            Some(chain) => self.pass(chain.clone(), site, request, connection),
         };
         (answer, Some(index))
     }
 
     /// What stands before the content has its say.
-    fn pass_chain(
+    fn pass(
         self: Rc<Self>,
+        chain: Rc<Chain>,
         site: Rc<Site>,
         mut request: Request<RequestBody>,
         connection: Rc<Connection>,
     ) -> Answer {
-        let verdict = match &site.chain {
-            Some(chain) => chain.enter(&mut request, &connection),
-            None => Verdict::Pass,
-        };
-        match verdict {
+        let back = chain.expect(&request);
+        let answer = match chain.enter(&mut request, &connection, &back) {
             Verdict::Pass => self.answer_content(site, request, connection),
             Verdict::Refuse(denial) => {
                 let response = self.deny(&site, denial, &request);
                 leftover::finish(request);
                 Answer::Now(response)
             }
-        }
+            Verdict::Preflight(headers) => {
+                let mut response = site.response();
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                chain.leave(&back, response.headers_mut());
+                for (name, value) in headers {
+                    response.headers_mut().append(name, value);
+                }
+                self.recorder.request(site.index, 204);
+                return Answer::Now(response);
+            }
+        };
+        answer.returning(chain, back)
     }
 
     /// The page of a request that may not have its content.
@@ -230,7 +286,10 @@ impl Service {
         if let Some(site) = cell.get() {
             return Some(site.clone());
         }
-        let site = Rc::new(Site::new(&self.shared.config, index, &self.servers)?);
+        let config = &self.shared.config;
+        let mut site = Site::new(config, index, &self.servers, &self.compressors)?;
+        site.chain = Chain::new(config.sites.get(index as usize)?, &self.shared.middleware);
+        let site = Rc::new(site);
         Some(cell.get_or_init(|| site).clone())
     }
 
@@ -292,7 +351,7 @@ impl Service {
 
     fn entry(&self, site: &Site, path: &str) -> Option<Entry> {
         let root = site.root.as_ref()?;
-        Some(self.files.find(site.index, root, &site.base, path))
+        Some(self.files.find(site.index, root, path))
     }
 
     fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {
@@ -316,7 +375,7 @@ impl Service {
             Room::Upstream(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = site.response();
-        error_page::write_error(&mut response, status, audience());
+        site.write_error(&mut response, status, audience());
         response
     }
 
@@ -328,17 +387,27 @@ impl Service {
         connection: Rc<Connection>,
     ) -> Forwarding {
         Box::pin(async move {
-            let audience = Audience::of(request.method(), request.headers());
+            let (method, headers) = (request.method(), request.headers());
+            let audience = Audience::of(method, headers);
+            let compression = site.compression.as_deref();
+            let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
+            let told = site.cache_proxied.as_ref();
+            let told = told.filter(|_| caching::is_for_all(method, headers));
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {
                     proxy::forward(proxy, pools, target, request, &connection).await
                 }
-                _ => Err(StatusCode::NOT_FOUND),
+                _ => Err(StatusCode::NOT_FOUND.into()),
             };
-            let mut response =
-                forwarded.unwrap_or_else(|status| error_page::respond_error(status, audience));
+            let mut response = forwarded.unwrap_or_else(|unanswered| unanswered.respond(audience));
+            if let Some(told) = told {
+                caching::tell(told, &mut response);
+            }
             site.finish_headers(response.headers_mut());
+            if let Some((compression, asked)) = asked {
+                compression.apply(asked, &mut response);
+            }
             self.recorder
                 .request(site.index, response.status().as_u16());
             response

@@ -34,6 +34,8 @@ pub(super) fn site() -> Site {
         middleware: Middleware::default(),
         proxy: None,
         tls: None,
+        compression: None,
+        cache: Caching::default(),
         api_only: false,
         hash: String::new(),
     }
@@ -83,6 +85,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             hide_server_header: false,
             max_request_size: 1000,
             security_headers: vec![],
+            rate_limiting: None,
         },
         management: Management {
             enabled: false,
@@ -147,7 +150,12 @@ pub(super) fn service(config: Config) -> Rc<Service> {
         started_at_ns: 0,
     };
     Service::new(
-        Arc::new(Shared::new(Arc::new(config), identity, Lasting::detached())),
+        Arc::new(Shared::new(
+            Arc::new(config),
+            identity,
+            Lasting::detached(),
+            |_| (),
+        )),
         Recorder::detached(sites),
     )
 }
