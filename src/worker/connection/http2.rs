@@ -28,7 +28,7 @@ const SEND_BUFFER: usize = 128 * 1024;
 /// `worker::frames` says.
 const MAX_PENDING_RESETS: usize = 32;
 /// Streams that we may have to reset for a client's mistakes, refused ones included (CVE-2025-8671).
-const MAX_OWN_RESETS: usize = 256;
+const MAX_OWN_RESETS: usize = 128;
 
 /// Runs the futures of a connection's streams on its own thread.
 #[derive(Clone, Copy)]
