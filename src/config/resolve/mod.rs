@@ -3,6 +3,8 @@
 
 mod balancing;
 mod certificates;
+mod content;
+mod cors;
 mod credentials;
 mod global;
 mod headers;
@@ -14,6 +16,7 @@ mod names;
 mod networks;
 mod paths;
 mod proxy;
+mod rate_limit;
 mod redirects;
 mod sites;
 mod upstreams;
@@ -40,6 +43,7 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    for_all_sites: &'a content::ForAllSites,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -49,6 +53,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -60,6 +65,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }
@@ -87,6 +93,8 @@ pub(super) fn resolve(
     options: &Options,
 ) -> Resolved {
     let none_yet = certificates::Store::default();
+    let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
+    let for_all_sites = content::ForAllSites::new(compression, caching, findings);
     let knowledge = Knowledge {
         sources,
         credentials: credentials::Credentials {
@@ -94,6 +102,7 @@ pub(super) fn resolve(
             serving: options.serving,
         },
         certificates: &none_yet,
+        for_all_sites: &for_all_sites,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
     let knowledge = Knowledge {
