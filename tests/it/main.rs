@@ -38,5 +38,6 @@ mod sites;
 mod smuggling;
 mod tunnels;
 mod upgrade;
+mod upstreams;
 mod watching;
 mod websockets;
