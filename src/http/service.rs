@@ -33,8 +33,8 @@ pub struct Shared {
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     router: Router,
-    upstreams: Arc<Standings>,
     middleware: Common,
+    upstreams: Arc<Standings>,
 }
 
 impl Shared {
@@ -47,15 +47,15 @@ impl Shared {
         tell: Tell,
     ) -> Self {
         let router = Router::new(&config);
-        let upstreams = Standings::new(config.sites.len(), lasting, tell);
         let middleware = Common::new(&config, lasting);
+        let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
             config,
             identity,
             lasting,
             router,
-            upstreams,
             middleware,
+            upstreams,
         }
     }
 }

@@ -2,13 +2,14 @@
 
 mod bugs;
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::harness::backend::Backend;
 use crate::harness::bws::Bws;
-use crate::harness::{fetch, get, listener, wait_for};
+use crate::harness::{PATIENCE, fetch, get, listener, wait_for};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const HOST: &str = "localhost";
@@ -153,27 +154,30 @@ fn three_weights_share_ten_thousand_requests_within_one_percent() {
         .map(|(server, weight)| (server.address, weight))
         .collect();
     let site = Site::before(&upstreams, "");
-    // A thread of BWS takes whole connections: its part of the requests is a matter of chance, the shares are not.
-    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").repeat(50);
-    let last = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..49 {
-                    let (head, _) = fetch(site.address, &format!("{request}{last}"));
-                    assert_eq!(head.status, 200);
-                }
-            });
+            scope.spawn(|| (0..50).for_each(|_| pipeline(site.address, 50)));
         }
     });
-    wait_for("the last requests", || {
-        let total: usize = servers.iter().map(Backend::count).sum();
-        (total == 4 * 49 * 51).then_some(())
-    });
     for (server, share) in servers.iter().zip([3, 2, 1]) {
-        let ideal = 4 * 49 * 51 * share / 6;
+        let ideal = 10_000 * share / 6;
         assert!(server.count().abs_diff(ideal) <= 100, "{}", server.count());
     }
+}
+
+/// So many requests on one connection, all sent before the first answer.
+fn pipeline(address: SocketAddr, count: usize) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    stream.write_all(request.repeat(count).as_bytes()).unwrap();
+    let (mut answers, mut buffer) = (String::new(), [0; 16 * 1024]);
+    while answers.matches("\r\n\r\nok").count() < count {
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "{answers}");
+        answers += &String::from_utf8_lossy(&buffer[..read]);
+    }
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), count);
 }
 
 #[test]
@@ -196,8 +200,7 @@ fn a_client_that_leaves_takes_its_upstream_request_along() {
     let site = Site::before(&[(gone.1, "")], "");
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            use std::io::{Read, Write};
-            let mut client = std::net::TcpStream::connect(site.address).unwrap();
+            let mut client = TcpStream::connect(site.address).unwrap();
             let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
             client.write_all(request.as_bytes()).unwrap();
             let (mut upstream, _) = gone.0.accept().unwrap();
