@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use super::activity::{Order, Ticks};
+use super::hang_up;
 use super::parked::{Entry, Reason};
 use super::thread::{Active, Protocol, Thread};
 use crate::config::types::Performance;
@@ -54,7 +55,8 @@ impl Limits {
             return (quiet >= self.request).then_some(Order::Close);
         }
         if activity.in_flight.get() > 0 {
-            return None;
+            let looks = active.protocol != Protocol::Http2 && hang_up::is_due(quiet);
+            return looks.then_some(Order::Look);
         }
         match active.protocol {
             // A drained connection gets its GOAWAY first; what still stands a tick later is closed.
@@ -148,7 +150,9 @@ mod tests {
     #[test]
     fn a_request_in_hand_is_left_alone_unless_the_client_stalls() {
         let busy = |activity: &Activity| activity.in_flight.set(1);
-        assert_eq!(after(Protocol::Http1, 1000, busy), None);
+        assert_eq!(after(Protocol::Http1, 999, busy), None);
+        assert_eq!(after(Protocol::Http1, 1000, busy), Some(Order::Look));
+        assert_eq!(after(Protocol::Http2, 1000, busy), None);
         let stalled = |activity: &Activity| {
             activity.in_flight.set(1);
             activity.write_blocked.set(true);
