@@ -186,6 +186,7 @@ fn performance_changes(old: &Performance, new: &Performance) -> Vec<String> {
             keep_alive_timeout,
             request_timeout,
             header_timeout,
+            min_rate,
             read_buffer_size,
             write_buffer_size,
         ]
@@ -254,6 +255,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
             headers,
             compression,
             cache,
+            error_pages,
             api_only
         ]
     );
@@ -267,7 +269,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
                 before,
                 after,
                 "",
-                [index_files, follow_symlinks]
+                [index_files, follow_symlinks, directory_listing, media_types]
             ));
         }
         (before, after) if before.is_some() != after.is_some() => {

@@ -36,6 +36,7 @@ pub(super) fn site() -> Site {
         tls: None,
         compression: None,
         cache: Caching::default(),
+        error_pages: vec![],
         api_only: false,
         hash: String::new(),
     }
@@ -47,6 +48,8 @@ pub(super) fn static_files(root: &Path) -> StaticFiles {
         root: root.into(),
         index_files,
         follow_symlinks: false,
+        directory_listing: false,
+        media_types: vec![],
     }
 }
 
@@ -68,6 +71,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             keep_alive_timeout: seconds(60),
             request_timeout: seconds(30),
             header_timeout: seconds(10),
+            min_rate: 240,
             read_buffer_size: 32768,
             write_buffer_size: 32768,
         },

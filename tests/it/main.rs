@@ -36,6 +36,7 @@ mod reloads;
 mod resumption;
 mod rooms;
 mod sites;
+mod slow_clients;
 mod smuggling;
 mod tunnels;
 mod upgrade;
