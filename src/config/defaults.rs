@@ -25,6 +25,9 @@ pub(super) const MAX_CONNECTIONS_RANGE: RangeInclusive<u64> = 1..=10_000_000;
 pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes a second. Any network does better; it is what other servers ask for as well.
+pub(super) const MIN_RATE: u64 = 240;
+pub(super) const MIN_RATE_RANGE: RangeInclusive<u64> = 0..=1 << 30;
 pub(super) const BUFFER_SIZE: u32 = 32 << 10;
 /// 8 KiB hold any sane request head; beyond 16 MiB a buffer is a mistake.
 pub(super) const BUFFER_SIZE_RANGE: RangeInclusive<u64> = 8 << 10..=16 << 20;

@@ -186,6 +186,7 @@ fn performance_changes(old: &Performance, new: &Performance) -> Vec<String> {
             keep_alive_timeout,
             request_timeout,
             header_timeout,
+            min_rate,
             read_buffer_size,
             write_buffer_size,
         ]

@@ -68,10 +68,12 @@ pub struct Performance {
     pub max_connections: u32,
     /// How long a connection may be idle between requests.
     pub keep_alive_timeout: Duration,
-    /// How long one request may take as a whole.
+    /// Over how long the rate of a client that is waited for is taken.
     pub request_timeout: Duration,
     /// How long a client may take to send a request head (408 beyond it).
     pub header_timeout: Duration,
+    /// Bytes a second that a client must send of a body, or take of a response; 0: any.
+    pub min_rate: u64,
     /// Bytes.
     pub read_buffer_size: u32,
     /// Bytes.

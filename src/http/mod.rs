@@ -25,4 +25,5 @@ mod static_files;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod uploads;
 mod weight;

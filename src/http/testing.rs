@@ -71,6 +71,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             keep_alive_timeout: seconds(60),
             request_timeout: seconds(30),
             header_timeout: seconds(10),
+            min_rate: 240,
             read_buffer_size: 32768,
             write_buffer_size: 32768,
         },

@@ -4,6 +4,7 @@ mod reading;
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -54,6 +55,7 @@ pub struct ClientIo {
 
 impl ClientIo {
     pub fn new(transport: Transport, activity: Rc<Activity>, recorder: Recorder) -> Self {
+        activity.socket.set(Some(transport.descriptor()));
         Self {
             transport: Some(transport),
             gate: None,
@@ -176,6 +178,14 @@ impl ClientIo {
 }
 
 impl Transport {
+    fn descriptor(&self) -> RawFd {
+        match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+        }
+    }
+
     fn poll_write_vectored(
         &mut self,
         context: &mut Context<'_>,
@@ -238,6 +248,7 @@ impl Transport {
 
 impl Drop for ClientIo {
     fn drop(&mut self) {
+        self.activity.socket.set(None);
         if let Some(place) = &self.returns_to {
             *place.borrow_mut() = self.transport.take();
         }
@@ -303,7 +314,12 @@ impl AsyncWrite for ClientIo {
         true
     }
 
+    /// hyper calls this at every turn.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.look.take() {
+            let hung_up = self.transport().has_hung_up();
+            self.activity.hung_up.set(hung_up);
+        }
         let Transport::Tls(stream) = self.transport() else {
             return Poll::Ready(Ok(()));
         };
