@@ -11,6 +11,7 @@ use crate::client::wire::{Failure, Wire};
 use crate::harness::{PATIENCE, runtime};
 
 use super::Setup;
+use crate::middleware::curl::curl;
 
 const LENGTH: usize = 32 << 20;
 
@@ -68,7 +69,7 @@ fn a_download_is_whole_or_breaks_off() {
     assert!(download(&setup, || fs::remove_file(&path).unwrap()).1);
     large(path.parent().unwrap());
     crate::harness::wait_for("the file to be back", || {
-        (setup.curl("/large.bin", &["--head"]).status == 200).then_some(())
+        (curl(&["--head", &setup.url("/large.bin")]).status == 200).then_some(())
     });
     let append = || {
         let file = fs::File::options().write(true).open(&path).unwrap();

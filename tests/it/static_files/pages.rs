@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::Setup;
+use crate::middleware::curl::curl;
 
 #[test]
 fn listings() {
@@ -57,14 +58,14 @@ fn error_pages() {
         (missing.status, &*missing.body),
         (404, "<h1>nothing here</h1>")
     );
-    let down = crate::middleware::curl::curl(&[&setup.url("/down/x")]);
+    let down = curl(&[&setup.url("/down/x")]);
     assert_eq!((down.status, &*down.body), (502, "<h1>back soon</h1>"));
     // What an upstream says stays.
     let theirs = setup.curl("/up/status/404", &[]);
     assert_eq!((theirs.status, &*theirs.body), (404, ""));
     crate::harness::write_file(&setup.path("404.html"), "changed");
     crate::harness::wait_for("the changed page", || {
-        (setup.curl("/none", &[]).body == "changed").then_some(())
+        (curl(&[&setup.url("/none")]).body == "changed").then_some(())
     });
 }
 
