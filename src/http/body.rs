@@ -148,12 +148,6 @@ impl RequestBody {
         self
     }
 
-    /// The same with another limit, in bytes from now on.
-    pub(super) fn limited_to(mut self, limit: u64) -> Self {
-        self.remaining = limit;
-        self
-    }
-
     /// Gives `take` the body when it is dropped before its end.
     pub fn leaving_rest_to(mut self, take: fn(Incoming)) -> Self {
         self.leftover = Some(take);

@@ -6,10 +6,10 @@
 mod admission;
 pub mod body;
 mod clock;
+mod connection;
 mod endpoints;
 pub mod error_page;
 pub mod in_flight;
-mod leftover;
 mod middleware;
 pub mod open_file;
 pub mod proxy;

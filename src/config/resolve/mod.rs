@@ -7,11 +7,13 @@ mod credentials;
 mod global;
 mod headers;
 mod hostnames;
+mod htpasswd;
 mod https;
 mod listeners;
 mod middleware;
 mod names;
 mod networks;
+mod passwords;
 mod paths;
 mod proxy;
 mod rate_limit;
@@ -41,6 +43,7 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    passwords: &'a passwords::Store,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -50,6 +53,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    passwords: &'a passwords::Store,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -61,6 +65,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            passwords: knowledge.passwords,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }
@@ -87,18 +92,21 @@ pub(super) fn resolve(
     watched: Vec<PathBuf>,
     options: &Options,
 ) -> Resolved {
-    let none_yet = certificates::Store::default();
+    let none_yet = (certificates::Store::default(), passwords::Store::default());
     let knowledge = Knowledge {
         sources,
         credentials: credentials::Credentials {
             folder: options.credentials.as_deref(),
             serving: options.serving,
         },
-        certificates: &none_yet,
+        certificates: &none_yet.0,
+        passwords: &none_yet.1,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
+    let passwords = passwords::read(&raw, &Context::new(knowledge, findings));
     let knowledge = Knowledge {
         certificates: &store,
+        passwords: &passwords,
         ..knowledge
     };
     names::check(raw.sites(), findings);
@@ -109,6 +117,7 @@ pub(super) fn resolve(
     let listeners = listeners::gather(&drafts, &management, findings);
     let sites = listeners::with_defaults(drafts, &listeners);
     let (certificates, certificate_files) = store.finish();
+    let (password_files, password_paths) = passwords.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
         performance: global::performance(&raw.performance),
@@ -119,10 +128,12 @@ pub(super) fn resolve(
         sites,
         listeners,
         certificates,
+        password_files,
         sources: watched,
         hash: String::new(),
     };
     config.sources.extend(certificate_files);
+    config.sources.extend(password_paths);
     https::resolve(&mut config, &wishes, findings);
     hash::fill(&mut config);
     Resolved { config, targets }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-/// Most bytes that are read for nothing.
-const MOST: usize = 256 * 1024;
+/// Most bytes that are read for nothing: more than most uploads, as it is with these that an answer is lost.
+const MOST: usize = 16 << 20;
 
 /// How long the client may take to end its request.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Reads `rest` to its end, or until it is too much.
 pub fn drain(rest: Incoming) {

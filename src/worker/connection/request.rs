@@ -73,7 +73,8 @@ pub async fn answer(
     let asks_to_switch = asks_to_switch(&request);
     let http2_tunnel =
         (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
-    let exchange = Exchange::begin(&thread, &connection, &request);
+    let shown = thread.service.identify(&mut request, &connection);
+    let exchange = Exchange::begin(&thread, &shown, &request);
     let limit = thread.process.config.security.max_request_size;
     let request = request.map(|incoming| {
         let body = RequestBody::new(incoming, limit, in_flight.clone())
@@ -84,7 +85,7 @@ pub async fn answer(
         }
     });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
-    let answer = thread.service.clone().answer(request, connection.clone());
+    let answer = thread.service.clone().answer(request, shown);
     let Answered { mut response, site } = answer.await;
     exchange.answered(response.status().as_u16(), site);
     if let (false, Some(site)) = (counted.replace(true), site) {
