@@ -17,30 +17,10 @@ use Lacking::{Value, Whole};
 
 /// Table, key, and what of it is lacking.
 const NOT_YET: &[(&str, &str, Lacking)] = &[
-    ("", "compression", Whole),
-    ("", "caching", Whole),
-    ("sites", "directory_listing", Whole),
-    ("sites", "enable_directory_listing", Whole),
-    ("sites", "error_pages", Whole),
-    ("sites", "compression", Whole),
-    ("sites", "cache", Whole),
     ("sites.ssl", "client_ca", Whole),
     ("sites.ssl", "auto_cert", Value("true")),
-    ("sites.proxy", "health_check", Whole),
-    ("sites.proxy", "retry", Whole),
-    ("sites.proxy.load_balancing", "sticky_sessions", Whole),
-    (
-        "sites.proxy.load_balancing",
-        "method",
-        Value("least_connections"),
-    ),
-    ("sites.proxy.load_balancing", "method", Value("least_conn")),
-    ("sites.proxy.load_balancing", "method", Value("ip_hash")),
-    ("sites.proxy.load_balancing", "method", Value("random_two")),
-    ("sites.proxy.upstreams", "max_conns", Whole),
     ("sites.proxy.upstreams", "url", Value("https")),
     ("sites.proxy.upstreams", "url", Value("h2c")),
-    ("sites.proxy.routes", "rewrite_target", Whole),
 ];
 
 /// Whether all of a key is not available.

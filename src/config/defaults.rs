@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::types::{AccessLogFormat, LogLevel, LogOutput, TlsVersion};
+use super::types::{AccessLogFormat, Algorithm, BalancingMethod, LogLevel, LogOutput, TlsVersion};
 
 /// Bytes of one configuration file.
 pub(super) const MAX_FILE_SIZE: u64 = 64 << 20;
@@ -27,6 +27,9 @@ pub(super) const MAX_CONNECTIONS_RANGE: RangeInclusive<u64> = 1..=10_000_000;
 pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes a second. Any network does better; it is what other servers ask for as well.
+pub(super) const MIN_RATE: u64 = 240;
+pub(super) const MIN_RATE_RANGE: RangeInclusive<u64> = 0..=1 << 30;
 pub(super) const BUFFER_SIZE: u32 = 32 << 10;
 /// 8 KiB hold any sane request head; beyond 16 MiB a buffer is a mistake.
 pub(super) const BUFFER_SIZE_RANGE: RangeInclusive<u64> = 8 << 10..=16 << 20;
@@ -70,12 +73,61 @@ pub(super) const DETAILED_ENDPOINT: &str = "/health/detailed";
 
 pub(super) const PORT_RANGE: RangeInclusive<u64> = 1..=65_535;
 pub(super) const INDEX_FILES: [&str; 2] = ["index.html", "index.htm"];
+/// Slower to make than a client waits, or larger than it must be.
+pub(super) const COMPRESSION_LEVEL: u32 = 6;
+pub(super) const COMPRESSION_LEVEL_RANGE: RangeInclusive<u64> = 1..=11;
+/// A smaller answer fits into one packet anyway.
+pub(super) const MIN_SIZE: u64 = 1024;
+pub(super) const MIN_SIZE_RANGE: RangeInclusive<u64> = 0..=1 << 40;
+pub(super) const ALGORITHMS: [Algorithm; 3] = [Algorithm::Zstd, Algorithm::Br, Algorithm::Gzip];
+/// What is text, or as sparse as text.
+pub(super) const COMPRESSED_TYPES: [&str; 16] = [
+    "text/*",
+    "application/json",
+    "application/ld+json",
+    "application/manifest+json",
+    "application/problem+json",
+    "application/geo+json",
+    "application/javascript",
+    "application/xml",
+    "application/xhtml+xml",
+    "application/rss+xml",
+    "application/atom+xml",
+    "application/wasm",
+    "image/svg+xml",
+    "image/bmp",
+    "font/ttf",
+    "font/otf",
+];
+/// Ten years say for ever.
+pub(super) const MAX_AGE_RANGE: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(10 * 365 * 86_400);
+
+/// Statuses that a page can be for.
+pub(super) const ERROR_STATUS_RANGE: RangeInclusive<u16> = 400..=599;
+
 pub(super) const MIN_TLS_VERSION: TlsVersion = TlsVersion::Tls12;
 /// A certificate that ends sooner is worth a warning.
 pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
+pub(super) const BALANCING_METHOD: BalancingMethod = BalancingMethod::RoundRobin;
 pub(super) const UPSTREAM_WEIGHT: u32 = 1;
 pub(super) const UPSTREAM_WEIGHT_RANGE: RangeInclusive<u64> = 1..=10_000;
+pub(super) const UPSTREAM_MAX_CONNS_RANGE: RangeInclusive<u64> = 1..=1_000_000;
+pub(super) const UPSTREAM_QUEUE: u32 = 100;
+pub(super) const UPSTREAM_QUEUE_RANGE: RangeInclusive<u64> = 0..=1_000_000;
+pub(super) const UPSTREAM_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const RETRY_ATTEMPTS: u32 = 2;
+pub(super) const RETRY_ATTEMPTS_RANGE: RangeInclusive<u64> = 0..=10;
+pub(super) const CHECK_PATH: &str = "/health";
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CHECK_RETRIES: u32 = 3;
+pub(super) const CHECK_HEALTHY_AFTER: u32 = 2;
+/// A check more often than that is an attack.
+pub(super) const CHECK_TIME_RANGE: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(86_400);
+pub(super) const CHECK_COUNT_RANGE: RangeInclusive<u64> = 1..=1000;
 pub(super) const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const UPSTREAM_READ_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const UPSTREAM_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -87,6 +139,10 @@ pub(super) const TEST_CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) fn worker_threads() -> u32 {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     u32::try_from(threads).unwrap_or(1).clamp(1, 1024)
+}
+
+pub(super) fn compressed_types() -> Vec<String> {
+    COMPRESSED_TYPES.map(str::to_owned).to_vec()
 }
 
 pub(super) fn index_files() -> Vec<String> {

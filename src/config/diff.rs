@@ -186,6 +186,7 @@ fn performance_changes(old: &Performance, new: &Performance) -> Vec<String> {
             keep_alive_timeout,
             request_timeout,
             header_timeout,
+            min_rate,
             read_buffer_size,
             write_buffer_size,
         ]
@@ -250,7 +251,16 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
         old.1,
         new.1,
         "",
-        [hostnames, listen, default, headers, api_only]
+        [
+            hostnames,
+            listen,
+            default,
+            headers,
+            compression,
+            cache,
+            error_pages,
+            api_only
+        ]
     );
     names.extend(middleware_changes(old, new));
     match (&old.1.static_files, &new.1.static_files) {
@@ -262,7 +272,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
                 before,
                 after,
                 "",
-                [index_files, follow_symlinks]
+                [index_files, follow_symlinks, directory_listing, media_types]
             ));
         }
         (before, after) if before.is_some() != after.is_some() => {
@@ -300,7 +310,22 @@ fn middleware_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<Strin
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {
-    let mut names = differing!(old, new, "proxy.", [routes, timeout, headers]);
+    let mut names = differing!(
+        old,
+        new,
+        "proxy.",
+        [
+            routes,
+            health_check,
+            retry,
+            rewrite_redirects,
+            timeout,
+            headers
+        ]
+    );
+    if old.balancing != new.balancing {
+        names.insert(0, "proxy.load_balancing".to_owned());
+    }
     if old.pools != new.pools {
         names.insert(0, "proxy.upstreams".to_owned());
     }

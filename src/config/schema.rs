@@ -13,7 +13,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("performance", &[
         "worker_threads", "max_connections", "keep_alive_timeout", "request_timeout", "header_timeout",
-        "read_buffer_size", "write_buffer_size",
+        "min_rate", "read_buffer_size", "write_buffer_size",
     ]),
     ("logging", &["level", "output", "format", "access_log", "error_log", "file_path", "log_requests"]),
     ("security", &[
@@ -25,9 +25,13 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("management", &["enabled", "host", "port", "api_key"]),
     ("monitoring", &["enabled", "health_endpoint", "detailed_endpoint", "metrics_endpoint"]),
+    ("compression", &["enabled", "types", "level", "min_size", "algorithms"]),
+    ("caching", &[
+        "enabled", "cache_control", "etag_enabled", "last_modified_enabled", "max_age_static", "max_age_dynamic",
+    ]),
     ("sites", &[
         "name", "hostname", "hostnames", "port", "listen", "default", "static_dir", "index_files", "index_file",
-        "directory_listing", "enable_directory_listing", "follow_symlinks", "headers", "redirect_to_https",
+        "directory_listing", "enable_directory_listing", "follow_symlinks", "mime_types", "headers", "redirect_to_https",
         "redirects", "error_pages", "api_only", "compression", "cache", "access_control", "access", "rate_limit",
         "ssl", "proxy",
     ]),
@@ -51,12 +55,14 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("sites.proxy", &[
         "enabled", "upstreams", "routes", "load_balancing", "health_check", "timeout", "headers", "retry",
+        "rewrite_redirects",
     ]),
     ("sites.proxy.upstreams", &["name", "url", "weight", "max_conns"]),
     ("sites.proxy.routes", &["path", "upstream", "strip_prefix", "rewrite_target", "websocket", "timeout"]),
-    ("sites.proxy.load_balancing", &["method", "sticky_sessions"]),
+    ("sites.proxy.load_balancing", &["method", "sticky_sessions", "queue", "queue_timeout"]),
     ("sites.proxy.health_check", &["enabled", "path", "interval", "timeout", "retries", "healthy_after"]),
     ("sites.proxy.timeout", &["connect", "read", "write", "tunnel"]),
+    ("sites.proxy.retry", &["attempts", "on"]),
     ("sites.proxy.headers", &["preserve_host", "add_forwarded", "add_x_forwarded", "remove", "add"]),
 ];
 

@@ -3,6 +3,8 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod balancing;
+mod content;
 mod middleware;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +13,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
+pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use middleware::{
     AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
     PasswordFileIndex, Rate, RateLimit, Redirect, User,
@@ -67,10 +71,12 @@ pub struct Performance {
     pub max_connections: u32,
     /// How long a connection may be idle between requests.
     pub keep_alive_timeout: Duration,
-    /// How long one request may take as a whole.
+    /// Over how long the rate of a client that is waited for is taken.
     pub request_timeout: Duration,
     /// How long a client may take to send a request head (408 beyond it).
     pub header_timeout: Duration,
+    /// Bytes a second that a client must send of a body, or take of a response; 0: any.
+    pub min_rate: u64,
     /// Bytes.
     pub read_buffer_size: u32,
     /// Bytes.
@@ -176,6 +182,10 @@ pub struct Site {
     pub middleware: Middleware,
     pub proxy: Option<Proxy>,
     pub tls: Option<SiteTls>,
+    pub compression: Option<Compression>,
+    pub cache: Caching,
+    /// Each status once.
+    pub error_pages: Vec<ErrorPage>,
     /// No static files: what no route and no endpoint takes is 404.
     pub api_only: bool,
     /// SHA-256 over the site and the certificate that it uses, in hexadecimal.
@@ -233,6 +243,10 @@ pub struct StaticFiles {
     pub index_files: Vec<String>,
     /// Follow symbolic links, but never out of `root`.
     pub follow_symlinks: bool,
+    /// List folders that have no index file.
+    pub directory_listing: bool,
+    /// Each extension once.
+    pub media_types: Vec<MediaType>,
 }
 
 /// `[sites.ssl]`.
@@ -292,6 +306,11 @@ pub struct Proxy {
     pub routes: Vec<Route>,
     /// Without routes: what `static_files` does not hold goes to this pool.
     pub fallback_pool: Option<u32>,
+    pub balancing: Balancing,
+    pub health_check: Option<HealthCheck>,
+    pub retry: Retry,
+    /// Lead redirects to an upstream's own address back to the site.
+    pub rewrite_redirects: bool,
     pub timeout: ProxyTimeout,
     pub headers: ProxyHeaders,
 }
@@ -313,6 +332,8 @@ pub struct Upstream {
     pub base_path: String,
     /// At least 1.
     pub weight: u32,
+    /// Requests in flight, of each worker process.
+    pub max_conns: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -332,6 +353,8 @@ pub struct Route {
     pub pool: u32,
     /// Take `path` away before the request goes upstream; the rest keeps its leading slash.
     pub strip_prefix: bool,
+    /// Instead of `path`; without a trailing slash when `path` has none.
+    pub rewrite_target: Option<String>,
     /// Between bytes; overrides [`ProxyTimeout::read`].
     pub timeout: Option<Duration>,
     /// `Upgrade` requests may pass.

@@ -1,6 +1,8 @@
 //! A request becomes a response.
 
-use std::cell::{Cell, OnceCell};
+mod room;
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -8,14 +10,17 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 
+use self::room::Room;
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
+use super::caching;
+use super::compression::{self, Compressors};
 pub use super::connection::{Connection, Visit};
-use super::endpoints::{self, Endpoint};
+use super::endpoints;
 use super::error_page::{self, Audience};
+use super::leftover;
 use super::middleware::{self, Chain, Common, Refusal as Denial, Return, Verdict};
-use super::proxy::{self, Servers, Target};
-use super::request_path;
+use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
 use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
@@ -31,19 +36,28 @@ pub struct Shared {
     pub lasting: Lasting<'static>,
     router: Router,
     middleware: Common,
+    upstreams: Arc<Standings>,
 }
 
 impl Shared {
-    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
-    pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
+    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for. What
+    /// becomes of upstreams goes to `tell`.
+    pub fn new(
+        config: Arc<Config>,
+        identity: Identity,
+        lasting: Lasting<'static>,
+        tell: Tell,
+    ) -> Self {
         let router = Router::new(&config);
         let middleware = Common::new(&config, lasting);
+        let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
             config,
             identity,
             lasting,
             router,
             middleware,
+            upstreams,
         }
     }
 }
@@ -71,7 +85,9 @@ pub struct Service {
     sites: Box<[OnceCell<Rc<Site>>]>,
     files: FileCache,
     servers: Servers,
+    compressors: Compressors,
     ready: Cell<bool>,
+    checks: RefCell<Checks>,
 }
 
 type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
@@ -106,16 +122,6 @@ impl Answer {
     }
 }
 
-/// Who answers a request.
-enum Room {
-    Endpoint(Endpoint),
-    Static(Entry),
-    /// OPTIONS, or a method that files do not have.
-    Methods,
-    Upstream(Target),
-    Error(StatusCode),
-}
-
 impl Service {
     /// The server of the calling thread; counts in `recorder`.
     pub fn new(shared: Arc<Shared>, recorder: Recorder) -> Rc<Self> {
@@ -126,13 +132,27 @@ impl Service {
             .map(|_| OnceCell::new())
             .collect();
         Rc::new(Self {
+            servers: Servers::new(shared.upstreams.clone()),
             shared,
             recorder,
             sites,
             files: FileCache::default(),
-            servers: Servers::default(),
+            compressors: Compressors::default(),
             ready: Cell::new(true),
+            checks: RefCell::default(),
         })
+    }
+
+    /// Begins to check the health of the upstreams, unless another thread does. Needs a `LocalSet`.
+    pub fn start_checks(&self) {
+        if self.shared.upstreams.claim_checks() {
+            *self.checks.borrow_mut() = Checks::start(&self.shared.config, &self.servers);
+        }
+    }
+
+    /// Leaves the checks to the next generation.
+    pub fn stop_checks(&self) {
+        self.checks.take();
     }
 
     /// What `/api/health/ready` says; true from the start, a draining worker may say no.
@@ -199,10 +219,10 @@ impl Service {
                         let answer = self.answer_content(site, request, connection);
                         answer.response().await
                     }
-                    Err(denial) => self.deny(&site, denial, &request),
+                    Err(denial) => self.deny(&site, denial, request),
                 }
             })),
-            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, &request)),
+            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, request)),
             Verdict::Preflight(headers) => {
                 let mut response = site.response();
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -218,8 +238,9 @@ impl Service {
     }
 
     /// The page of a request that may not have its content.
-    fn deny(&self, site: &Site, denial: Denial, request: &Request<RequestBody>) -> Response<Body> {
-        let mut response = self.respond(site, Room::Error(denial.status), request);
+    fn deny(&self, site: &Site, denial: Denial, request: Request<RequestBody>) -> Response<Body> {
+        let mut response = self.respond(site, Room::Error(denial.status), &request);
+        leftover::finish(request);
         if let Some((name, value)) = denial.header {
             response.headers_mut().insert(name, value);
         }
@@ -242,10 +263,14 @@ impl Service {
             Room::Upstream(target) => {
                 Answer::Later(self.forward(site, target, request, connection))
             }
+            Room::Static(Entry::Listing(folder)) if is_readable(request.method()) => {
+                Answer::Later(self.list(site, folder, request))
+            }
             room => {
                 let response = self.respond(&site, room, &request);
                 self.recorder
                     .request(site.index, response.status().as_u16());
+                leftover::finish(request);
                 Answer::Now(response)
             }
         }
@@ -270,71 +295,10 @@ impl Service {
             return Some(site.clone());
         }
         let config = &self.shared.config;
-        let mut site = Site::new(config, index, &self.servers)?;
+        let mut site = Site::new(config, index, &self.servers, &self.compressors)?;
         site.chain = Chain::new(config.sites.get(index as usize)?, &self.shared.middleware);
         let site = Rc::new(site);
         Some(cell.get_or_init(|| site).clone())
-    }
-
-    /// An exact route, a file that exists, an endpoint, a route by prefix, a file, the pool behind the files.
-    fn room(&self, site: &Site, method: &Method, path: &str) -> Room {
-        let Ok(clean) = request_path::without_dot_segments(path) else {
-            return Room::Error(StatusCode::BAD_REQUEST);
-        };
-        let proxy = self.shared.config.sites[site.index as usize].proxy.as_ref();
-        let route = proxy.and_then(|proxy| proxy::find_route(&proxy.routes, &clean));
-        let exact = |index: usize| proxy.is_some_and(|proxy| proxy.routes[index].path == clean);
-        if let Some(index) = route.filter(|&index| exact(index)) {
-            return Room::Upstream(Target::Route(index));
-        }
-        if let Some(endpoint) = endpoints::find(&self.shared.config.monitoring, &clean) {
-            return match site.root.as_ref().map(|_| self.entry(site, path)) {
-                Some(Some(Entry::File(file))) => Room::Static(Entry::File(file)),
-                _ => Room::Endpoint(endpoint),
-            };
-        }
-        match (route, proxy.and_then(|proxy| proxy.fallback_pool)) {
-            (Some(index), _) => Room::Upstream(Target::Route(index)),
-            (None, Some(pool)) => self.file_or_pool(site, method, path, pool),
-            (None, None) => self.file(site, method, path),
-        }
-    }
-
-    fn file(&self, site: &Site, method: &Method, path: &str) -> Room {
-        if path == "*" {
-            return Room::Methods;
-        }
-        match (site.root.is_some(), method) {
-            (false, _) => Room::Error(StatusCode::NOT_FOUND),
-            (true, &Method::GET | &Method::HEAD) => self
-                .entry(site, path)
-                .map_or(Room::Error(StatusCode::NOT_FOUND), Room::Static),
-            (true, _) => Room::Methods,
-        }
-    }
-
-    /// What the files do not hold, and every other method, is the upstream's.
-    fn file_or_pool(&self, site: &Site, method: &Method, path: &str, pool: u32) -> Room {
-        if path == "*" {
-            return Room::Methods;
-        }
-        let readable = method == Method::GET || method == Method::HEAD;
-        match readable.then(|| self.entry(site, path)).flatten() {
-            Some(entry @ (Entry::File(_) | Entry::Folder { has_index: true })) => {
-                Room::Static(entry)
-            }
-            Some(Entry::Missing(status))
-                if status == StatusCode::BAD_REQUEST || status.is_server_error() =>
-            {
-                Room::Error(status)
-            }
-            _ => Room::Upstream(Target::Pool(pool as usize)),
-        }
-    }
-
-    fn entry(&self, site: &Site, path: &str) -> Option<Entry> {
-        let root = site.root.as_ref()?;
-        Some(self.files.find(site.index, root, &site.base, path))
     }
 
     fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {
@@ -351,14 +315,16 @@ impl Service {
             Room::Static(Entry::Folder { .. }) => {
                 return static_files::respond_redirect(site, request.uri(), audience());
             }
-            Room::Methods | Room::Static(Entry::File(_)) | Room::Endpoint(_) => {
+            Room::Methods
+            | Room::Static(Entry::File(_) | Entry::Listing(_))
+            | Room::Endpoint(_) => {
                 return static_files::respond_methods(site, method, headers);
             }
             Room::Static(Entry::Missing(status)) | Room::Error(status) => status,
             Room::Upstream(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = site.response();
-        error_page::write_error(&mut response, status, audience());
+        site.write_error(&mut response, status, audience());
         response
     }
 
@@ -370,19 +336,52 @@ impl Service {
         connection: Rc<Connection>,
     ) -> Forwarding {
         Box::pin(async move {
-            let audience = Audience::of(request.method(), request.headers());
+            let (method, headers) = (request.method(), request.headers());
+            let audience = Audience::of(method, headers);
+            let compression = site.compression.as_deref();
+            let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
+            let told = site.cache_proxied.as_ref();
+            let told = told
+                .filter(|_| caching::is_for_all(method, headers) && connection.user().is_none());
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {
                     proxy::forward(proxy, pools, target, request, &connection).await
                 }
-                _ => Err(StatusCode::NOT_FOUND),
+                _ => Err(StatusCode::NOT_FOUND.into()),
             };
-            let mut response =
-                forwarded.unwrap_or_else(|status| error_page::respond_error(status, audience));
+            let mut response = forwarded.unwrap_or_else(|unanswered| {
+                let mut response = Response::new(Body::Empty);
+                site.write_error(&mut response, unanswered.status, audience);
+                unanswered.tell(response.headers_mut());
+                response
+            });
+            if let Some(told) = told {
+                caching::tell(told, &mut response);
+            }
             site.finish_headers(response.headers_mut());
+            if let Some((compression, asked)) = asked {
+                compression.apply(asked, &mut response);
+            }
             self.recorder
                 .request(site.index, response.status().as_u16());
+            response
+        })
+    }
+
+    /// What lies in a folder.
+    fn list(
+        self: Rc<Self>,
+        site: Rc<Site>,
+        folder: Rc<Vec<u8>>,
+        request: Request<RequestBody>,
+    ) -> Forwarding {
+        Box::pin(async move {
+            let (method, headers) = (request.method(), request.headers());
+            let response = static_files::respond_listing(&site, &folder, method, headers).await;
+            self.recorder
+                .request(site.index, response.status().as_u16());
+            leftover::finish(request);
             response
         })
     }

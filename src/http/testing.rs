@@ -34,6 +34,9 @@ pub(super) fn site() -> Site {
         middleware: Middleware::default(),
         proxy: None,
         tls: None,
+        compression: None,
+        cache: Caching::default(),
+        error_pages: vec![],
         api_only: false,
         hash: String::new(),
     }
@@ -45,6 +48,8 @@ pub(super) fn static_files(root: &Path) -> StaticFiles {
         root: root.into(),
         index_files,
         follow_symlinks: false,
+        directory_listing: false,
+        media_types: vec![],
     }
 }
 
@@ -66,6 +71,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             keep_alive_timeout: seconds(60),
             request_timeout: seconds(30),
             header_timeout: seconds(10),
+            min_rate: 240,
             read_buffer_size: 32768,
             write_buffer_size: 32768,
         },
@@ -151,7 +157,12 @@ pub(super) fn service(config: Config) -> Rc<Service> {
         started_at_ns: 0,
     };
     Service::new(
-        Arc::new(Shared::new(Arc::new(config), identity, Lasting::detached())),
+        Arc::new(Shared::new(
+            Arc::new(config),
+            identity,
+            Lasting::detached(),
+            |_| (),
+        )),
         Recorder::detached(sites),
     )
 }

@@ -1,11 +1,14 @@
 //! What a connection is doing, as its I/O, its requests and the sweep see it together.
 
 use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use super::framing::Refusal;
+use super::queued;
 use crate::http::proxy::Tunnel;
+use crate::http::uploads::Uploads;
 
 /// Coarse time of a thread: ticks of [`super::sweep::TICK`] since it started.
 pub type Ticks = u32;
@@ -33,8 +36,19 @@ pub enum Order {
     HeadTimeout,
     /// Nothing moved for too long, or the drain is over: close.
     Close,
+    /// The client is too slow: close, whatever it does right now.
+    TooSlow,
     /// Drain (HTTP/2): say GOAWAY.
     Drain,
+}
+
+/// How a client does that is waited for.
+#[derive(Clone, Copy, Default)]
+pub struct Pace {
+    /// Ticks of the sweep in which it was waited for.
+    pub ticks: Ticks,
+    /// [`Activity::moved`] at the first of them.
+    pub mark: u64,
 }
 
 /// State of one active connection.
@@ -42,8 +56,18 @@ pub struct Activity {
     clock: Rc<Clock>,
     /// Requests and bodies alive.
     pub in_flight: Rc<Cell<u32>>,
-    /// A handler waits for more of the request body.
-    pub awaiting_body: Rc<Cell<bool>>,
+    /// Handlers wait for more of a request body.
+    pub uploads: Rc<Uploads>,
+    /// Response bodies that have more for the client than it takes.
+    owed: Cell<u32>,
+    /// Bytes of response bodies that left for the client.
+    taken: Cell<u64>,
+    /// HTTP/1: the response to the last request has begun.
+    pub responding: Cell<bool>,
+    /// While the client is waited for: how long, and where it stood then.
+    pub pace: Cell<Pace>,
+    /// The client's socket, as long as the transport is in use.
+    pub socket: Cell<Option<RawFd>>,
     /// The last write could not be finished: something is still to be sent.
     pub write_blocked: Cell<bool>,
     /// Bytes came that belong to no request yet.
@@ -54,6 +78,10 @@ pub struct Activity {
     pub in_body: Cell<bool>,
     /// HTTP/1: nothing more is read. What came before is answered first.
     pub refusal: Cell<Option<Refusal>>,
+    /// HTTP/2: a header block is under way since then, or the client has not begun.
+    pub block_since: Cell<Option<Ticks>>,
+    /// Counts how often the connection's task had its turn.
+    pub turn: Cell<u32>,
     /// HTTP/1: the client asked for another protocol; until that is declined nothing more is read.
     pub undecided: Cell<bool>,
     /// HTTP/1: the tunnel that the last response opens.
@@ -72,12 +100,19 @@ impl Activity {
         Self {
             clock,
             in_flight: Rc::default(),
-            awaiting_body: Rc::default(),
+            uploads: Rc::default(),
+            owed: Cell::default(),
+            taken: Cell::default(),
+            responding: Cell::default(),
+            pace: Cell::default(),
+            socket: Cell::default(),
             write_blocked: Cell::default(),
             head_started: Cell::default(),
             heads_waiting: Cell::default(),
             in_body: Cell::default(),
             refusal: Cell::default(),
+            block_since: Cell::default(),
+            turn: Cell::default(),
             undecided: Cell::default(),
             tunnel: RefCell::default(),
             patience: Cell::default(),
@@ -95,6 +130,23 @@ impl Activity {
     /// Every request that came whole has its answer, and the answer left.
     pub fn has_answered(&self) -> bool {
         self.in_flight.get() == 0 && self.heads_waiting.get() == 0 && !self.write_blocked.get()
+    }
+
+    pub fn now(&self) -> Ticks {
+        self.clock.now()
+    }
+
+    /// HTTP/2: notes whether a header block is under way.
+    pub fn note_block(&self, under_way: bool) {
+        let since = self.block_since.get().filter(|_| under_way);
+        let since = since.or_else(|| under_way.then(|| self.now()));
+        self.block_since.set(since);
+    }
+
+    /// Ticks since a header block began that has not ended.
+    pub fn in_block(&self) -> Ticks {
+        let since = self.block_since.get();
+        since.map_or(0, |since| self.now().wrapping_sub(since))
     }
 
     /// Notes that bytes moved.
@@ -116,8 +168,32 @@ impl Activity {
         self.head_started.set(in_head);
     }
 
+    /// So many bytes of a response body left.
+    pub fn note_taken(&self, bytes: u64) {
+        self.taken.set(self.taken.get().wrapping_add(bytes));
+    }
+
+    /// A response body begins or ceases to have more than the client takes.
+    pub fn note_owed(&self, before: bool, now: bool) {
+        let owed = self.owed.get() + u32::from(now) - u32::from(before);
+        self.owed.set(owed);
+    }
+
+    /// Whether the client has to do something now: send a body, or take a response.
+    pub fn waits_for_client(&self) -> bool {
+        self.write_blocked.get() || self.owed.get() > 0 || self.uploads.is_waited_for()
+    }
+
+    /// Body bytes that the client sent or took so far. What still waits in the kernel it did not take.
+    pub fn moved(&self) -> u64 {
+        let queued = self.socket.get().map_or(0, queued::bytes);
+        let moved = self.uploads.total().wrapping_add(self.taken.get());
+        moved.wrapping_sub(queued)
+    }
+
     /// A whole head arrived.
     pub fn note_request(&self) {
+        self.responding.set(false);
         self.head_started.set(false);
         let waiting = self.heads_waiting.get();
         self.heads_waiting.set(waiting.saturating_sub(1));

@@ -7,6 +7,7 @@ use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::super::types::TlsVersion;
 use super::Pairs;
+use super::content::{Caching, Compression};
 use super::middleware::Middleware;
 use super::proxy::Proxy;
 
@@ -23,8 +24,13 @@ pub(in crate::config) struct Site {
     pub(in crate::config) static_dir: Option<Located<PathBuf>>,
     pub(in crate::config) index_files: Option<Vec<Located<String>>>,
     pub(in crate::config) follow_symlinks: Option<Located<bool>>,
+    pub(in crate::config) directory_listing: Option<Located<bool>>,
+    pub(in crate::config) mime_types: Pairs,
+    pub(in crate::config) error_pages: Pairs,
     pub(in crate::config) headers: Pairs,
     pub(in crate::config) api_only: Option<Located<bool>>,
+    pub(in crate::config) compression: Option<Compression>,
+    pub(in crate::config) caching: Option<Caching>,
     pub(in crate::config) middleware: Middleware,
     pub(in crate::config) ssl: Option<Ssl>,
     pub(in crate::config) proxy: Option<Proxy>,
@@ -36,6 +42,12 @@ impl Site {
     pub(super) fn read(table: Table<'_>) -> Self {
         let ssl = table.table("ssl", "sites.ssl").map(Ssl::read);
         let proxy = table.table("proxy", "sites.proxy").map(Proxy::read);
+        let compression = table.table("compression", "sites.compression");
+        let caching = table.table("cache", "sites.cache");
+        let (compression, caching) = (
+            compression.map(Compression::read),
+            caching.map(Caching::read),
+        );
         let middleware = Middleware::read(&table);
         table.begin_own_keys();
         let mut hostnames: Vec<_> = table.string("hostname").into_iter().collect();
@@ -50,8 +62,13 @@ impl Site {
             static_dir: table.path("static_dir"),
             index_files: index_files(&table),
             follow_symlinks: table.boolean("follow_symlinks"),
+            directory_listing: directory_listing(&table),
+            mime_types: table.map("mime_types").unwrap_or_default(),
+            error_pages: table.map("error_pages").unwrap_or_default(),
             headers: table.map("headers").unwrap_or_default(),
             api_only: table.boolean("api_only"),
+            compression,
+            caching,
             middleware,
             ssl,
             proxy,
@@ -60,6 +77,13 @@ impl Site {
         site.damaged = table.finish();
         site
     }
+}
+
+/// Both spellings are documented.
+fn directory_listing(table: &Table<'_>) -> Option<Located<bool>> {
+    let spellings = ["directory_listing", "enable_directory_listing"];
+    let [short, long] = spellings.map(|key| table.boolean(key));
+    short.filter(|it| it.value).or(long)
 }
 
 /// Both spellings are documented.

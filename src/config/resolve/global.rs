@@ -47,6 +47,7 @@ pub(super) fn performance(raw: &raw::Performance) -> Performance {
             .unwrap_or(defaults::KEEP_ALIVE_TIMEOUT),
         request_timeout: raw.request_timeout.unwrap_or(defaults::REQUEST_TIMEOUT),
         header_timeout: raw.header_timeout.unwrap_or(defaults::HEADER_TIMEOUT),
+        min_rate: raw.min_rate.unwrap_or(defaults::MIN_RATE),
         read_buffer_size: buffer(raw.read_buffer_size),
         write_buffer_size: buffer(raw.write_buffer_size),
     }

@@ -1,9 +1,12 @@
 //! What a configuration means: defaults filled in, references resolved, everything checked that can be checked before
 //! a worker runs it.
 
+mod balancing;
 mod certificates;
+mod content;
 mod cors;
 mod credentials;
+mod files;
 mod global;
 mod headers;
 mod hostnames;
@@ -44,6 +47,7 @@ struct Knowledge<'a> {
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
     passwords: &'a passwords::Store,
+    for_all_sites: &'a content::ForAllSites,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -54,6 +58,7 @@ struct Context<'a> {
     folders: paths::Folders,
     certificates: &'a certificates::Store,
     passwords: &'a passwords::Store,
+    for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -66,6 +71,7 @@ impl<'a> Context<'a> {
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
             passwords: knowledge.passwords,
+            for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }
@@ -93,6 +99,8 @@ pub(super) fn resolve(
     options: &Options,
 ) -> Resolved {
     let none_yet = (certificates::Store::default(), passwords::Store::default());
+    let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
+    let for_all_sites = content::ForAllSites::new(compression, caching, findings);
     let knowledge = Knowledge {
         sources,
         credentials: credentials::Credentials {
@@ -101,6 +109,7 @@ pub(super) fn resolve(
         },
         certificates: &none_yet.0,
         passwords: &none_yet.1,
+        for_all_sites: &for_all_sites,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
     let passwords = passwords::read(&raw, &Context::new(knowledge, findings));

@@ -70,6 +70,7 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
         },
         base_path: uri.path().trim_end_matches('/').to_owned(),
         weight: 1,
+        max_conns: None,
     })
 }
 
@@ -86,6 +87,7 @@ fn unix(path: &str) -> Result<Upstream, Invalid> {
         authority: "localhost".to_owned(),
         base_path: String::new(),
         weight: 1,
+        max_conns: None,
     })
 }
 

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::StatusCode;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
@@ -24,15 +23,6 @@ const RESOLVED_FOR: Duration = Duration::from_secs(10);
 pub(super) enum ConnectError {
     Refused,
     TimedOut,
-}
-
-impl ConnectError {
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::Refused => StatusCode::BAD_GATEWAY,
-            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        }
-    }
 }
 
 /// Opens a connection to `server` within `limit`, the resolution of its name included.

@@ -1,33 +1,41 @@
-//! One upstream server as a thread knows it: idle connections, resolved addresses, whether it refused.
+//! One upstream server as a thread knows it: idle connections, resolved addresses.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
 use super::body::Upload;
+use super::standing::Standings;
 use crate::config::types::UpstreamAddress;
 
 const MAX_IDLE: usize = 64;
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a server that refused a connection is left alone.
-const AVOIDED_FOR: Duration = Duration::from_secs(1);
 
 /// A connection that can take the next request.
 pub(super) type Sender = SendRequest<Upload>;
 
 /// All servers that a thread knows, once for each address whatever the pools that name it.
-#[derive(Default)]
 pub(in crate::http) struct Servers {
+    /// What all threads share of them.
+    pub(super) standings: Arc<Standings>,
     by_address: RefCell<HashMap<UpstreamAddress, Rc<Server>>>,
 }
 
 impl Servers {
+    pub(in crate::http) fn new(standings: Arc<Standings>) -> Self {
+        Self {
+            standings,
+            by_address: RefCell::default(),
+        }
+    }
+
     pub(super) fn server(&self, address: &UpstreamAddress) -> Rc<Server> {
         let mut by_address = self.by_address.borrow_mut();
         if let Some(server) = by_address.get(address) {
@@ -39,6 +47,18 @@ impl Servers {
     }
 }
 
+#[cfg(test)]
+impl Default for Servers {
+    /// Of no site.
+    fn default() -> Self {
+        Self::new(Standings::new(
+            0,
+            crate::metrics::lasting::Lasting::detached(),
+            |_| (),
+        ))
+    }
+}
+
 pub(super) struct Server {
     pub(super) address: UpstreamAddress,
     /// What the name resolved to, and when.
@@ -46,7 +66,6 @@ pub(super) struct Server {
     /// Newest last, since when idle.
     idle: RefCell<Vec<(Sender, Instant)>>,
     sweeping: Cell<bool>,
-    avoided_until: Cell<Option<Instant>>,
 }
 
 impl Server {
@@ -56,7 +75,6 @@ impl Server {
             resolved: RefCell::new(None),
             idle: RefCell::new(Vec::new()),
             sweeping: Cell::new(false),
-            avoided_until: Cell::new(None),
         }
     }
 
@@ -95,21 +113,6 @@ impl Server {
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(self)));
         }
-    }
-
-    /// Leaves the server alone for a moment.
-    pub(super) fn avoid(&self) {
-        self.avoided_until.set(Some(Instant::now() + AVOIDED_FOR));
-    }
-
-    pub(super) fn is_avoided(&self) -> bool {
-        self.avoided_until.get().is_some_and(|until| {
-            let avoided = Instant::now() < until;
-            if !avoided {
-                self.avoided_until.set(None);
-            }
-            avoided
-        })
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) enum Located {
     },
     /// A folder named without its slash.
     Folder { has_index: bool },
+    /// A folder that is to be listed, named with its slash; empty for the root.
+    Listing(Vec<u8>),
     /// 404, 403, 400, or 503 when descriptors ran out.
     Missing(StatusCode),
 }
@@ -48,7 +50,8 @@ fn locate_name(root: &Root, name: Cow<'_, [u8]>) -> Result<Located, Errno> {
         FileType::Directory => {
             let mut folder = name.into_owned();
             folder.push(b'/');
-            let has_index = matches!(locate_index(root, &folder), Ok(Located::File { .. }));
+            let index = locate_index(root, &folder);
+            let has_index = matches!(index, Ok(Located::File { .. }));
             Ok(Located::Folder { has_index })
         }
         _ => Ok(Located::Missing(StatusCode::FORBIDDEN)),
@@ -68,10 +71,14 @@ fn locate_index(root: &Root, folder: &[u8]) -> Result<Located, Errno> {
     }
     let name = if folder.is_empty() { b"." } else { folder };
     root.open(name)?;
-    Ok(Located::Missing(StatusCode::FORBIDDEN))
+    Ok(if root.rules.listing {
+        Located::Listing(folder.to_vec())
+    } else {
+        Located::Missing(StatusCode::FORBIDDEN)
+    })
 }
 
-fn status_of(error: Errno) -> StatusCode {
+pub(super) fn status_of(error: Errno) -> StatusCode {
     match error {
         Errno::ACCESS | Errno::PERM => StatusCode::FORBIDDEN,
         // LOOP: a symbolic link that may not be followed; XDEV: one that leads out of the root.
@@ -91,6 +98,7 @@ fn status_of(error: Errno) -> StatusCode {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rules::Rules;
     use super::*;
     use crate::http::testing;
     use std::os::unix::fs::symlink;
@@ -99,6 +107,7 @@ mod tests {
         match locate(root, path) {
             Located::File { .. } => 200,
             Located::Folder { .. } => 301,
+            Located::Listing(_) => 999,
             Located::Missing(status) => status.as_u16(),
         }
     }
@@ -112,7 +121,7 @@ mod tests {
         std::fs::write(folder.path().join("file"), "x").unwrap();
         let fifo = folder.path().join("fifo");
         rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-        let root = Root::new(&testing::static_files(folder.path()));
+        let root = Root::new(&testing::static_files(folder.path()), Rules::plain());
         for (path, expected) in [
             ("/file", 200),
             ("/file/", 404),
@@ -139,9 +148,9 @@ mod tests {
         symlink(outside.path().join("secret"), folder.path().join("outer")).unwrap();
         symlink("../", folder.path().join("up")).unwrap();
         let mut files = testing::static_files(folder.path());
-        let strict = Root::new(&files);
+        let strict = Root::new(&files, Rules::plain());
         files.follow_symlinks = true;
-        let lenient = Root::new(&files);
+        let lenient = Root::new(&files, Rules::plain());
         assert_eq!(
             (status(&strict, "/inner"), status(&lenient, "/inner")),
             (404, 200)
@@ -164,7 +173,7 @@ mod tests {
         }
         let current = folder.path().join("current");
         symlink("one", &current).unwrap();
-        let root = Root::new(&testing::static_files(&current));
+        let root = Root::new(&testing::static_files(&current), Rules::plain());
         assert_eq!(status(&root, "/one"), 200);
         std::fs::remove_file(&current).unwrap();
         symlink("two", &current).unwrap();

@@ -3,80 +3,34 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+};
 use http::{HeaderMap, HeaderValue};
-use rustix::fs::Stat;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 
+use super::conditional::Validators;
 use super::range::Part;
+use super::rules::Rules;
+use super::siblings::Sibling;
+use super::stamp::Stamp;
+use super::variants::Variants;
+use crate::config::types::Algorithm;
 use crate::http::body::{Body, Chunk, FileSlice};
+use crate::http::compression::{add_vary, coding};
 use crate::http::open_file::OpenFile;
 
 /// Files up to this many bytes are kept in memory.
 const SMALL: u64 = 64 * 1024;
 /// How often a file that keeps changing is read again.
 const MAX_READS: usize = 16;
-/// A file that changed this recently may change again without its times moving (the kernel's clock ticks).
-const RACY: Duration = Duration::from_millis(20);
-/// The last second that an HTTP date can tell.
-const LAST_DATE: i64 = 253_402_300_799;
-
-/// Tells one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    // The widths of these fields differ by architecture.
-    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
-    pub(super) fn new(stat: &Stat) -> Self {
-        Self {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
-            size: stat.st_size as u64,
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-        }
-    }
-
-    /// A strong validator (RFC 9110 section 8.8.1).
-    fn etag(&self) -> String {
-        let nanoseconds = |(seconds, nanoseconds): (i64, i64)| {
-            i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
-        };
-        let (modified, changed) = (nanoseconds(self.modified), nanoseconds(self.changed));
-        format!(
-            "\"{:x}-{:x}-{:x}-{:x}\"",
-            self.inode,
-            self.size,
-            modified,
-            changed.wrapping_sub(modified)
-        )
-    }
-
-    /// Whether it may change again unseen, or be in the midst of a write.
-    pub(super) fn is_racy(&self) -> bool {
-        let (seconds, nanoseconds) = self.changed;
-        let Ok(seconds) = u64::try_from(seconds) else {
-            return false;
-        };
-        let changed = Duration::new(seconds, u32::try_from(nanoseconds).unwrap_or(0));
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        changed + RACY > now
-    }
-}
 
 pub(super) enum Content {
     Memory(Bytes),
@@ -86,66 +40,136 @@ pub(super) enum Content {
 /// All that a response needs of a file.
 pub(in crate::http) struct Prepared {
     /// The whole head of a 200 response.
-    pub(super) headers: HeaderMap,
-    pub(super) etag: HeaderValue,
-    pub(super) last_modified: HeaderValue,
-    /// Seconds since the epoch, as `Last-Modified` tells it.
-    pub(super) modified: i64,
-    pub(super) length: u64,
+    pub(in crate::http) headers: HeaderMap,
+    /// None when the site sends none, as `modified`.
+    etag: Option<HeaderValue>,
+    /// `Last-Modified`, and the same in seconds since the epoch.
+    modified: Option<(HeaderValue, i64)>,
+    pub(in crate::http) length: u64,
     pub(super) content: Content,
     pub(super) stamp: Stamp,
     /// Whether its stamp is enough to see the next change.
     pub(super) cacheable: bool,
+    /// The other codings that it has.
+    pub(super) variants: Option<Box<Variants>>,
 }
 
 impl Prepared {
-    /// Reads `file` when it is small. `base` are the site's headers, `name` gives the media type.
-    pub(super) fn new(
-        file: OwnedFd,
-        stat: &Stat,
-        name: &[u8],
-        base: &HeaderMap,
-    ) -> io::Result<Self> {
+    /// Reads `file` when it is small. `name` gives the media type.
+    pub(super) fn new(file: OwnedFd, stat: &Stat, name: &[u8], rules: &Rules) -> io::Result<Self> {
         let file = File::from(file);
         let (content, stamp) = read(file, Stamp::new(stat))?;
         let length = match &content {
             Content::Memory(bytes) => bytes.len() as u64,
             Content::Disk(_) => stamp.size,
         };
-        let modified = last_modified(stamp);
-        let date = UNIX_EPOCH + Duration::from_secs(modified.unsigned_abs());
+        let etag = rules.etag.then(|| header_value(&stamp.etag()));
+        let modified = rules.last_modified.then(|| stamp.last_modified());
         let mut prepared = Self {
             headers: HeaderMap::new(),
-            etag: header_value(&stamp.etag()),
-            last_modified: header_value(&httpdate::fmt_http_date(date)),
-            modified,
+            etag,
+            modified: modified.map(|seconds| (http_date(seconds), seconds)),
             length,
             content,
             stamp,
             cacheable: !stamp.is_racy(),
+            variants: None,
         };
-        prepared.headers = prepared.whole_headers(name, base);
+        prepared.headers = prepared.whole_headers(name, rules);
         Ok(prepared)
+    }
+
+    /// The same with the other codings that the site has of it.
+    pub(super) fn with_siblings(
+        file: OwnedFd,
+        stat: &Stat,
+        siblings: Vec<Sibling>,
+        name: &[u8],
+        rules: &Rules,
+    ) -> io::Result<Self> {
+        let mut prepared = Self::new(file, stat, name, rules)?;
+        let Some(compression) = &rules.compression else {
+            return Ok(prepared);
+        };
+        let mut encoded = Vec::with_capacity(siblings.len());
+        for sibling in siblings {
+            let mut other = Self::new(sibling.file, &sibling.stat, name, rules)?;
+            let coding = coding(sibling.algorithm);
+            other.headers.insert(CONTENT_ENCODING, coding);
+            add_vary(&mut other.headers);
+            prepared.cacheable &= other.cacheable;
+            encoded.push((sibling.algorithm, Rc::new(other)));
+        }
+        let (headers, length) = (&prepared.headers, prepared.length);
+        prepared.variants = Variants::new(encoded, compression, headers, length);
+        if prepared.variants.is_some() {
+            add_vary(&mut prepared.headers);
+        }
+        Ok(prepared)
+    }
+
+    /// Opens the file at `path`, wherever that is, and reads it when it is small.
+    pub(in crate::http) fn open(path: &Path, rules: &Rules) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = rustix::fs::open(path, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Self::new(file, &stat, path.as_os_str().as_bytes(), rules)
+    }
+
+    /// Whether these are the siblings that it was prepared with.
+    pub(super) fn has_siblings(&self, siblings: &[Sibling]) -> bool {
+        let known = self
+            .siblings()
+            .map(|(algorithm, it)| (*algorithm, it.stamp));
+        known.eq(siblings
+            .iter()
+            .map(|it| (it.algorithm, Stamp::new(&it.stat))))
+    }
+
+    fn siblings(&self) -> impl Iterator<Item = &(Algorithm, Rc<Self>)> {
+        let variants = self.variants.iter();
+        variants.flat_map(|variants| &variants.siblings)
+    }
+
+    pub(super) fn validators(&self) -> Validators<'_> {
+        Validators {
+            etag: self.etag.as_ref(),
+            weak: false,
+            modified: self
+                .modified
+                .as_ref()
+                .map(|(date, seconds)| (date, *seconds)),
+        }
     }
 
     /// How much memory it takes, about.
     pub(super) fn weight(&self) -> usize {
+        let siblings = self.siblings().map(|(_, it)| it.weight());
+        self.own_weight() + siblings.sum::<usize>()
+    }
+
+    fn own_weight(&self) -> usize {
         match &self.content {
             Content::Memory(bytes) => bytes.len() + 1024,
             Content::Disk(_) => 1024,
         }
     }
 
-    pub(super) fn holds_descriptor(&self) -> bool {
-        matches!(self.content, Content::Disk(_))
+    pub(super) fn descriptors(&self) -> usize {
+        let siblings = self.siblings().map(|(_, it)| it.descriptors());
+        usize::from(matches!(self.content, Content::Disk(_))) + siblings.sum::<usize>()
     }
 
     /// A file that is not in memory may have been written to since.
-    pub(super) fn is_current(&self) -> bool {
-        match &self.content {
+    pub(in crate::http) fn is_current(&self) -> bool {
+        let own = match &self.content {
             Content::Memory(_) => true,
             Content::Disk(file) => file.is_as_opened(),
-        }
+        };
+        own && self.siblings().all(|(_, it)| it.is_current())
     }
 
     /// All of it; empty when the file is.
@@ -168,6 +192,11 @@ impl Prepared {
         }
     }
 
+    /// A body of all of it.
+    pub(in crate::http) fn whole_body(&self) -> Body {
+        self.body(self.whole())
+    }
+
     /// A body of nothing but `part`.
     pub(super) fn body(&self, part: Part) -> Body {
         match self.chunk(part) {
@@ -176,14 +205,18 @@ impl Prepared {
         }
     }
 
-    fn whole_headers(&self, name: &[u8], base: &HeaderMap) -> HeaderMap {
-        let mut headers = base.clone();
+    fn whole_headers(&self, name: &[u8], rules: &Rules) -> HeaderMap {
+        let mut headers = rules.base.clone();
         if !headers.contains_key(CONTENT_TYPE) {
-            headers.insert(CONTENT_TYPE, media_type(name));
+            headers.insert(CONTENT_TYPE, rules.media_types.of(name));
         }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(self.length));
-        headers.insert(LAST_MODIFIED, self.last_modified.clone());
-        headers.insert(ETAG, self.etag.clone());
+        if let Some((date, _)) = &self.modified {
+            headers.insert(LAST_MODIFIED, date.clone());
+        }
+        if let Some(etag) = &self.etag {
+            headers.insert(ETAG, etag.clone());
+        }
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers
     }
@@ -194,21 +227,13 @@ fn slice(bytes: &Bytes, part: Part) -> Bytes {
     bytes.slice(index(part.start)..index(part.start + part.length))
 }
 
-fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("entity tags and dates are visible ASCII")
+fn http_date(seconds: i64) -> HeaderValue {
+    let date = UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs());
+    header_value(&httpdate::fmt_http_date(date))
 }
 
-/// Never later than now (RFC 9110 section 8.8.2.1), never outside of what a date can tell.
-fn last_modified(stamp: Stamp) -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    stamp
-        .modified
-        .0
-        .min(i64::try_from(now).unwrap_or(LAST_DATE))
-        .clamp(0, LAST_DATE)
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("entity tags and dates are visible ASCII")
 }
 
 /// The bytes of a small file are of one state: the stamp is the same before and after, or we read again. While a
@@ -250,51 +275,19 @@ fn read_up_to(file: &File, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn media_type(name: &[u8]) -> HeaderValue {
-    let name: &Path = std::ffi::OsStr::new(std::str::from_utf8(name).unwrap_or("")).as_ref();
-    let Some(media) = mime_guess::from_path(name).first_raw() else {
-        return HeaderValue::from_static("application/octet-stream");
-    };
-    let text = media.starts_with("text/")
-        || [
-            "application/javascript",
-            "application/json",
-            "application/xml",
-            "image/svg+xml",
-        ]
-        .contains(&media)
-        || media.ends_with("+xml")
-        || media.ends_with("+json");
-    if text {
-        header_value(&format!("{media}; charset=utf-8"))
-    } else {
-        HeaderValue::from_static(media)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
 
     fn prepare(folder: &Path, name: &str) -> Prepared {
         let file = File::open(folder.join(name)).unwrap();
         let stat = rustix::fs::fstat(&file).unwrap();
-        Prepared::new(file.into(), &stat, name.as_bytes(), &HeaderMap::new()).unwrap()
+        Prepared::new(file.into(), &stat, name.as_bytes(), &Rules::plain()).unwrap()
     }
 
-    #[test]
-    fn media_types_come_from_extensions() {
-        for (name, media) in [
-            ("a/index.html", "text/html; charset=utf-8"),
-            ("x.js", "text/javascript; charset=utf-8"),
-            ("x.json", "application/json; charset=utf-8"),
-            ("x.svg", "image/svg+xml; charset=utf-8"),
-            ("x.PNG", "image/png"),
-            ("x", "application/octet-stream"),
-            ("x.", "application/octet-stream"),
-        ] {
-            assert_eq!(media_type(name.as_bytes()), media, "{name}");
-        }
+    fn modified(folder: &Path) -> i64 {
+        prepare(folder, "x").modified.unwrap().1
     }
 
     #[test]
@@ -306,7 +299,10 @@ mod tests {
         old.set_modified(UNIX_EPOCH + Duration::from_nanos(1_500_000_000))
             .unwrap();
         let first = prepare(folder.path(), "x");
-        assert_eq!(first.last_modified, "Thu, 01 Jan 1970 00:00:01 GMT");
+        assert_eq!(
+            first.headers[LAST_MODIFIED],
+            "Thu, 01 Jan 1970 00:00:01 GMT"
+        );
         assert!(!first.cacheable, "it changed this very moment");
         old.set_modified(UNIX_EPOCH + Duration::from_nanos(1_500_000_001))
             .unwrap();
@@ -319,14 +315,14 @@ mod tests {
         let file = File::create(folder.path().join("x")).unwrap();
         file.set_modified(UNIX_EPOCH - Duration::from_secs(86_400))
             .unwrap();
-        assert_eq!(prepare(folder.path(), "x").modified, 0);
+        assert_eq!(modified(folder.path()), 0);
         file.set_modified(UNIX_EPOCH + Duration::from_secs(10_000_000_000))
             .unwrap();
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap()
             .as_secs();
-        assert!(prepare(folder.path(), "x").modified.unsigned_abs() <= now);
+        assert!(modified(folder.path()).unsigned_abs() <= now);
     }
 
     #[test]
@@ -334,9 +330,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("small"), vec![1; 65_536]).unwrap();
         std::fs::write(folder.path().join("large"), vec![1; 65_537]).unwrap();
-        assert!(!prepare(folder.path(), "small").holds_descriptor());
+        assert!(prepare(folder.path(), "small").descriptors() == 0);
         let large = prepare(folder.path(), "large");
-        assert!(large.holds_descriptor());
+        assert!(large.descriptors() == 1);
         assert_eq!(large.headers[CONTENT_LENGTH], "65537");
     }
 }

@@ -9,6 +9,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Result;
 
 use super::beneath;
+use super::listing::Reader;
+use super::rules::Rules;
 use crate::config::types::StaticFiles;
 use crate::http::clock;
 
@@ -21,16 +23,18 @@ pub(in crate::http) struct Root {
     path: PathBuf,
     follow_symlinks: bool,
     pub(super) index_files: Vec<String>,
+    pub(super) rules: Rules,
     held: RefCell<Option<Rc<OwnedFd>>>,
     checked_ms: Cell<u64>,
 }
 
 impl Root {
-    pub(in crate::http) fn new(files: &StaticFiles) -> Self {
+    pub(in crate::http) fn new(files: &StaticFiles, rules: Rules) -> Self {
         Self {
             path: files.root.clone(),
             follow_symlinks: files.follow_symlinks,
             index_files: files.index_files.clone(),
+            rules,
             held: RefCell::new(None),
             checked_ms: Cell::new(0),
         }
@@ -44,6 +48,15 @@ impl Root {
         let file = beneath::open(folder.as_fd(), name, flags, self.follow_symlinks)?;
         let stat = rustix::fs::fstat(&file)?;
         Ok((file, stat))
+    }
+
+    /// Reads the folder `name` (relative, with a slash behind it, or empty) on another thread.
+    pub(super) fn reader(&self, name: &[u8]) -> Result<Reader> {
+        Ok(Reader {
+            root: rustix::io::fcntl_dupfd_cloexec(&*self.folder()?, 0)?,
+            folder: name.to_vec(),
+            follow_symlinks: self.follow_symlinks,
+        })
     }
 
     fn folder(&self) -> Result<Rc<OwnedFd>> {

@@ -1,9 +1,12 @@
 //! The whole service: raw bytes in, raw bytes out.
+mod balancing;
+mod encodings;
 mod files;
 mod messages;
+mod pages;
 mod proxy;
 mod trouble;
-mod upstream;
+pub(super) mod upstream;
 
 use std::path::Path;
 

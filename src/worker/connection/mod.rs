@@ -3,7 +3,6 @@
 pub mod close;
 mod http1;
 mod http2;
-mod leftover;
 mod opening;
 mod request;
 
