@@ -4,6 +4,7 @@ mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,6 +60,13 @@ impl Shared {
             middleware,
             upstreams,
         }
+    }
+}
+
+impl Shared {
+    /// Whether connections from `peer` begin with a header of the PROXY protocol.
+    pub fn is_introduced_by(&self, peer: IpAddr) -> bool {
+        self.config.security.proxy_protocol && self.middleware.trusts(peer)
     }
 }
 

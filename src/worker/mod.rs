@@ -15,6 +15,7 @@ mod framing;
 mod io;
 mod journal;
 mod parked;
+mod proxy_protocol;
 mod queued;
 mod start;
 mod sweep;
