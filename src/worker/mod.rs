@@ -16,6 +16,7 @@ mod hang_up;
 mod io;
 mod journal;
 mod parked;
+mod proxy_protocol;
 mod queued;
 mod start;
 mod sweep;

@@ -5,6 +5,7 @@ mod client;
 mod cors;
 mod curl;
 mod passwords;
+mod proxy_protocol;
 mod rate_limit;
 mod redirects;
 
