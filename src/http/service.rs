@@ -336,12 +336,8 @@ impl Service {
                 }
                 _ => Err(StatusCode::NOT_FOUND.into()),
             };
-            let mut response = forwarded.unwrap_or_else(|unanswered| {
-                let mut response = Response::new(Body::Empty);
-                site.write_error(&mut response, unanswered.status, audience);
-                unanswered.tell(response.headers_mut());
-                response
-            });
+            let mut response =
+                forwarded.unwrap_or_else(|unanswered| unanswered.respond(&site, audience));
             if let Some(told) = told {
                 caching::tell(told, &mut response);
             }
