@@ -8,6 +8,7 @@ pub mod body;
 mod caching;
 mod clock;
 mod compression;
+mod connection;
 mod endpoints;
 pub mod error_page;
 mod error_pages;
