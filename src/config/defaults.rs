@@ -100,6 +100,9 @@ pub(super) const COMPRESSED_TYPES: [&str; 16] = [
 pub(super) const MAX_AGE_RANGE: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(10 * 365 * 86_400);
 
+/// Statuses that a page can be for.
+pub(super) const ERROR_STATUS_RANGE: RangeInclusive<u16> = 400..=599;
+
 pub(super) const MIN_TLS_VERSION: TlsVersion = TlsVersion::Tls12;
 /// A certificate that ends sooner is worth a warning.
 pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);

@@ -255,6 +255,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
             headers,
             compression,
             cache,
+            error_pages,
             api_only
         ]
     );
@@ -268,7 +269,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
                 before,
                 after,
                 "",
-                [index_files, follow_symlinks]
+                [index_files, follow_symlinks, directory_listing, media_types]
             ));
         }
         (before, after) if before.is_some() != after.is_some() => {

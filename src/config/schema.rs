@@ -31,7 +31,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("sites", &[
         "name", "hostname", "hostnames", "port", "listen", "default", "static_dir", "index_files", "index_file",
-        "directory_listing", "enable_directory_listing", "follow_symlinks", "headers", "redirect_to_https",
+        "directory_listing", "enable_directory_listing", "follow_symlinks", "mime_types", "headers", "redirect_to_https",
         "redirects", "error_pages", "api_only", "compression", "cache", "access_control", "access", "rate_limit",
         "ssl", "proxy",
     ]),

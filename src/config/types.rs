@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
-pub use content::{Algorithm, Caching, Compression};
+pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use middleware::{
     AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
 };
@@ -175,6 +175,8 @@ pub struct Site {
     pub tls: Option<SiteTls>,
     pub compression: Option<Compression>,
     pub cache: Caching,
+    /// Each status once.
+    pub error_pages: Vec<ErrorPage>,
     /// No static files: what no route and no endpoint takes is 404.
     pub api_only: bool,
     /// SHA-256 over the site and the certificate that it uses, in hexadecimal.
@@ -232,6 +234,10 @@ pub struct StaticFiles {
     pub index_files: Vec<String>,
     /// Follow symbolic links, but never out of `root`.
     pub follow_symlinks: bool,
+    /// List folders that have no index file.
+    pub directory_listing: bool,
+    /// Each extension once.
+    pub media_types: Vec<MediaType>,
 }
 
 /// `[sites.ssl]`.

@@ -10,6 +10,7 @@ mod clock;
 mod compression;
 mod endpoints;
 pub mod error_page;
+mod error_pages;
 pub mod in_flight;
 mod leftover;
 mod middleware;
@@ -25,3 +26,4 @@ mod testing;
 #[cfg(test)]
 mod tests;
 pub mod uploads;
+mod weight;

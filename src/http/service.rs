@@ -1,5 +1,7 @@
 //! A request becomes a response.
 
+mod room;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,16 +11,16 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 
+use self::room::Room;
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
 use super::compression::{self, Compressors};
-use super::endpoints::{self, Endpoint};
+use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
 use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
-use super::request_path;
 use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
@@ -122,16 +124,6 @@ impl Answer {
             })),
         }
     }
-}
-
-/// Who answers a request.
-enum Room {
-    Endpoint(Endpoint),
-    Static(Entry),
-    /// OPTIONS, or a method that files do not have.
-    Methods,
-    Upstream(Target),
-    Error(StatusCode),
 }
 
 impl Service {
@@ -258,6 +250,9 @@ impl Service {
             Room::Upstream(target) => {
                 Answer::Later(self.forward(site, target, request, connection))
             }
+            Room::Static(Entry::Listing(folder)) if is_readable(request.method()) => {
+                Answer::Later(self.list(site, folder, request))
+            }
             room => {
                 let response = self.respond(&site, room, &request);
                 self.recorder
@@ -293,67 +288,6 @@ impl Service {
         Some(cell.get_or_init(|| site).clone())
     }
 
-    /// An exact route, a file that exists, an endpoint, a route by prefix, a file, the pool behind the files.
-    fn room(&self, site: &Site, method: &Method, path: &str) -> Room {
-        let Ok(clean) = request_path::without_dot_segments(path) else {
-            return Room::Error(StatusCode::BAD_REQUEST);
-        };
-        let proxy = self.shared.config.sites[site.index as usize].proxy.as_ref();
-        let route = proxy.and_then(|proxy| proxy::find_route(&proxy.routes, &clean));
-        let exact = |index: usize| proxy.is_some_and(|proxy| proxy.routes[index].path == clean);
-        if let Some(index) = route.filter(|&index| exact(index)) {
-            return Room::Upstream(Target::Route(index));
-        }
-        if let Some(endpoint) = endpoints::find(&self.shared.config.monitoring, &clean) {
-            return match site.root.as_ref().map(|_| self.entry(site, path)) {
-                Some(Some(Entry::File(file))) => Room::Static(Entry::File(file)),
-                _ => Room::Endpoint(endpoint),
-            };
-        }
-        match (route, proxy.and_then(|proxy| proxy.fallback_pool)) {
-            (Some(index), _) => Room::Upstream(Target::Route(index)),
-            (None, Some(pool)) => self.file_or_pool(site, method, path, pool),
-            (None, None) => self.file(site, method, path),
-        }
-    }
-
-    fn file(&self, site: &Site, method: &Method, path: &str) -> Room {
-        if path == "*" {
-            return Room::Methods;
-        }
-        match (site.root.is_some(), method) {
-            (false, _) => Room::Error(StatusCode::NOT_FOUND),
-            (true, &Method::GET | &Method::HEAD) => self
-                .entry(site, path)
-                .map_or(Room::Error(StatusCode::NOT_FOUND), Room::Static),
-            (true, _) => Room::Methods,
-        }
-    }
-
-    /// What the files do not hold, and every other method, is the upstream's.
-    fn file_or_pool(&self, site: &Site, method: &Method, path: &str, pool: u32) -> Room {
-        if path == "*" {
-            return Room::Methods;
-        }
-        let readable = method == Method::GET || method == Method::HEAD;
-        match readable.then(|| self.entry(site, path)).flatten() {
-            Some(entry @ (Entry::File(_) | Entry::Folder { has_index: true })) => {
-                Room::Static(entry)
-            }
-            Some(Entry::Missing(status))
-                if status == StatusCode::BAD_REQUEST || status.is_server_error() =>
-            {
-                Room::Error(status)
-            }
-            _ => Room::Upstream(Target::Pool(pool as usize)),
-        }
-    }
-
-    fn entry(&self, site: &Site, path: &str) -> Option<Entry> {
-        let root = site.root.as_ref()?;
-        Some(self.files.find(site.index, root, path))
-    }
-
     fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {
         let (method, headers) = (request.method(), request.headers());
         let audience = || Audience::of(method, headers);
@@ -368,7 +302,9 @@ impl Service {
             Room::Static(Entry::Folder { .. }) => {
                 return static_files::respond_redirect(site, request.uri(), audience());
             }
-            Room::Methods | Room::Static(Entry::File(_)) | Room::Endpoint(_) => {
+            Room::Methods
+            | Room::Static(Entry::File(_) | Entry::Listing(_))
+            | Room::Endpoint(_) => {
                 return static_files::respond_methods(site, method, headers);
             }
             Room::Static(Entry::Missing(status)) | Room::Error(status) => status,
@@ -400,7 +336,8 @@ impl Service {
                 }
                 _ => Err(StatusCode::NOT_FOUND.into()),
             };
-            let mut response = forwarded.unwrap_or_else(|unanswered| unanswered.respond(audience));
+            let mut response =
+                forwarded.unwrap_or_else(|unanswered| unanswered.respond(&site, audience));
             if let Some(told) = told {
                 caching::tell(told, &mut response);
             }
@@ -410,6 +347,23 @@ impl Service {
             }
             self.recorder
                 .request(site.index, response.status().as_u16());
+            response
+        })
+    }
+
+    /// What lies in a folder.
+    fn list(
+        self: Rc<Self>,
+        site: Rc<Site>,
+        folder: Rc<Vec<u8>>,
+        request: Request<RequestBody>,
+    ) -> Forwarding {
+        Box::pin(async move {
+            let (method, headers) = (request.method(), request.headers());
+            let response = static_files::respond_listing(&site, &folder, method, headers).await;
+            self.recorder
+                .request(site.index, response.status().as_u16());
+            leftover::finish(request);
             response
         })
     }

@@ -36,6 +36,7 @@ pub(super) fn site() -> Site {
         tls: None,
         compression: None,
         cache: Caching::default(),
+        error_pages: vec![],
         api_only: false,
         hash: String::new(),
     }
@@ -47,6 +48,8 @@ pub(super) fn static_files(root: &Path) -> StaticFiles {
         root: root.into(),
         index_files,
         follow_symlinks: false,
+        directory_listing: false,
+        media_types: vec![],
     }
 }
 

@@ -40,5 +40,6 @@ mod slow_clients;
 mod smuggling;
 mod tunnels;
 mod upgrade;
+mod upstreams;
 mod watching;
 mod websockets;

@@ -6,6 +6,7 @@ mod certificates;
 mod content;
 mod cors;
 mod credentials;
+mod files;
 mod global;
 mod headers;
 mod hostnames;

@@ -3,6 +3,7 @@ mod balancing;
 mod encodings;
 mod files;
 mod messages;
+mod pages;
 mod proxy;
 mod trouble;
 pub(super) mod upstream;
