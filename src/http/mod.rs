@@ -11,6 +11,8 @@ mod compression;
 mod endpoints;
 pub mod error_page;
 mod error_pages;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod in_flight;
 mod leftover;
 mod middleware;
