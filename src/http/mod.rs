@@ -12,6 +12,8 @@ mod connection;
 mod endpoints;
 pub mod error_page;
 mod error_pages;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod in_flight;
 mod leftover;
 mod middleware;
