@@ -8,9 +8,12 @@ pub mod body;
 mod caching;
 mod clock;
 mod compression;
+mod connection;
 mod endpoints;
 pub mod error_page;
 mod error_pages;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod in_flight;
 mod leftover;
 mod middleware;
