@@ -10,6 +10,8 @@ use super::types::{AccessLogFormat, Algorithm, BalancingMethod, LogLevel, LogOut
 pub(super) const MAX_FILE_SIZE: u64 = 64 << 20;
 /// Bytes of one certificate or key file.
 pub(super) const MAX_PEM_SIZE: u64 = 1 << 20;
+/// Bytes of one file of names and passwords: a hundred thousand users.
+pub(super) const MAX_PASSWORD_FILE_SIZE: u64 = 16 << 20;
 /// Files that one configuration may include.
 pub(super) const MAX_INCLUDED_FILES: usize = 65_536;
 
@@ -54,6 +56,7 @@ pub(super) const SECURITY_HEADERS: [(&str, &str); 3] = [
     ("referrer-policy", "strict-origin-when-cross-origin"),
 ];
 
+pub(super) const AUTH_REALM: &str = "Restricted";
 /// A thousand a second and client is as fine as the workers' clock.
 pub(super) const REQUESTS_PER_MINUTE_RANGE: RangeInclusive<u64> = 1..=60_000;
 pub(super) const BURST_SIZE_RANGE: RangeInclusive<u64> = 1..=1_000_000;

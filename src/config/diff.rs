@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::resolve::show_address;
-use super::types::{Config, Listener, Logging, Middleware, Performance, Proxy, Server, Site};
+use super::types::{Config, Listener, Logging, Performance, Proxy, Server, Site};
 
 /// What a reload would change. Sites are told apart by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -220,6 +220,9 @@ fn service_changes(old: &Config, new: &Config) -> Vec<String> {
             max_request_size,
             security_headers,
             rate_limiting,
+            trusted_proxies,
+            proxy_protocol,
+            request_id,
         ]
     );
     let (before, after) = (&old.management, &new.management);
@@ -259,7 +262,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
             api_only
         ]
     );
-    names.extend(middleware_changes(&old.1.middleware, &new.1.middleware));
+    names.extend(middleware_changes(old, new));
     match (&old.1.static_files, &new.1.static_files) {
         (Some(before), Some(after)) => {
             if before.root != after.root {
@@ -286,13 +289,24 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
     names
 }
 
-fn middleware_changes(old: &Middleware, new: &Middleware) -> Vec<String> {
-    differing!(
-        old,
-        new,
+/// Files of passwords are compared by content, as their indices move.
+fn middleware_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
+    let [before, after] = [old, new].map(|(_, site)| &site.middleware);
+    let mut names = differing!(
+        before,
+        after,
         "",
         [addresses, rate_limit, https_port, redirects, cors]
-    )
+    );
+    let auth = |(config, site): (&Config, &Site)| {
+        let auth = site.middleware.basic_auth.as_ref()?;
+        let file = config.password_files.get(auth.file as usize);
+        Some((auth.realm.clone(), file.cloned()))
+    };
+    if auth(old) != auth(new) {
+        names.push("passwords".to_owned());
+    }
+    names
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {

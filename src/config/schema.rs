@@ -18,7 +18,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("logging", &["level", "output", "format", "access_log", "error_log", "file_path", "log_requests"]),
     ("security", &[
         "hide_server_header", "max_request_size", "security_headers", "rate_limiting", "trusted_proxies",
-        "proxy_protocol",
+        "proxy_protocol", "request_id",
     ]),
     ("security.rate_limiting", &[
         "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",

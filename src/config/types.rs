@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use middleware::{
-    AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
+    AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
+    PasswordFileIndex, Rate, RateLimit, Redirect, User,
 };
 
 /// A whole configuration.
@@ -36,6 +37,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
     pub certificates: Vec<Certificate>,
+    /// Each distinct file of names and passwords once. A [`PasswordFileIndex`] points in here.
+    pub password_files: Vec<PasswordFile>,
     /// Paths whose change means a new configuration: the main file, included files and the folders where an `include`
     /// pattern looks for others, certificates and keys. Absolute.
     pub sources: Vec<PathBuf>,
@@ -129,6 +132,12 @@ pub struct Security {
     pub security_headers: Vec<Header>,
     /// For all sites together.
     pub rate_limiting: Option<RateLimit>,
+    /// Whose word on their clients is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// The trusted proxies begin each connection with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// Every request has an `X-Request-Id`.
+    pub request_id: bool,
 }
 
 /// A response header, checked to be valid in HTTP: lower-case name, visible ASCII or obs-text value.

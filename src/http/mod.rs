@@ -2,12 +2,13 @@
 //!
 //! The way of a request: `admission` (is it well-formed, which host does it mean) → `router` (which site) →
 //! `middleware` (may it pass) → `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of
-//! every response).
+//! every response, pages for errors) → `compression`.
 mod admission;
 pub mod body;
 mod caching;
 mod clock;
 mod compression;
+mod connection;
 mod endpoints;
 pub mod error_page;
 mod error_pages;

@@ -4,7 +4,7 @@ mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
 use super::compression::{self, Compressors};
+pub use super::connection::{Connection, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
+use super::middleware::{self, Chain, Common, Refusal as Denial, Return, Verdict};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
 use super::router::Router;
 use super::site::Site;
@@ -62,6 +63,13 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Whether connections from `peer` begin with a header of the PROXY protocol.
+    pub fn is_introduced_by(&self, peer: IpAddr) -> bool {
+        self.config.security.proxy_protocol && self.middleware.trusts(peer)
+    }
+}
+
 /// What `/health` tells of the process.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -69,17 +77,6 @@ pub struct Identity {
     pub config_version: u64,
     /// The master's start, nanoseconds since the epoch.
     pub started_at_ns: u64,
-}
-
-/// What a request needs to know of the connection that it came by.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    /// Index into `Config::listeners`.
-    pub listener: u32,
-    /// None on a Unix socket.
-    pub peer: Option<SocketAddr>,
-    /// TLS.
-    pub secure: bool,
 }
 
 /// A response, and whose it is.
@@ -110,6 +107,13 @@ enum Answer {
 }
 
 impl Answer {
+    async fn response(self) -> Response<Body> {
+        match self {
+            Self::Now(response) => response,
+            Self::Later(forwarding) => forwarding.await,
+        }
+    }
+
     /// What the chain does to the response.
     fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
         match self {
@@ -164,17 +168,27 @@ impl Service {
         self.ready.set(ready);
     }
 
+    /// What `request` shows of its connection and of who is behind it.
+    pub fn identify<B>(
+        &self,
+        request: &mut Request<B>,
+        connection: &Rc<Connection>,
+    ) -> Rc<Connection> {
+        self.shared.middleware.identify(request, connection)
+    }
+
     /// Never fails: what goes wrong becomes a response of status 4xx or 5xx.
     pub async fn answer(
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
     ) -> Answered {
+        let visit = connection.visit.clone();
         let (answer, site) = self.dispatch(request, connection);
-        let response = match answer {
-            Answer::Now(response) => response,
-            Answer::Later(forwarding) => forwarding.await,
-        };
+        let mut response = answer.response().await;
+        if let Some(visit) = visit {
+            middleware::show_request_id(&visit, response.headers_mut());
+        }
         Answered { response, site }
     }
 
@@ -206,11 +220,17 @@ impl Service {
         let back = chain.expect(&request);
         let answer = match chain.enter(&mut request, &connection, &back) {
             Verdict::Pass => self.answer_content(site, request, connection),
-            Verdict::Refuse(denial) => {
-                let response = self.deny(&site, denial, &request);
-                leftover::finish(request);
-                Answer::Now(response)
-            }
+            Verdict::Ask(question) => Answer::Later(Box::pin(async move {
+                match question.answer().await {
+                    Ok(user) => {
+                        middleware::remember(&connection, user);
+                        let answer = self.answer_content(site, request, connection);
+                        answer.response().await
+                    }
+                    Err(denial) => self.deny(&site, denial, request),
+                }
+            })),
+            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, request)),
             Verdict::Preflight(headers) => {
                 let mut response = site.response();
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -226,8 +246,9 @@ impl Service {
     }
 
     /// The page of a request that may not have its content.
-    fn deny<B>(&self, site: &Site, denial: Denial, request: &Request<B>) -> Response<Body> {
-        let mut response = self.respond(site, Room::Error(denial.status), request);
+    fn deny(&self, site: &Site, denial: Denial, request: Request<RequestBody>) -> Response<Body> {
+        let mut response = self.respond(site, Room::Error(denial.status), &request);
+        leftover::finish(request);
         if let Some((name, value)) = denial.header {
             response.headers_mut().insert(name, value);
         }
@@ -328,7 +349,8 @@ impl Service {
             let compression = site.compression.as_deref();
             let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
             let told = site.cache_proxied.as_ref();
-            let told = told.filter(|_| caching::is_for_all(method, headers));
+            let told = told
+                .filter(|_| caching::is_for_all(method, headers) && connection.user().is_none());
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {

@@ -18,6 +18,7 @@ mod hang_up;
 mod io;
 mod journal;
 mod parked;
+mod proxy_protocol;
 mod queued;
 mod start;
 mod sweep;

@@ -124,6 +124,9 @@ pub(in crate::config) struct Security {
     pub(in crate::config) max_request_size: Option<u64>,
     pub(in crate::config) security_headers: Option<Pairs>,
     pub(in crate::config) rate_limiting: Option<RateLimit>,
+    pub(in crate::config) trusted_proxies: Vec<Located<String>>,
+    pub(in crate::config) proxy_protocol: Option<Located<bool>>,
+    pub(in crate::config) request_id: Option<Located<bool>>,
 }
 
 impl Security {
@@ -135,6 +138,9 @@ impl Security {
             rate_limiting: table
                 .table("rate_limiting", "security.rate_limiting")
                 .map(RateLimit::read),
+            trusted_proxies: table.strings("trusted_proxies").unwrap_or_default(),
+            proxy_protocol: table.boolean("proxy_protocol"),
+            request_id: table.boolean("request_id"),
         };
         table.finish();
         security

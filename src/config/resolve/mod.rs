@@ -10,11 +10,13 @@ mod files;
 mod global;
 mod headers;
 mod hostnames;
+mod htpasswd;
 mod https;
 mod listeners;
 mod middleware;
 mod names;
 mod networks;
+mod passwords;
 mod paths;
 mod proxy;
 mod rate_limit;
@@ -44,6 +46,7 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
 }
 
@@ -54,6 +57,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
@@ -66,6 +70,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            passwords: knowledge.passwords,
             for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
             targets: Vec::new(),
@@ -93,7 +98,7 @@ pub(super) fn resolve(
     watched: Vec<PathBuf>,
     options: &Options,
 ) -> Resolved {
-    let none_yet = certificates::Store::default();
+    let none_yet = (certificates::Store::default(), passwords::Store::default());
     let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
     let for_all_sites = content::ForAllSites::new(compression, caching, findings);
     let knowledge = Knowledge {
@@ -102,12 +107,15 @@ pub(super) fn resolve(
             folder: options.credentials.as_deref(),
             serving: options.serving,
         },
-        certificates: &none_yet,
+        certificates: &none_yet.0,
+        passwords: &none_yet.1,
         for_all_sites: &for_all_sites,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
+    let passwords = passwords::read(&raw, &Context::new(knowledge, findings));
     let knowledge = Knowledge {
         certificates: &store,
+        passwords: &passwords,
         ..knowledge
     };
     names::check(raw.sites(), findings);
@@ -118,6 +126,7 @@ pub(super) fn resolve(
     let listeners = listeners::gather(&drafts, &management, findings);
     let sites = listeners::with_defaults(drafts, &listeners);
     let (certificates, certificate_files) = store.finish();
+    let (password_files, password_paths) = passwords.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
         performance: global::performance(&raw.performance),
@@ -128,10 +137,12 @@ pub(super) fn resolve(
         sites,
         listeners,
         certificates,
+        password_files,
         sources: watched,
         hash: String::new(),
     };
     config.sources.extend(certificate_files);
+    config.sources.extend(password_paths);
     https::resolve(&mut config, &wishes, findings);
     hash::fill(&mut config);
     Resolved { config, targets }

@@ -110,6 +110,7 @@ impl Exchange {
         let site = self.site.get().map(|site| site as usize);
         let sites = &logged.thread.process.config.sites;
         let site = site.and_then(|site| sites.get(site));
+        let visit = logged.connection.visit.as_deref();
         Record {
             at: SystemTime::now(),
             took: logged.started.elapsed(),
@@ -126,6 +127,8 @@ impl Exchange {
             sent: self.sent.get(),
             referer: logged.referer.as_ref(),
             user_agent: logged.user_agent.as_ref(),
+            user: visit.and_then(|visit| visit.user.get()).map(|user| &**user),
+            request_id: visit.and_then(|visit| visit.request_id.as_ref()),
         }
     }
 }

@@ -73,14 +73,15 @@ pub async fn answer(
     let asks_to_switch = asks_to_switch(&request);
     let http2_tunnel =
         (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
-    let exchange = Exchange::begin(&thread, &connection, &activity, &request);
+    let shown = thread.service.identify(&mut request, &connection);
+    let exchange = Exchange::begin(&thread, &shown, &activity, &request);
     let claim = claim(&activity, request.body());
     let open_ended = claim.clone().filter(|_| is_open_ended(&request));
     let limit = thread.process.config.security.max_request_size;
     let request = request
         .map(|incoming| RequestBody::new(incoming, limit, in_flight.clone()).reporting_to(claim));
     let guard = RequestInFlight::new(in_flight, thread.recorder);
-    let answer = thread.service.clone().answer(request, connection.clone());
+    let answer = thread.service.clone().answer(request, shown);
     let Answered { mut response, site } = answer.await;
     exchange.answered(response.status().as_u16(), site);
     activity.responding.set(true);
