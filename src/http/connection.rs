@@ -39,4 +39,10 @@ impl Connection {
             visit: None,
         }
     }
+
+    /// Whose password was right.
+    pub fn user(&self) -> Option<&str> {
+        let user = self.visit.as_ref()?.user.get();
+        user.map(|user| &**user)
+    }
 }

@@ -4,6 +4,7 @@ mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,6 +60,13 @@ impl Shared {
             middleware,
             upstreams,
         }
+    }
+}
+
+impl Shared {
+    /// Whether connections from `peer` begin with a header of the PROXY protocol.
+    pub fn is_introduced_by(&self, peer: IpAddr) -> bool {
+        self.config.security.proxy_protocol && self.middleware.trusts(peer)
     }
 }
 
@@ -219,10 +227,10 @@ impl Service {
                         let answer = self.answer_content(site, request, connection);
                         answer.response().await
                     }
-                    Err(denial) => self.deny(&site, denial, &request),
+                    Err(denial) => self.deny(&site, denial, request),
                 }
             })),
-            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, &request)),
+            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, request)),
             Verdict::Preflight(headers) => {
                 let mut response = site.response();
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -238,8 +246,9 @@ impl Service {
     }
 
     /// The page of a request that may not have its content.
-    fn deny(&self, site: &Site, denial: Denial, request: &Request<RequestBody>) -> Response<Body> {
-        let mut response = self.respond(site, Room::Error(denial.status), request);
+    fn deny(&self, site: &Site, denial: Denial, request: Request<RequestBody>) -> Response<Body> {
+        let mut response = self.respond(site, Room::Error(denial.status), &request);
+        leftover::finish(request);
         if let Some((name, value)) = denial.header {
             response.headers_mut().insert(name, value);
         }
@@ -269,6 +278,7 @@ impl Service {
                 let response = self.respond(&site, room, &request);
                 self.recorder
                     .request(site.index, response.status().as_u16());
+                leftover::finish(request);
                 Answer::Now(response)
             }
         }
@@ -339,7 +349,8 @@ impl Service {
             let compression = site.compression.as_deref();
             let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
             let told = site.cache_proxied.as_ref();
-            let told = told.filter(|_| caching::is_for_all(method, headers));
+            let told = told
+                .filter(|_| caching::is_for_all(method, headers) && connection.user().is_none());
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {

@@ -62,6 +62,10 @@ impl Common {
         }
     }
 
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.contain(peer)
+    }
+
     /// What `request` shows of its connection; the connection itself where nobody wants to know more.
     pub(super) fn identify<B>(
         &self,

@@ -16,6 +16,10 @@ mod connect;
 mod exchange;
 mod failover;
 mod headers;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing {
+    pub(in crate::http) use super::headers::strip_hop_by_hop as strip;
+}
 mod health;
 mod names;
 mod pool;
