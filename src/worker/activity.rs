@@ -40,6 +40,8 @@ pub enum Order {
     TooSlow,
     /// Drain (HTTP/2): say GOAWAY.
     Drain,
+    /// HTTP/1: close when the client has left, whatever is under way.
+    Look,
 }
 
 /// How a client does that is waited for.
@@ -88,6 +90,10 @@ pub struct Activity {
     pub tunnel: RefCell<Option<Box<Tunnel>>>,
     /// A tunnel: how long it may be quiet.
     pub patience: Cell<Ticks>,
+    /// HTTP/1: somebody wants to know whether the client is still there.
+    pub look: Cell<bool>,
+    /// HTTP/1: it is not.
+    pub hung_up: Cell<bool>,
     /// When bytes last moved, or a phase began.
     pub since: Cell<Ticks>,
     order: Cell<Option<Order>>,
@@ -116,6 +122,8 @@ impl Activity {
             undecided: Cell::default(),
             tunnel: RefCell::default(),
             patience: Cell::default(),
+            look: Cell::default(),
+            hung_up: Cell::default(),
             since,
             order: Cell::default(),
             waker: RefCell::default(),
@@ -208,7 +216,10 @@ impl Activity {
     }
 
     pub fn give(&self, order: Order) {
-        self.order.set(Some(order));
+        match order {
+            Order::Look => self.look.set(true),
+            order => self.order.set(Some(order)),
+        }
         self.wake();
     }
 

@@ -314,7 +314,12 @@ impl AsyncWrite for ClientIo {
         true
     }
 
+    /// hyper calls this at every turn.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.look.take() {
+            let hung_up = self.transport().has_hung_up();
+            self.activity.hung_up.set(hung_up);
+        }
         let Transport::Tls(stream) = self.transport() else {
             return Poll::Ready(Ok(()));
         };

@@ -12,6 +12,7 @@ mod drain;
 mod file_window;
 mod frames;
 mod framing;
+mod hang_up;
 mod io;
 mod journal;
 mod parked;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use super::activity::{Activity, Order, Pace, Ticks};
+use super::hang_up;
 use super::parked::{Entry, Reason};
 use super::thread::{Active, Protocol, Thread};
 use crate::config::types::Performance;
@@ -56,7 +57,8 @@ impl Limits {
             return self.falls_short(activity).then_some(Order::TooSlow);
         }
         if activity.in_flight.get() > 0 {
-            return None;
+            let looks = active.protocol != Protocol::Http2 && hang_up::is_due(quiet);
+            return looks.then_some(Order::Look);
         }
         activity.pace.set(Pace::default());
         match active.protocol {
@@ -194,7 +196,9 @@ mod tests {
     #[test]
     fn a_request_in_hand_is_left_alone_unless_the_client_stalls() {
         let busy = |activity: &Activity| activity.in_flight.set(1);
-        assert_eq!(after(Protocol::Http1, 1000, busy), None);
+        assert_eq!(after(Protocol::Http1, 999, busy), None);
+        assert_eq!(after(Protocol::Http1, 1000, busy), Some(Order::Look));
+        assert_eq!(after(Protocol::Http2, 1000, busy), None);
         assert_eq!(stalled(0), Some((31, Order::TooSlow)));
     }
 

@@ -1,7 +1,7 @@
 //! A request finds a server, and another one where the first does not answer and no harm is done.
 
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::body::Upload;
 use super::exchange::{Exchange, Failure, Trouble};
@@ -11,7 +11,9 @@ use super::upgrade::Upgrade;
 use crate::config::types::{Proxy, Retry};
 use crate::http::admission;
 use crate::http::body::{Body, RequestBody};
+use crate::http::error_page::Audience;
 use crate::http::service::Connection;
+use crate::http::site::Site;
 use crate::metrics::upstreams::now;
 use std::rc::Rc;
 
@@ -21,7 +23,7 @@ const RETRY_AFTER_CROWD: u32 = 1;
 /// Why no upstream answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) struct Unanswered {
-    pub(in crate::http) status: StatusCode,
+    status: StatusCode,
     /// Seconds.
     retry_after: Option<u32>,
 }
@@ -34,11 +36,15 @@ impl Unanswered {
         }
     }
 
-    /// Says when it may be worth trying again.
-    pub(in crate::http) fn tell(self, headers: &mut HeaderMap) {
+    /// As a client of `site` sees it.
+    pub(in crate::http) fn respond(self, site: &Site, audience: Audience) -> Response<Body> {
+        let mut response = Response::new(Body::Empty);
+        site.write_error(&mut response, self.status, audience);
         if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response
     }
 }
 

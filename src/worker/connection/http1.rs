@@ -189,6 +189,9 @@ where
         Poll::Ready(Err(error)) => return Poll::Ready(End::Failed(error)),
         Poll::Pending => {}
     }
+    if activity.hung_up.get() {
+        return Poll::Ready(End::Ordered(Order::Look));
+    }
     if let (Some(refusal), true) = (activity.refusal.get(), activity.has_answered()) {
         return Poll::Ready(End::Refused(refusal));
     }

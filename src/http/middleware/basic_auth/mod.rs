@@ -16,6 +16,7 @@ use self::credentials::Credentials;
 use self::verifier::Verifier;
 use super::Refusal;
 use crate::config::types::{self, Config};
+use crate::http::connection::User;
 use crate::metrics::lasting::Lasting;
 
 /// What the sites and threads of a worker share.
@@ -40,7 +41,7 @@ pub(super) struct BasicAuth {
 
 /// What a request's credentials are worth.
 pub(super) enum Entry {
-    Known(Box<str>),
+    Known(User),
     Refused(Refusal),
     /// To be found out.
     Ask(Question),
@@ -62,11 +63,6 @@ impl Registry {
             files: config.password_files.iter().map(Users::new).collect(),
             verifier: Arc::new(Verifier::new(&lasting.secret())),
         }
-    }
-
-    /// Somebody will be asked for a name.
-    pub(super) fn is_used(&self) -> bool {
-        !self.files.is_empty()
     }
 }
 
@@ -101,7 +97,7 @@ impl BasicAuth {
         headers.remove(AUTHORIZATION);
         let hash = self.users.hashes.get(&*credentials.user);
         if hash.is_some_and(|hash| self.verifier.knows(hash, &credentials.password)) {
-            return Entry::Known(credentials.user.into());
+            return Entry::Known(User(credentials.user.into()));
         }
         let Some(measure) = hash.or(self.users.decoy.as_ref()) else {
             return Entry::Refused(unauthorized(self.challenge.clone()));
@@ -118,10 +114,10 @@ impl BasicAuth {
 
 impl Question {
     /// The name, when its password is right.
-    pub(in crate::http) async fn answer(self) -> Result<Box<str>, Refusal> {
+    pub(in crate::http) async fn answer(self) -> Result<User, Refusal> {
         let Credentials { user, password } = self.credentials;
         match self.verifier.verify(self.hash, password).await {
-            Ok(true) if self.is_known => Ok(user.into()),
+            Ok(true) if self.is_known => Ok(User(user.into())),
             Ok(_) => Err(unauthorized(self.challenge)),
             Err(verifier::Busy) => Err(Refusal {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -174,10 +170,14 @@ mod tests {
         headers.insert(AUTHORIZATION, value.parse().unwrap());
         let status = |refusal: Refusal| refusal.status.as_u16();
         let result = match door.check(&mut headers) {
-            Entry::Known(user) => (Ok(user.into()), true),
+            Entry::Known(User(user)) => (Ok(user.to_string()), true),
             Entry::Refused(refusal) => (Err(status(refusal)), true),
             Entry::Ask(question) => (
-                question.answer().await.map(Into::into).map_err(status),
+                question
+                    .answer()
+                    .await
+                    .map(|User(user)| user.to_string())
+                    .map_err(status),
                 false,
             ),
         };
