@@ -28,8 +28,9 @@ pub(super) struct Registry {
 struct Users {
     /// Hashes by name.
     hashes: HashMap<Box<str>, Arc<str>>,
-    /// What an unknown name is measured by, so that it takes as long as a known one.
-    decoy: Option<Arc<str>>,
+    /// What unknown names are measured by, so that they take as long as known ones do; in the file's order, which is
+    /// the same in every worker.
+    decoys: Box<[Arc<str>]>,
 }
 
 /// The door of one site.
@@ -68,11 +69,22 @@ impl Registry {
 
 impl Users {
     fn new(file: &types::PasswordFile) -> Arc<Self> {
-        let entry = |user: &types::User| (user.name.as_str().into(), user.hash.as_str().into());
+        let users = file.users.iter();
+        let decoys: Box<[Arc<str>]> = users
+            .clone()
+            .map(|user| user.hash.as_str().into())
+            .collect();
+        let names = users.map(|user| user.name.as_str().into());
         Arc::new(Self {
-            hashes: file.users.iter().map(entry).collect(),
-            decoy: file.users.first().map(|user| user.hash.as_str().into()),
+            hashes: names.zip(decoys.iter().cloned()).collect(),
+            decoys,
         })
+    }
+
+    /// Always the same one for a name: where the hashes of a file differ in cost, time tells nothing of a name either.
+    fn decoy(&self, number: u64) -> Option<&Arc<str>> {
+        let count = self.decoys.len().max(1) as u64;
+        self.decoys.get(usize::try_from(number % count).ok()?)
     }
 }
 
@@ -99,7 +111,8 @@ impl BasicAuth {
         if hash.is_some_and(|hash| self.verifier.knows(hash, &credentials.password)) {
             return Entry::Known(User(credentials.user.into()));
         }
-        let Some(measure) = hash.or(self.users.decoy.as_ref()) else {
+        let decoy = || self.users.decoy(self.verifier.number(&credentials.user));
+        let Some(measure) = hash.or_else(decoy) else {
             return Entry::Refused(unauthorized(self.challenge.clone()));
         };
         Entry::Ask(Question {
@@ -160,6 +173,25 @@ mod tests {
             file: 0,
         };
         BasicAuth::new(&auth, &registry).unwrap()
+    }
+
+    #[test]
+    fn unknown_names_are_measured_by_all_hashes_each_by_one() {
+        let user = |number: u32| types::User {
+            name: format!("user{number}"),
+            hash: format!("$6$salt${number}"),
+        };
+        let users = Users::new(&types::PasswordFile {
+            path: "/users".into(),
+            users: (0..4).map(user).collect(),
+        });
+        let verifier = Verifier::new(&[1; 32]);
+        let decoy = |name: &str| users.decoy(verifier.number(name)).unwrap().clone();
+        assert_eq!(decoy("mallory"), decoy("mallory"));
+        let mut all: Vec<_> = (0..100).map(|number| decoy(&number.to_string())).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 4);
     }
 
     /// Who came in or the status, and whether nobody had to hash.
