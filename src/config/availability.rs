@@ -47,8 +47,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites.proxy.load_balancing", "method", Value("ip_hash")),
     ("sites.proxy.load_balancing", "method", Value("random_two")),
     ("sites.proxy.upstreams", "max_conns", Whole),
-    ("sites.proxy.upstreams", "url", Value("https")),
-    ("sites.proxy.upstreams", "url", Value("h2c")),
     ("sites.proxy.routes", "rewrite_target", Whole),
 ];
 

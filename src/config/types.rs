@@ -4,6 +4,7 @@
 //! master checked and never reads a configuration, certificate or key file itself.
 
 mod middleware;
+mod upstream_tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use middleware::{AddressRules, Middleware, Network, Redirect};
+pub use upstream_tls::{Trust, TrustId, UpstreamProtocol, UpstreamTls};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
     pub certificates: Vec<Certificate>,
+    /// Whom the sites' upstreams may be vouched for by.
+    pub trusts: Vec<Trust>,
     /// Paths whose change means a new configuration: the main file, included files and the folders where an `include`
     /// pattern looks for others, certificates and keys. Absolute.
     pub sources: Vec<PathBuf>,
@@ -298,11 +302,12 @@ pub struct Upstream {
     pub base_path: String,
     /// At least 1.
     pub weight: u32,
+    pub protocol: UpstreamProtocol,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UpstreamAddress {
-    /// Host name or address (IPv6 without brackets), and port; cleartext HTTP/1.1.
+    /// Host name or address (IPv6 without brackets), and port.
     Http { host: String, port: u16 },
     /// `unix:/path`; cleartext HTTP/1.1.
     Unix(PathBuf),

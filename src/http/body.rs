@@ -12,8 +12,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::in_flight::InFlight;
-use super::proxy::Tunnel;
 use super::open_file::OpenFile;
+use super::proxy::Tunnel;
 
 /// Why a body broke off. The connection is then closed, so that the peer sees a truncated message.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;

@@ -15,7 +15,7 @@ use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
 use super::leftover;
 use super::middleware::{Refusal as Denial, Verdict};
-use super::proxy::{self, Servers, Target};
+use super::proxy::{self, Servers, Target, TlsClients};
 use super::request_path;
 use super::router::Router;
 use super::site::Site;
@@ -28,6 +28,7 @@ use crate::metrics::lasting::Lasting;
 pub struct Shared {
     pub config: Arc<Config>,
     pub identity: Identity,
+    upstream_tls: Arc<TlsClients>,
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     router: Router,
@@ -38,6 +39,7 @@ impl Shared {
     pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
         let router = Router::new(&config);
         Self {
+            upstream_tls: Arc::new(TlsClients::new(config.clone())),
             config,
             identity,
             lasting,
@@ -110,12 +112,13 @@ impl Service {
             .iter()
             .map(|_| OnceCell::new())
             .collect();
+        let upstream_tls = shared.upstream_tls.clone();
         Rc::new(Self {
             shared,
             recorder,
             sites,
             files: FileCache::default(),
-            servers: Servers::default(),
+            servers: Servers::new(upstream_tls),
             ready: Cell::new(true),
         })
     }

@@ -103,6 +103,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
         }],
         sites,
         certificates: vec![],
+        trusts: vec![],
         sources: vec![],
         hash: "feed".into(),
     }

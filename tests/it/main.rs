@@ -38,5 +38,6 @@ mod sites;
 mod smuggling;
 mod tunnels;
 mod upgrade;
+mod upstream_protocols;
 mod watching;
 mod websockets;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::availability;
 use super::super::defaults::{SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, UPSTREAM_WEIGHT_RANGE};
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::Pairs;
+use super::upstream_tls::UpstreamTls;
 
 #[derive(Debug)]
 pub(in crate::config) struct Proxy {
@@ -16,6 +16,7 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) routes: Vec<Route>,
     pub(in crate::config) timeout: Timeout,
     pub(in crate::config) headers: Headers,
+    pub(in crate::config) tls: Option<UpstreamTls>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
 }
@@ -35,6 +36,7 @@ impl Proxy {
         let headers = table
             .table("headers", "sites.proxy.headers")
             .map(Headers::read);
+        let tls = table.table("tls", "sites.proxy.tls").map(UpstreamTls::read);
         table.begin_own_keys();
         let enabled = table.boolean("enabled");
         let upstreams = table.tables("upstreams", "sites.proxy.upstreams");
@@ -48,6 +50,7 @@ impl Proxy {
             routes: routes.into_iter().map(Route::read).collect(),
             timeout: timeout.unwrap_or_default(),
             headers: headers.unwrap_or_default(),
+            tls,
             damaged,
         }
     }
@@ -69,30 +72,13 @@ impl Upstream {
         let mut upstream = Self {
             place: table.place,
             name: table.string("name"),
-            url: url(&table),
+            url: table.string("url"),
             weight: table.small("weight", UPSTREAM_WEIGHT_RANGE),
             damaged: false,
         };
         upstream.damaged = table.finish();
         upstream
     }
-}
-
-/// A URL, unless its scheme is refused.
-fn url(table: &Table<'_>) -> Option<Located<String>> {
-    let value = table.value("url")?;
-    let url = value.string()?;
-    let scheme = url
-        .value
-        .split(':')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    if availability::lacks_value(table.name, "url", &scheme) {
-        return value
-            .value_not_available(&format!("\"{scheme}:…\""), "use \"http://\" or \"unix:\"");
-    }
-    Some(url)
 }
 
 /// One of `[[sites.proxy.routes]]`.

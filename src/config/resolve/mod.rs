@@ -15,6 +15,8 @@ mod paths;
 mod proxy;
 mod redirects;
 mod sites;
+mod trust;
+mod upstream_tls;
 mod upstreams;
 
 pub(super) use listeners::show as show_address;
@@ -39,6 +41,7 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    authorities: &'a trust::Authorities,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -48,6 +51,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    authorities: &'a trust::Authorities,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -59,6 +63,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            authorities: knowledge.authorities,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }
@@ -85,18 +90,24 @@ pub(super) fn resolve(
     watched: Vec<PathBuf>,
     options: &Options,
 ) -> Resolved {
-    let none_yet = certificates::Store::default();
+    let none_yet = (
+        certificates::Store::default(),
+        trust::Authorities::default(),
+    );
     let knowledge = Knowledge {
         sources,
         credentials: credentials::Credentials {
             folder: options.credentials.as_deref(),
             serving: options.serving,
         },
-        certificates: &none_yet,
+        certificates: &none_yet.0,
+        authorities: &none_yet.1,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
+    let authorities = trust::read(&raw, &Context::new(knowledge, findings));
     let knowledge = Knowledge {
         certificates: &store,
+        authorities: &authorities,
         ..knowledge
     };
     names::check(raw.sites(), findings);
@@ -107,6 +118,7 @@ pub(super) fn resolve(
     let listeners = listeners::gather(&drafts, &management, findings);
     let sites = listeners::with_defaults(drafts, &listeners);
     let (certificates, certificate_files) = store.finish();
+    let (trusts, trust_files) = authorities.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
         performance: global::performance(&raw.performance),
@@ -117,10 +129,12 @@ pub(super) fn resolve(
         sites,
         listeners,
         certificates,
+        trusts,
         sources: watched,
         hash: String::new(),
     };
     config.sources.extend(certificate_files);
+    config.sources.extend(trust_files);
     https::resolve(&mut config, &wishes, findings);
     hash::fill(&mut config);
     Resolved { config, targets }

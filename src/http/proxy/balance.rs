@@ -40,7 +40,7 @@ impl Pools {
 impl Member {
     fn new(upstream: &Upstream, servers: &Servers) -> Self {
         Self {
-            server: servers.server(&upstream.address),
+            server: servers.server(upstream),
             base_path: upstream.base_path.clone(),
             authority: HeaderValue::from_str(&upstream.authority)
                 .unwrap_or_else(|_| HeaderValue::from_static("localhost")),
@@ -82,7 +82,7 @@ fn pick(members: &[Member], eligible: impl Fn(usize) -> bool) -> Option<(usize, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::types::UpstreamAddress;
+    use crate::config::types::{UpstreamAddress, UpstreamProtocol};
 
     fn members(weights: &[u32]) -> Vec<Member> {
         let servers = Servers::default();
@@ -99,6 +99,7 @@ mod tests {
                     authority: "a".into(),
                     base_path: String::new(),
                     weight,
+                    protocol: UpstreamProtocol::Http1,
                 };
                 Member::new(&upstream, &servers)
             })

@@ -11,7 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::server::{Sender, Server};
+use super::sender::Sender;
+use super::server::Server;
 use crate::http::body::{BodyError, RequestBody, TooLarge};
 
 /// A request body for an upstream.

@@ -16,10 +16,10 @@ use tokio::time::{Instant, sleep};
 use super::balance::{self, Member, Pools};
 use super::body::{Download, Progress, Upload, UploadFailure};
 use super::connect::connect;
-use super::headers;
 use super::route::{Target, upstream_target};
-use super::server::Sender;
+use super::sender::Sender;
 use super::upgrade::Upgrade;
+use super::{headers, http2};
 use crate::config::types::{Proxy, Route};
 use crate::http::admission;
 use crate::http::body::{Body, RequestBody};
@@ -146,7 +146,7 @@ impl<'a> Exchange<'a> {
     /// By an idle connection first; it may be closed already, so a new one is next.
     async fn attempt(&self, member: &Member, upload: Upload) -> Result<Response<Body>, Failure> {
         if let Some(upgrade) = &self.upgrade {
-            return self.switch(member, upgrade).await;
+            return Box::pin(self.switch(member, upgrade)).await;
         }
         let mut upload = upload;
         if let Some(sender) = member.server.take_idle() {
@@ -155,17 +155,25 @@ impl<'a> Exchange<'a> {
                 result => return result,
             }
         }
-        let sender = match connect(&member.server, self.connect).await {
-            Ok(sender) => sender,
-            Err(error) => {
-                member.server.avoid();
-                return Err(Failure::Again {
-                    upload,
-                    status: error.status(),
-                });
+        loop {
+            // A request on a connection that stands needs none of this room.
+            let sender = match Box::pin(connect(&member.server, self.connect)).await {
+                Ok(sender) => sender,
+                Err(error) => {
+                    member.server.avoid();
+                    let status = error.status();
+                    return Err(Failure::Again { upload, status });
+                }
+            };
+            let shared = sender.is_shared();
+            match self.send(member, sender, upload).await {
+                // Refused, perhaps on a connection that was about to end.
+                Err(Failure::Again { upload: unsent, .. }) if shared && self.may_send() => {
+                    upload = unsent;
+                }
+                result => return result,
             }
-        };
-        self.send(member, sender, upload).await
+        }
     }
 
     async fn send(
@@ -175,7 +183,7 @@ impl<'a> Exchange<'a> {
         upload: Upload,
     ) -> Result<Response<Body>, Failure> {
         let progress = upload.progress();
-        let repeatable = upload.is_empty() && self.method.is_idempotent();
+        let empty = upload.is_empty();
         let request = self.request(member, upload)?;
         self.note_sent();
         let sending = sender.try_send_request(request);
@@ -192,11 +200,12 @@ impl<'a> Exchange<'a> {
                         status: StatusCode::BAD_GATEWAY,
                     })
                 }
-                None => Err(failure(
-                    &error.into_error(),
-                    progress.as_deref(),
-                    repeatable,
-                )),
+                None => {
+                    let error = error.into_error();
+                    let idempotent = self.method.is_idempotent() && !error.is_parse();
+                    let repeatable = empty && (idempotent || http2::was_refused(&error));
+                    Err(failure(&error, progress.as_deref(), repeatable))
+                }
             },
         }
     }
@@ -308,7 +317,7 @@ fn failure(error: &hyper::Error, progress: Option<&Progress>, repeatable: bool) 
     match progress.and_then(Progress::failure) {
         Some(UploadFailure::TooLarge) => Failure::Final(StatusCode::PAYLOAD_TOO_LARGE),
         Some(UploadFailure::ClientGone) => Failure::Final(StatusCode::BAD_REQUEST),
-        None if repeatable && !error.is_parse() => Failure::Again {
+        None if repeatable => Failure::Again {
             upload: Upload::empty(),
             status: StatusCode::BAD_GATEWAY,
         },

@@ -9,11 +9,13 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 
 use super::balance::Member;
 use super::body::Upload;
 use super::connect::{keep_driving, open};
 use super::exchange::{Exchange, Failure};
+use super::sender::Sender;
 use super::upgrade::{Upgrade, is_websocket};
 use super::{Stream, Tunnel, headers};
 use crate::http::body::Body;
@@ -29,13 +31,15 @@ impl Exchange<'_> {
         member: &Member,
         upgrade: &Upgrade,
     ) -> Result<Response<Body>, Failure> {
-        let stream = open(&member.server, self.connect).await.map_err(|error| {
-            member.server.avoid();
-            Failure::Again {
-                upload: Upload::empty(),
-                status: error.status(),
-            }
-        })?;
+        let stream = open(&member.server, Instant::now() + self.connect, false)
+            .await
+            .map_err(|error| {
+                member.server.avoid();
+                Failure::Again {
+                    upload: Upload::empty(),
+                    status: error.status(),
+                }
+            })?;
         let request = self.request(member, Upload::empty())?;
         let (mut sender, mut connection) = http1::Builder::new()
             .handshake(TokioIo::new(stream))
@@ -62,7 +66,7 @@ impl Exchange<'_> {
         if !ended {
             keep_driving(connection);
         }
-        self.receive(member, sender, response)
+        self.receive(member, Sender::Http1(sender), response)
     }
 
     fn tunnel(

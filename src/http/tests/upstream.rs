@@ -19,6 +19,7 @@ pub(super) fn upstream(port: u16) -> Upstream {
         authority: format!("127.0.0.1:{port}"),
         base_path: String::new(),
         weight: 1,
+        protocol: UpstreamProtocol::Http1,
     }
 }
 
