@@ -17,18 +17,11 @@ use Lacking::{Value, Whole};
 
 /// Table, key, and what of it is lacking.
 const NOT_YET: &[(&str, &str, Lacking)] = &[
-    ("", "compression", Whole),
-    ("", "caching", Whole),
-    ("security", "rate_limiting", Whole),
     ("security", "trusted_proxies", Whole),
     ("security", "proxy_protocol", Whole),
     ("sites", "directory_listing", Whole),
     ("sites", "enable_directory_listing", Whole),
     ("sites", "error_pages", Whole),
-    ("sites", "compression", Whole),
-    ("sites", "cache", Whole),
-    ("sites", "access_control", Whole),
-    ("sites", "rate_limit", Whole),
     ("sites.access", "require_auth", Whole),
     ("sites.access", "auth_type", Whole),
     ("sites.access", "auth_realm", Whole),

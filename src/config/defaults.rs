@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::types::{AccessLogFormat, LogLevel, LogOutput, TlsVersion};
+use super::types::{AccessLogFormat, Algorithm, LogLevel, LogOutput, TlsVersion};
 
 /// Bytes of one configuration file.
 pub(super) const MAX_FILE_SIZE: u64 = 64 << 20;
@@ -51,6 +51,15 @@ pub(super) const SECURITY_HEADERS: [(&str, &str); 3] = [
     ("referrer-policy", "strict-origin-when-cross-origin"),
 ];
 
+/// A thousand a second and client is as fine as the workers' clock.
+pub(super) const REQUESTS_PER_MINUTE_RANGE: RangeInclusive<u64> = 1..=60_000;
+pub(super) const BURST_SIZE_RANGE: RangeInclusive<u64> = 1..=1_000_000;
+pub(super) const BLOCK_DURATION_RANGE: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(30 * 86_400);
+/// No browser keeps the answer to a preflight longer than a day.
+pub(super) const CORS_MAX_AGE_RANGE: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(86_400);
+
 pub(super) const MANAGEMENT_HOST: &str = "127.0.0.1";
 pub(super) const MANAGEMENT_PORT: u16 = 7654;
 pub(super) const HEALTH_ENDPOINT: &str = "/health";
@@ -58,6 +67,36 @@ pub(super) const DETAILED_ENDPOINT: &str = "/health/detailed";
 
 pub(super) const PORT_RANGE: RangeInclusive<u64> = 1..=65_535;
 pub(super) const INDEX_FILES: [&str; 2] = ["index.html", "index.htm"];
+/// Slower to make than a client waits, or larger than it must be.
+pub(super) const COMPRESSION_LEVEL: u32 = 6;
+pub(super) const COMPRESSION_LEVEL_RANGE: RangeInclusive<u64> = 1..=11;
+/// A smaller answer fits into one packet anyway.
+pub(super) const MIN_SIZE: u64 = 1024;
+pub(super) const MIN_SIZE_RANGE: RangeInclusive<u64> = 0..=1 << 40;
+pub(super) const ALGORITHMS: [Algorithm; 3] = [Algorithm::Zstd, Algorithm::Br, Algorithm::Gzip];
+/// What is text, or as sparse as text.
+pub(super) const COMPRESSED_TYPES: [&str; 16] = [
+    "text/*",
+    "application/json",
+    "application/ld+json",
+    "application/manifest+json",
+    "application/problem+json",
+    "application/geo+json",
+    "application/javascript",
+    "application/xml",
+    "application/xhtml+xml",
+    "application/rss+xml",
+    "application/atom+xml",
+    "application/wasm",
+    "image/svg+xml",
+    "image/bmp",
+    "font/ttf",
+    "font/otf",
+];
+/// Ten years say for ever.
+pub(super) const MAX_AGE_RANGE: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(10 * 365 * 86_400);
+
 pub(super) const MIN_TLS_VERSION: TlsVersion = TlsVersion::Tls12;
 /// A certificate that ends sooner is worth a warning.
 pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
@@ -75,6 +114,10 @@ pub(super) const TEST_CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) fn worker_threads() -> u32 {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     u32::try_from(threads).unwrap_or(1).clamp(1, 1024)
+}
+
+pub(super) fn compressed_types() -> Vec<String> {
+    COMPRESSED_TYPES.map(str::to_owned).to_vec()
 }
 
 pub(super) fn index_files() -> Vec<String> {

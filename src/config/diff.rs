@@ -30,14 +30,25 @@ const SHOWN: usize = 20;
 
 /// Compares two configurations by the content hashes of their sites.
 pub fn diff(old: &Config, new: &Config) -> Plan {
-    let before: HashMap<&str, &Site> = old.sites.iter().map(|it| (it.name.as_str(), it)).collect();
-    let after: HashSet<&str> = new.sites.iter().map(|it| it.name.as_str()).collect();
+    let alike = common_start(&old.sites, &new.sites);
+    let before: HashMap<&str, &Site> = old.sites[alike..]
+        .iter()
+        .map(|it| (it.name.as_str(), it))
+        .collect();
+    let after: HashSet<&str> = new.sites[alike..]
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
     let mut plan = Plan {
         global: global_changes(old, new),
         ..Plan::default()
     };
-    for site in &new.sites {
-        match before.get(site.name.as_str()) {
+    for (index, site) in new.sites.iter().enumerate() {
+        let earlier = match index < alike {
+            true => Some(&old.sites[index]),
+            false => before.get(site.name.as_str()).copied(),
+        };
+        match earlier {
             None => plan.added.push(site.name.clone()),
             Some(earlier) if earlier.hash == site.hash => plan.unchanged += 1,
             Some(earlier) => {
@@ -46,14 +57,19 @@ pub fn diff(old: &Config, new: &Config) -> Plan {
             }
         }
     }
-    let gone = old
-        .sites
+    let gone = old.sites[alike..]
         .iter()
         .filter(|site| !after.contains(site.name.as_str()));
     plan.removed = gone.map(|site| site.name.clone()).collect();
     plan.listeners_added = missing_listeners(&new.listeners, &old.listeners);
     plan.listeners_removed = missing_listeners(&old.listeners, &new.listeners);
     plan
+}
+
+/// How many sites stand at the beginning of both. Names are unique: those are nowhere else in either.
+fn common_start(old: &[Site], new: &[Site]) -> usize {
+    let pairs = old.iter().zip(new);
+    pairs.take_while(|(old, new)| old.name == new.name).count()
 }
 
 impl Plan {
@@ -198,7 +214,12 @@ fn service_changes(old: &Config, new: &Config) -> Vec<String> {
         old.security,
         new.security,
         "security.",
-        [hide_server_header, max_request_size, security_headers,]
+        [
+            hide_server_header,
+            max_request_size,
+            security_headers,
+            rate_limiting,
+        ]
     );
     let (before, after) = (&old.management, &new.management);
     names.extend(differing!(
@@ -226,7 +247,15 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
         old.1,
         new.1,
         "",
-        [hostnames, listen, default, headers, api_only]
+        [
+            hostnames,
+            listen,
+            default,
+            headers,
+            compression,
+            cache,
+            api_only
+        ]
     );
     names.extend(middleware_changes(&old.1.middleware, &new.1.middleware));
     match (&old.1.static_files, &new.1.static_files) {
@@ -256,7 +285,12 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
 }
 
 fn middleware_changes(old: &Middleware, new: &Middleware) -> Vec<String> {
-    differing!(old, new, "", [addresses, https_port, redirects])
+    differing!(
+        old,
+        new,
+        "",
+        [addresses, rate_limit, https_port, redirects, cors]
+    )
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {

@@ -8,6 +8,8 @@ use super::types::{Config, Site};
 
 /// Fewer sites are not worth a thread's while.
 const PART: usize = 500;
+/// Bytes that will do for most.
+const USUAL_SITE: usize = 512;
 
 /// Fills in the hash of the configuration and of each site.
 pub(super) fn fill(config: &mut Config) {
@@ -25,12 +27,10 @@ pub(super) fn fill(config: &mut Config) {
     // Where a configuration came from changes nothing about how it serves.
     let sources = std::mem::take(&mut config.sources);
     config.hash.clear();
-    // The sites are in their hashes already.
-    let sites = std::mem::take(&mut config.sites);
+    // Without the sites.
     let rest = bytes(config);
-    let parts = sites.iter().map(|site| site.hash.as_bytes());
+    let parts = config.sites.iter().map(|site| site.hash.as_bytes());
     config.hash = digest(parts.chain([&rest[..]]));
-    config.sites = sites;
     config.sources = sources;
 }
 
@@ -53,7 +53,8 @@ fn site_hash(site: &mut Site, certificates: &[String]) -> String {
 }
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {
-    postcard::to_allocvec(value).expect("a configuration serializes into memory")
+    let bytes = Vec::with_capacity(USUAL_SITE);
+    postcard::to_extend(value, bytes).expect("a configuration serializes into memory")
 }
 
 pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
@@ -64,10 +65,7 @@ pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let text = digits.map(|digit| DIGITS[usize::from(digit)]).collect();
+    String::from_utf8(text).expect("digits are ASCII")
 }

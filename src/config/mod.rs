@@ -16,7 +16,7 @@ pub mod diff;
 mod hash;
 mod include;
 mod load;
-mod parallel;
+pub(crate) mod parallel;
 mod parts;
 mod pem;
 mod quantity;

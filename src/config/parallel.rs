@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::{self, Builder};
+use std::thread::{self, Builder, ScopedJoinHandle};
 
 /// More threads than this gain nothing: what follows is done by one.
 const MOST: usize = 16;
@@ -44,6 +44,20 @@ pub(super) fn map<T: Send, R: Send>(pieces: Vec<T>, work: impl Fn(T) -> R + Sync
     });
     done.sort_unstable_by_key(|(number, _)| *number);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Does both at once; where no thread can be started, one after the other.
+pub(crate) fn both<A, B: Send>(here: impl FnOnce() -> A, there: impl Fn() -> B + Sync) -> (A, B) {
+    thread::scope(|scope| {
+        let helper = Builder::new().spawn_scoped(scope, &there);
+        let result = here();
+        let other = match helper.map(ScopedJoinHandle::join) {
+            Ok(Ok(other)) => other,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => there(),
+        };
+        (result, other)
+    })
 }
 
 #[cfg(test)]

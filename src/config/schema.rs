@@ -20,8 +20,15 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         "hide_server_header", "max_request_size", "security_headers", "rate_limiting", "trusted_proxies",
         "proxy_protocol",
     ]),
+    ("security.rate_limiting", &[
+        "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",
+    ]),
     ("management", &["enabled", "host", "port", "api_key"]),
     ("monitoring", &["enabled", "health_endpoint", "detailed_endpoint", "metrics_endpoint"]),
+    ("compression", &["enabled", "types", "level", "min_size", "algorithms"]),
+    ("caching", &[
+        "enabled", "cache_control", "etag_enabled", "last_modified_enabled", "max_age_static", "max_age_dynamic",
+    ]),
     ("sites", &[
         "name", "hostname", "hostnames", "port", "listen", "default", "static_dir", "index_files", "index_file",
         "directory_listing", "enable_directory_listing", "follow_symlinks", "headers", "redirect_to_https",
@@ -33,6 +40,9 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         "enabled", "cache_control", "etag_enabled", "last_modified_enabled", "max_age_static", "max_age_dynamic",
     ]),
     ("sites.redirects", &["from", "to", "status"]),
+    ("sites.access_control", &[
+        "enabled", "allow_origins", "allow_methods", "allow_headers", "allow_credentials", "max_age",
+    ]),
     ("sites.access", &["allow_ips", "deny_ips", "require_auth", "auth_type", "auth_realm", "auth_file"]),
     ("sites.rate_limit", &[
         "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",

@@ -154,7 +154,8 @@ pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> 
             help: "name a file".to_owned(),
         });
     }
-    let mut bytes = Vec::new();
+    // One byte more, to see the end without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit) + 1).unwrap_or(0));
     let file = File::open(path).map_err(|error| refuse(&error))?;
     file.take(limit + 1)
         .read_to_end(&mut bytes)

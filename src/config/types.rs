@@ -3,6 +3,7 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod content;
 mod middleware;
 mod upstream_tls;
 
@@ -12,7 +13,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use middleware::{AddressRules, Middleware, Network, Redirect};
+pub use content::{Algorithm, Caching, Compression};
+pub use middleware::{
+    AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
+};
 pub use upstream_tls::{Trust, TrustId, UpstreamProtocol, UpstreamTls};
 
 /// A whole configuration.
@@ -24,7 +28,9 @@ pub struct Config {
     pub security: Security,
     pub management: Management,
     pub monitoring: Monitoring,
-    /// In the order of declaration. A [`SiteIndex`] points in here.
+    /// In the order of declaration. A [`SiteIndex`] points in here. Not serialized with the rest: whoever does so takes
+    /// care of them in parts.
+    #[serde(skip)]
     pub sites: Vec<Site>,
     /// One for each distinct `listen` of the sites, in the order of first use.
     pub listeners: Vec<Listener>,
@@ -121,6 +127,8 @@ pub struct Security {
     pub max_request_size: u64,
     /// Added to every response that does not carry the name already.
     pub security_headers: Vec<Header>,
+    /// For all sites together.
+    pub rate_limiting: Option<RateLimit>,
 }
 
 /// A response header, checked to be valid in HTTP: lower-case name, visible ASCII or obs-text value.
@@ -165,6 +173,8 @@ pub struct Site {
     pub middleware: Middleware,
     pub proxy: Option<Proxy>,
     pub tls: Option<SiteTls>,
+    pub compression: Option<Compression>,
+    pub cache: Caching,
     /// No static files: what no route and no endpoint takes is 404.
     pub api_only: bool,
     /// SHA-256 over the site and the certificate that it uses, in hexadecimal.

@@ -5,7 +5,9 @@
 //! every response).
 mod admission;
 pub mod body;
+mod caching;
 mod clock;
+mod compression;
 mod endpoints;
 pub mod error_page;
 pub mod in_flight;

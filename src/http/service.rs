@@ -11,10 +11,12 @@ use http::{Method, Request, Response, StatusCode};
 
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
+use super::caching;
+use super::compression::{self, Compressors};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{Refusal as Denial, Verdict};
+use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
 use super::proxy::{self, Servers, Target, TlsClients};
 use super::request_path;
 use super::router::Router;
@@ -32,18 +34,21 @@ pub struct Shared {
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     router: Router,
+    middleware: Common,
 }
 
 impl Shared {
     /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
     pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
         let router = Router::new(&config);
+        let middleware = Common::new(&config, lasting);
         Self {
             upstream_tls: Arc::new(TlsClients::new(config.clone())),
             config,
             identity,
             lasting,
             router,
+            middleware,
         }
     }
 }
@@ -82,6 +87,7 @@ pub struct Service {
     sites: Box<[OnceCell<Rc<Site>>]>,
     files: FileCache,
     servers: Servers,
+    compressors: Compressors,
     ready: Cell<bool>,
 }
 
@@ -91,6 +97,23 @@ type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
 enum Answer {
     Now(Response<Body>),
     Later(Forwarding),
+}
+
+impl Answer {
+    /// What the chain does to the response.
+    fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
+        match self {
+            Self::Now(mut response) => {
+                chain.leave(&back, response.headers_mut());
+                Self::Now(response)
+            }
+            Self::Later(forwarding) => Self::Later(Box::pin(async move {
+                let mut response = forwarding.await;
+                chain.leave(&back, response.headers_mut());
+                response
+            })),
+        }
+    }
 }
 
 /// Who answers a request.
@@ -119,6 +142,7 @@ impl Service {
             sites,
             files: FileCache::default(),
             servers: Servers::new(upstream_tls),
+            compressors: Compressors::default(),
             ready: Cell::new(true),
         })
     }
@@ -154,30 +178,39 @@ impl Service {
         let index = site.index;
         let answer = match &site.chain {
             None => self.answer_content(site, request, connection),
-            Some(_) => self.pass_chain(site, request, connection),
+            Some(chain) => self.pass(chain.clone(), site, request, connection),
         };
         (answer, Some(index))
     }
 
     /// What stands before the content has its say.
-    fn pass_chain(
+    fn pass(
         self: Rc<Self>,
+        chain: Rc<Chain>,
         site: Rc<Site>,
         mut request: Request<RequestBody>,
         connection: Rc<Connection>,
     ) -> Answer {
-        let verdict = match &site.chain {
-            Some(chain) => chain.enter(&mut request, &connection),
-            None => Verdict::Pass,
-        };
-        match verdict {
+        let back = chain.expect(&request);
+        let answer = match chain.enter(&mut request, &connection, &back) {
             Verdict::Pass => self.answer_content(site, request, connection),
             Verdict::Refuse(denial) => {
                 let response = self.deny(&site, denial, &request);
                 leftover::finish(request);
                 Answer::Now(response)
             }
-        }
+            Verdict::Preflight(headers) => {
+                let mut response = site.response();
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                chain.leave(&back, response.headers_mut());
+                for (name, value) in headers {
+                    response.headers_mut().append(name, value);
+                }
+                self.recorder.request(site.index, 204);
+                return Answer::Now(response);
+            }
+        };
+        answer.returning(chain, back)
     }
 
     /// The page of a request that may not have its content.
@@ -233,7 +266,10 @@ impl Service {
         if let Some(site) = cell.get() {
             return Some(site.clone());
         }
-        let site = Rc::new(Site::new(&self.shared.config, index, &self.servers)?);
+        let config = &self.shared.config;
+        let mut site = Site::new(config, index, &self.servers, &self.compressors)?;
+        site.chain = Chain::new(config.sites.get(index as usize)?, &self.shared.middleware);
+        let site = Rc::new(site);
         Some(cell.get_or_init(|| site).clone())
     }
 
@@ -295,7 +331,7 @@ impl Service {
 
     fn entry(&self, site: &Site, path: &str) -> Option<Entry> {
         let root = site.root.as_ref()?;
-        Some(self.files.find(site.index, root, &site.base, path))
+        Some(self.files.find(site.index, root, path))
     }
 
     fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {
@@ -319,7 +355,7 @@ impl Service {
             Room::Upstream(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = site.response();
-        error_page::write_error(&mut response, status, audience());
+        site.write_error(&mut response, status, audience());
         response
     }
 
@@ -331,7 +367,12 @@ impl Service {
         connection: Rc<Connection>,
     ) -> Forwarding {
         Box::pin(async move {
-            let audience = Audience::of(request.method(), request.headers());
+            let (method, headers) = (request.method(), request.headers());
+            let audience = Audience::of(method, headers);
+            let compression = site.compression.as_deref();
+            let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
+            let told = site.cache_proxied.as_ref();
+            let told = told.filter(|_| caching::is_for_all(method, headers));
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {
@@ -341,7 +382,13 @@ impl Service {
             };
             let mut response =
                 forwarded.unwrap_or_else(|status| error_page::respond_error(status, audience));
+            if let Some(told) = told {
+                caching::tell(told, &mut response);
+            }
             site.finish_headers(response.headers_mut());
+            if let Some((compression, asked)) = asked {
+                compression.apply(asked, &mut response);
+            }
             self.recorder
                 .request(site.index, response.status().as_u16());
             response

@@ -1,22 +1,29 @@
 //! What a thread keeps for one site: prepared headers, the root folder, the upstream pools.
 
+use std::rc::Rc;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::body::Body;
+use super::compression::{Compression, Compressors};
+use super::error_page::{self, Audience};
 use super::middleware::Chain;
 use super::proxy::{Pools, Servers};
-use super::static_files::Root;
+use super::static_files::{Root, Rules};
 use crate::config::types::{self, Config, SiteIndex};
 
 pub(super) struct Site {
     pub(super) index: SiteIndex,
     /// On every response that BWS makes itself.
     pub(super) base: HeaderMap,
-    /// None when nothing stands before the content.
-    pub(super) chain: Option<Box<Chain>>,
+    /// None when nothing stands before the content; `service` puts it here.
+    pub(super) chain: Option<Rc<Chain>>,
     pub(super) root: Option<Root>,
     pub(super) pools: Option<Pools>,
+    pub(super) compression: Option<Rc<Compression>>,
+    /// What caches are told of proxied responses that say nothing.
+    pub(super) cache_proxied: Option<HeaderValue>,
     /// The site's `headers`: these replace what an upstream sent.
     own: Vec<(HeaderName, HeaderValue)>,
     /// `security_headers` and `Server`: these do not.
@@ -24,7 +31,12 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(config: &Config, index: SiteIndex, servers: &Servers) -> Option<Self> {
+    pub(super) fn new(
+        config: &Config,
+        index: SiteIndex,
+        servers: &Servers,
+        compressors: &Compressors,
+    ) -> Option<Self> {
         let site = config.sites.get(index as usize)?;
         let own = parse_headers(&site.headers);
         let mut missing = parse_headers(&config.security.security_headers);
@@ -34,18 +46,28 @@ impl Site {
         let mut prepared = Self {
             index,
             base: HeaderMap::new(),
-            chain: Chain::new(site),
-            root: site
-                .static_files
-                .as_ref()
-                .filter(|_| !site.api_only)
-                .map(Root::new),
+            chain: None,
+            root: None,
             pools: site.proxy.as_ref().map(|proxy| Pools::new(proxy, servers)),
+            cache_proxied: site
+                .cache
+                .proxied
+                .as_deref()
+                .and_then(|told| HeaderValue::from_str(told).ok()),
+            compression: site
+                .compression
+                .as_ref()
+                .map(|rules| Rc::new(Compression::new(rules, compressors))),
             own,
             missing,
         };
         let mut base = HeaderMap::new();
         prepared.finish_headers(&mut base);
+        let files = site.static_files.as_ref().filter(|_| !site.api_only);
+        prepared.root = files.map(|files| {
+            let rules = Rules::new(&base, &site.cache, prepared.compression.clone());
+            Root::new(files, rules)
+        });
         prepared.base = base;
         Some(prepared)
     }
@@ -55,6 +77,16 @@ impl Site {
         let mut response = Response::new(Body::Empty);
         response.headers_mut().clone_from(&self.base);
         response
+    }
+
+    /// Makes `response` an error's, keeping its other headers.
+    pub(super) fn write_error(
+        &self,
+        response: &mut Response<Body>,
+        status: StatusCode,
+        audience: Audience,
+    ) {
+        error_page::write_error(response, status, audience);
     }
 
     /// Puts the site's headers on a response that came from elsewhere.
@@ -113,7 +145,7 @@ mod tests {
         config.security.security_headers =
             vec![header("x-frame-options", "DENY"), header("x-a", "b")];
         change(&mut config);
-        Site::new(&config, 0, &Servers::default()).unwrap()
+        Site::new(&config, 0, &Servers::default(), &Compressors::default()).unwrap()
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(super) fn site() -> Site {
         middleware: Middleware::default(),
         proxy: None,
         tls: None,
+        compression: None,
+        cache: Caching::default(),
         api_only: false,
         hash: String::new(),
     }
@@ -82,6 +84,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             hide_server_header: false,
             max_request_size: 1000,
             security_headers: vec![],
+            rate_limiting: None,
         },
         management: Management {
             enabled: false,

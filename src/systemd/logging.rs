@@ -139,9 +139,10 @@ fn filter(level: LogLevel) -> EnvFilter {
     }
     EnvFilter::new(match level {
         LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "warn,bws=info",
-        LogLevel::Debug => "warn,bws=debug",
+        // What h2 warns of is a client's doing, as often as it likes.
+        LogLevel::Warn => "warn,h2=error",
+        LogLevel::Info => "warn,h2=error,bws=info",
+        LogLevel::Debug => "warn,h2=error,bws=debug",
         LogLevel::Trace => "info,bws=trace",
     })
 }

@@ -54,6 +54,10 @@ pub struct Activity {
     pub in_body: Cell<bool>,
     /// HTTP/1: nothing more is read. What came before is answered first.
     pub refusal: Cell<Option<Refusal>>,
+    /// HTTP/2: a header block is under way since then, or the client has not begun.
+    pub block_since: Cell<Option<Ticks>>,
+    /// Counts how often the connection's task had its turn.
+    pub turn: Cell<u32>,
     /// HTTP/1: the client asked for another protocol; until that is declined nothing more is read.
     pub undecided: Cell<bool>,
     /// HTTP/1: the tunnel that the last response opens.
@@ -78,6 +82,8 @@ impl Activity {
             heads_waiting: Cell::default(),
             in_body: Cell::default(),
             refusal: Cell::default(),
+            block_since: Cell::default(),
+            turn: Cell::default(),
             undecided: Cell::default(),
             tunnel: RefCell::default(),
             patience: Cell::default(),
@@ -95,6 +101,23 @@ impl Activity {
     /// Every request that came whole has its answer, and the answer left.
     pub fn has_answered(&self) -> bool {
         self.in_flight.get() == 0 && self.heads_waiting.get() == 0 && !self.write_blocked.get()
+    }
+
+    pub fn now(&self) -> Ticks {
+        self.clock.now()
+    }
+
+    /// HTTP/2: notes whether a header block is under way.
+    pub fn note_block(&self, under_way: bool) {
+        let since = self.block_since.get().filter(|_| under_way);
+        let since = since.or_else(|| under_way.then(|| self.now()));
+        self.block_since.set(since);
+    }
+
+    /// Ticks since a header block began that has not ended.
+    pub fn in_block(&self) -> Ticks {
+        let since = self.block_since.get();
+        since.map_or(0, |since| self.now().wrapping_sub(since))
     }
 
     /// Notes that bytes moved.

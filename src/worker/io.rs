@@ -1,5 +1,7 @@
 //! A client's byte stream as hyper sees it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
 
+mod reading;
+
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,12 +16,10 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 use super::file_window::{self, FileQueue};
+use super::frames::Watch;
 use super::framing::Gate;
 use crate::http::body::file_shrank;
 use crate::metrics::counters::{Global, Recorder};
-
-/// Bytes read at once for a head that comes in pieces.
-const PIECE: usize = 4096;
 
 /// Bytes of one sendfile call at most, so that a fast reader cannot hold the thread.
 const SENDFILE_BYTES: u64 = 512 * 1024;
@@ -42,6 +42,8 @@ pub struct ClientIo {
     transport: Option<Transport>,
     /// HTTP/1: lets through what is well-formed.
     gate: Option<Gate>,
+    /// HTTP/2: counts what comes.
+    watch: Option<Watch>,
     pub activity: Rc<Activity>,
     /// File ranges under way, on cleartext connections.
     files: Option<Rc<FileQueue>>,
@@ -55,6 +57,7 @@ impl ClientIo {
         Self {
             transport: Some(transport),
             gate: None,
+            watch: None,
             activity,
             files: None,
             recorder,
@@ -70,6 +73,12 @@ impl ClientIo {
         let mut gate = Gate::new(rewound);
         gate.report(&self.activity);
         self.gate = Some(gate);
+        self
+    }
+
+    /// Lets no more HTTP/2 frames through than a client may send.
+    pub fn watched(mut self) -> Self {
+        self.watch = Some(Watch::new(self.activity.now()));
         self
     }
 
@@ -101,86 +110,16 @@ impl ClientIo {
         self.transport.as_mut().expect(HELD)
     }
 
-    /// Reads from the transport, noting it.
-    fn poll_receive(
-        &mut self,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(self.transport()).poll_read(context, buffer))?;
-        let count = buffer.filled().len() - before;
-        if count > 0 {
-            self.activity.note_read();
-            self.recorder.add(Global::BytesReceived, count as u64);
-        }
-        Poll::Ready(Ok(count))
-    }
-
-    /// Reads into hyper's buffer what may pass, perhaps nothing. False at the end of the stream.
-    fn poll_sift(
-        &mut self,
-        gate: &mut Gate,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<bool>> {
-        if gate.is_empty() {
-            let before = buffer.filled().len();
-            let count = ready!(self.poll_receive(context, buffer))?;
-            let passed = gate.sift(&buffer.filled()[before..]);
-            buffer.set_filled(before + passed);
-            return Poll::Ready(Ok(count > 0));
-        }
-        let mut space = [0; PIECE];
-        let mut piece = ReadBuf::new(&mut space);
-        let count = ready!(self.poll_receive(context, &mut piece))?;
-        gate.extend(piece.filled());
-        Poll::Ready(Ok(count > 0))
-    }
-
-    fn poll_guarded(
-        &mut self,
-        gate: &mut Gate,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        loop {
-            if gate.give(buffer) || buffer.filled().len() > before {
-                return Poll::Ready(Ok(()));
-            }
-            match gate.refusal() {
-                // The request that this body belongs to cannot be completed.
-                Some(_) if gate.in_body() => {
-                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-                }
-                // The connection is woken by the answers that are still to be given, and then says why.
-                Some(_) => return Poll::Pending,
-                None => {}
-            }
-            if gate.is_undecided() {
-                // Whoever answers the request wakes the connection.
-                if self.activity.undecided.get() {
-                    return Poll::Pending;
-                }
-                gate.resume();
-                gate.report(&self.activity);
-                continue;
-            }
-            if !ready!(self.poll_sift(gate, context, buffer))? {
-                return Poll::Ready(Ok(()));
-            }
-            gate.report(&self.activity);
-        }
-    }
-
-    fn note_write(&self, result: &Poll<io::Result<usize>>) {
+    fn note_write(&mut self, result: &Poll<io::Result<usize>>) {
         match result {
             Poll::Pending => self.activity.write_blocked.set(true),
             Poll::Ready(Ok(count)) => {
                 self.activity.write_blocked.set(false);
                 self.activity.touch();
                 self.recorder.add(Global::BytesSent, *count as u64);
+                if let Some(watch) = &mut self.watch {
+                    watch.sent(*count);
+                }
             }
             Poll::Ready(Err(_)) => {}
         }
@@ -338,21 +277,6 @@ impl AsyncWrite for Transport {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Self::poll_shutdown(self.get_mut(), context)
-    }
-}
-
-impl AsyncRead for ClientIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let Some(mut gate) = self.gate.take() else {
-            return self.poll_receive(context, buffer).map_ok(|_| ());
-        };
-        let result = self.poll_guarded(&mut gate, context, buffer);
-        self.gate = Some(gate);
-        result
     }
 }
 

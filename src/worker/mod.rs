@@ -10,6 +10,7 @@ mod connection;
 mod control;
 mod drain;
 mod file_window;
+mod frames;
 mod framing;
 mod io;
 mod journal;

@@ -43,6 +43,9 @@ impl Limits {
     fn order(&self, active: &Active) -> Option<Order> {
         let activity = &active.activity;
         let quiet = activity.quiet();
+        if activity.in_block() >= self.header {
+            return Some(Order::Close);
+        }
         if active.protocol == Protocol::Tunnel {
             return (quiet >= activity.patience.get()).then_some(Order::Close);
         }

@@ -23,6 +23,7 @@ mod examples;
 mod failing_reloads;
 mod files;
 mod heartbeat;
+mod http2_wire;
 mod kills;
 mod manual;
 mod metrics;

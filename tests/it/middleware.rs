@@ -1,7 +1,9 @@
 //! What stands before the content, seen with curl: on files and proxied paths, over HTTP/1.1 and HTTP/2.
 
 mod addresses;
+mod cors;
 mod curl;
+mod rate_limit;
 mod redirects;
 
 use std::net::SocketAddr;

@@ -8,10 +8,12 @@ use crate::client::storm::{Kind, Storm};
 use crate::client::tally::{Event, Tally};
 use crate::harness::bws::Bws;
 use crate::harness::demo::Demo;
-use crate::harness::{runtime, wait_for};
+use crate::harness::{PATIENCE, runtime, wait_for};
 
 const RELOADS: u32 = 25;
 const INTERVAL: Duration = Duration::from_millis(200);
+/// Of each kind, between two reloads: on a busy machine that takes longer than the interval.
+const REQUESTS: u64 = 41;
 const CLIENTS: u8 = 50;
 const KINDS: [Kind; 4] = [Kind::Get, Kind::Post, Kind::Http2, Kind::Fresh];
 
@@ -44,6 +46,7 @@ fn storm(kinds: &[Kind], clients: u8, think: Duration) {
         let begun = Instant::now();
         for number in 1..=RELOADS {
             tokio::time::sleep_until((begun + INTERVAL * number).into()).await;
+            progress(&storm, REQUESTS * u64::from(number)).await;
             reload(&demo, &server, number).await;
         }
         tokio::time::sleep(INTERVAL).await;
@@ -61,6 +64,14 @@ fn storm(kinds: &[Kind], clients: u8, think: Duration) {
     });
     let (status, _) = server.stop();
     assert!(status.success(), "{status}");
+}
+
+/// Until there were so many requests of each kind; whoever is too slow for it fails later, by their number.
+async fn progress(storm: &Storm, requests: u64) {
+    let begun = Instant::now();
+    while storm.progress() < requests && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Two storms at once would starve each other on a small machine.

@@ -11,6 +11,7 @@ use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::super::types::{AccessLogFormat, LogLevel, LogOutput};
 use super::Pairs;
+use super::middleware::RateLimit;
 
 #[derive(Debug, Default)]
 pub(in crate::config) struct Server {
@@ -120,6 +121,7 @@ pub(in crate::config) struct Security {
     pub(in crate::config) hide_server_header: Option<Located<bool>>,
     pub(in crate::config) max_request_size: Option<u64>,
     pub(in crate::config) security_headers: Option<Pairs>,
+    pub(in crate::config) rate_limiting: Option<RateLimit>,
 }
 
 impl Security {
@@ -128,6 +130,9 @@ impl Security {
             hide_server_header: table.boolean("hide_server_header"),
             max_request_size: table.size("max_request_size", MAX_REQUEST_SIZE_RANGE),
             security_headers: table.map("security_headers"),
+            rate_limiting: table
+                .table("rate_limiting", "security.rate_limiting")
+                .map(RateLimit::read),
         };
         table.finish();
         security

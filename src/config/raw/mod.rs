@@ -1,5 +1,6 @@
 //! A file's values and places as they are written: syntax, types and ranges, but no meaning yet.
 
+pub(super) mod content;
 pub(super) mod global;
 pub(super) mod middleware;
 pub(super) mod proxy;
@@ -13,6 +14,7 @@ use super::reader::{File, Table};
 use super::report::Finding;
 use super::source::Located;
 
+pub(super) use content::{Caching, Compression};
 pub(super) use global::{Logging, Management, Monitoring, Performance, Security, Server};
 pub(super) use site::Site;
 
@@ -29,6 +31,8 @@ pub(super) struct Raw {
     pub(super) security: Security,
     pub(super) management: Management,
     pub(super) monitoring: Monitoring,
+    pub(super) compression: Option<Compression>,
+    pub(super) caching: Option<Caching>,
     /// In the order of declaration, in parts of a size that is worth a thread's while.
     pub(super) sites: Vec<Vec<Site>>,
 }
@@ -63,6 +67,10 @@ impl Raw {
                 .table("monitoring", "monitoring")
                 .map(Monitoring::read)
                 .unwrap_or_default(),
+            compression: root
+                .table("compression", "compression")
+                .map(Compression::read),
+            caching: root.table("caching", "caching").map(Caching::read),
             sites: vec![read_sites(&root)],
         };
         root.finish();

@@ -7,6 +7,7 @@ use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::super::types::TlsVersion;
 use super::Pairs;
+use super::content::{Caching, Compression};
 use super::middleware::Middleware;
 use super::proxy::Proxy;
 
@@ -25,6 +26,8 @@ pub(in crate::config) struct Site {
     pub(in crate::config) follow_symlinks: Option<Located<bool>>,
     pub(in crate::config) headers: Pairs,
     pub(in crate::config) api_only: Option<Located<bool>>,
+    pub(in crate::config) compression: Option<Compression>,
+    pub(in crate::config) caching: Option<Caching>,
     pub(in crate::config) middleware: Middleware,
     pub(in crate::config) ssl: Option<Ssl>,
     pub(in crate::config) proxy: Option<Proxy>,
@@ -36,6 +39,12 @@ impl Site {
     pub(super) fn read(table: Table<'_>) -> Self {
         let ssl = table.table("ssl", "sites.ssl").map(Ssl::read);
         let proxy = table.table("proxy", "sites.proxy").map(Proxy::read);
+        let compression = table.table("compression", "sites.compression");
+        let caching = table.table("cache", "sites.cache");
+        let (compression, caching) = (
+            compression.map(Compression::read),
+            caching.map(Caching::read),
+        );
         let middleware = Middleware::read(&table);
         table.begin_own_keys();
         let mut hostnames: Vec<_> = table.string("hostname").into_iter().collect();
@@ -52,6 +61,8 @@ impl Site {
             follow_symlinks: table.boolean("follow_symlinks"),
             headers: table.map("headers").unwrap_or_default(),
             api_only: table.boolean("api_only"),
+            compression,
+            caching,
             middleware,
             ssl,
             proxy,

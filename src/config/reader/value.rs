@@ -155,7 +155,7 @@ impl<'t> Value<'t> {
         Some(self.list()?.iter().filter_map(Value::string).collect())
     }
 
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+    pub(in crate::config) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let text = self.string()?.value;
         if let Some((_, chosen)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*chosen);

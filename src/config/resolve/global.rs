@@ -7,7 +7,7 @@ use super::super::raw;
 use super::super::report::{Finding, Findings};
 use super::super::source::Located;
 use super::super::types::{Header, Logging, Management, Monitoring, Performance, Security, Server};
-use super::{Context, headers, paths};
+use super::{Context, headers, paths, rate_limit};
 
 pub(super) fn server(raw: raw::Server, findings: &Findings) -> Server {
     if let Some(name) = raw
@@ -87,6 +87,10 @@ pub(super) fn security(raw: raw::Security, findings: &Findings) -> Security {
     Security {
         hide_server_header: is_on(raw.hide_server_header.as_ref(), false),
         max_request_size: raw.max_request_size.unwrap_or(defaults::MAX_REQUEST_SIZE),
+        rate_limiting: raw
+            .rate_limiting
+            .as_ref()
+            .and_then(|limit| rate_limit::resolve(limit, findings)),
         security_headers: security_headers(raw.security_headers.unwrap_or_default(), findings),
     }
 }

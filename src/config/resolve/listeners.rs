@@ -144,7 +144,7 @@ fn listener(
 }
 
 fn check_hostnames(members: &[&Draft], shown: &str, findings: &Findings) {
-    let mut claims: HashMap<&HostPattern, (&str, Place)> = HashMap::new();
+    let mut claims: HashMap<&HostPattern, (&str, Place)> = HashMap::with_capacity(members.len());
     for draft in members {
         let name = draft.site.name.as_str();
         for (pattern, place) in draft.site.hostnames.iter().zip(&draft.hostname_places) {

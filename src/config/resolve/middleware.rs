@@ -2,7 +2,7 @@
 
 use super::super::raw::middleware as raw;
 use super::super::types::{AddressRules, Middleware};
-use super::{Context, networks, redirects};
+use super::{Context, cors, networks, rate_limit, redirects};
 
 pub(super) fn resolve(raw: raw::Middleware, context: &mut Context<'_>) -> Middleware {
     Middleware {
@@ -10,9 +10,17 @@ pub(super) fn resolve(raw: raw::Middleware, context: &mut Context<'_>) -> Middle
             .access
             .as_ref()
             .and_then(|access| address_rules(access, context)),
+        rate_limit: raw
+            .rate_limit
+            .as_ref()
+            .and_then(|limit| rate_limit::resolve(limit, context.findings)),
         // Known when all sites are.
         https_port: None,
         redirects: redirects::resolve(raw.redirects, context.findings),
+        cors: raw
+            .access_control
+            .as_ref()
+            .and_then(|control| cors::resolve(control, context.findings)),
     }
 }
 

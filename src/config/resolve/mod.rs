@@ -2,6 +2,8 @@
 //! a worker runs it.
 
 mod certificates;
+mod content;
+mod cors;
 mod credentials;
 mod global;
 mod headers;
@@ -13,6 +15,7 @@ mod names;
 mod networks;
 mod paths;
 mod proxy;
+mod rate_limit;
 mod redirects;
 mod sites;
 mod trust;
@@ -42,6 +45,7 @@ struct Knowledge<'a> {
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
     authorities: &'a trust::Authorities,
+    for_all_sites: &'a content::ForAllSites,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -52,6 +56,7 @@ struct Context<'a> {
     folders: paths::Folders,
     certificates: &'a certificates::Store,
     authorities: &'a trust::Authorities,
+    for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -64,6 +69,7 @@ impl<'a> Context<'a> {
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
             authorities: knowledge.authorities,
+            for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }
@@ -94,6 +100,8 @@ pub(super) fn resolve(
         certificates::Store::default(),
         trust::Authorities::default(),
     );
+    let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
+    let for_all_sites = content::ForAllSites::new(compression, caching, findings);
     let knowledge = Knowledge {
         sources,
         credentials: credentials::Credentials {
@@ -102,6 +110,7 @@ pub(super) fn resolve(
         },
         certificates: &none_yet.0,
         authorities: &none_yet.1,
+        for_all_sites: &for_all_sites,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
     let authorities = trust::read(&raw, &Context::new(knowledge, findings));

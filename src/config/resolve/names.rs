@@ -9,7 +9,7 @@ use super::super::report::{Finding, Findings};
 const MAX_LENGTH: usize = 128;
 
 pub(super) fn check<'a>(sites: impl Iterator<Item = &'a Site>, findings: &Findings) {
-    let mut first = HashMap::new();
+    let mut first = HashMap::with_capacity(sites.size_hint().0);
     for site in sites {
         let Some(name) = &site.name else {
             if site.damaged {

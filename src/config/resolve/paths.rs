@@ -1,6 +1,7 @@
 //! Paths: absolute, there, and usable by this process.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use super::Context;
 
 /// Folders that were looked at, with what is wrong with them: many sites may share one.
 #[derive(Default)]
-pub(super) struct Folders(HashMap<PathBuf, Option<Trouble>>);
+pub(super) struct Folders(HashMap<OsString, Option<Trouble>>);
 
 /// What is wrong with a folder, and what to do.
 #[derive(Clone)]
@@ -30,11 +31,12 @@ impl Context<'_> {
     /// The absolute path of a folder that can be read; `key` is what names it.
     pub(super) fn folder(&mut self, path: &Located<PathBuf>, key: &str) -> PathBuf {
         let absolute = self.absolute(&path.value, path.place);
-        let trouble = match self.folders.0.get(&absolute) {
+        let trouble = match self.folders.0.get(absolute.as_os_str()) {
             Some(trouble) => trouble.clone(),
             None => {
                 let trouble = trouble(&absolute);
-                self.folders.0.insert(absolute.clone(), trouble.clone());
+                let key = absolute.clone().into_os_string();
+                self.folders.0.insert(key, trouble.clone());
                 trouble
             }
         };

@@ -50,6 +50,9 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
     let api_only = is_on(raw.api_only.as_ref(), false);
     let (hostnames, hostname_places) = hostnames.into_iter().map(|it| (it.value, it.place)).unzip();
     let static_files = static_files(&raw, context);
+    let content = context.for_all_sites;
+    let compression = content.compression(raw.compression, context.findings);
+    let caching = content.caching(raw.caching, context.findings);
     let site = Site {
         name,
         hostnames,
@@ -62,6 +65,8 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         middleware: middleware::resolve(raw.middleware, context),
         proxy: raw.proxy.and_then(|raw| proxy::resolve(raw, context)),
         tls: certificate,
+        compression,
+        cache: caching,
         api_only,
         hash: String::new(),
     };
@@ -106,10 +111,10 @@ fn hostname_patterns(
     findings: &Findings,
 ) -> Vec<Located<HostPattern>> {
     let mut patterns: Vec<Located<HostPattern>> = Vec::with_capacity(raw.hostnames.len());
-    let mut seen = std::collections::HashSet::with_capacity(raw.hostnames.len());
+    let mut seen = std::collections::HashSet::new();
     for Located { value, place } in &raw.hostnames {
         match hostnames::pattern(value) {
-            Ok(pattern) if seen.insert(pattern.clone()) => {
+            Ok(pattern) if raw.hostnames.len() == 1 || seen.insert(pattern.clone()) => {
                 patterns.push(Located {
                     value: pattern,
                     place: *place,

@@ -1,6 +1,7 @@
 //! What stands between a request and its content.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +10,11 @@ use serde::{Deserialize, Serialize};
 pub struct Middleware {
     /// `[sites.access]`: `allow_ips` and `deny_ips`.
     pub addresses: Option<AddressRules>,
+    pub rate_limit: Option<RateLimit>,
     /// Send clients that came without TLS to https on this port.
     pub https_port: Option<u16>,
     pub redirects: Vec<Redirect>,
+    pub cors: Option<Cors>,
 }
 
 /// Addresses that share their first `prefix` bits; the others of `address` are 0. An IPv4 network is never written as
@@ -42,4 +45,54 @@ pub struct Redirect {
     pub to: String,
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
+}
+
+/// `[sites.access_control]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cors {
+    /// At least one.
+    pub origins: Vec<OriginPattern>,
+    /// `*` for any.
+    pub methods: Vec<String>,
+    /// Lower case; `*` for any.
+    pub headers: Vec<String>,
+    /// Never with [`OriginPattern::Any`].
+    pub credentials: bool,
+    /// How long browsers may keep the answer to a preflight.
+    pub max_age: Option<Duration>,
+}
+
+/// Origins as browsers write them: lower case, without the scheme's own port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OriginPattern {
+    Any,
+    /// `https://app.example.com`.
+    Exact(String),
+    /// `https://*.example.com`, kept as `https` and `example.com` with its port; http and https without a scheme.
+    Subdomains {
+        scheme: Option<String>,
+        domain: String,
+    },
+}
+
+/// `[sites.rate_limit]` or `[security.rate_limiting]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// None: only the lists count.
+    pub rate: Option<Rate>,
+    /// How long a client that went too far is refused; zero: until it may go on.
+    pub block_duration: Duration,
+    /// Who is never limited.
+    pub whitelist: Vec<Network>,
+    /// Who is always refused.
+    pub blacklist: Vec<Network>,
+}
+
+/// How fast a client may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// At least 1.
+    pub requests_per_minute: u32,
+    /// Requests at once of a client that was quiet, at least 1.
+    pub burst_size: u32,
 }

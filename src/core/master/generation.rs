@@ -65,7 +65,7 @@ pub(super) struct Origin {
 }
 
 impl Outline {
-    fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let listeners: Vec<String> = config.listeners.iter().map(url).collect();
         let mut places = vec![""; config.sites.len()];
         for (listener, url) in config.listeners.iter().zip(&listeners) {
@@ -111,12 +111,13 @@ impl Resources {
         } = prepared;
         let Candidate {
             config,
+            outline,
             snapshot,
             summary,
             details,
         } = candidate;
         Self {
-            outline: Outline::new(&config),
+            outline,
             config: Some(config),
             snapshot,
             sockets,

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::generation::Outline;
 use crate::config::types::{Config, LogLevel};
-use crate::config::{self, Loaded, Plan, Report};
+use crate::config::{self, Loaded, Plan, Report, parallel};
 use crate::core::hot_reload::journal::{self, Context};
 use crate::core::journal::exhausted;
 use crate::core::process;
@@ -20,6 +21,8 @@ use crate::ipc::snapshot;
 
 /// What loading a configuration and starting its first worker need at least, sockets not counted.
 const SPARE_DESCRIPTORS: usize = 16;
+/// From here on, two threads share what is made of a configuration.
+const MANY_SITES: usize = 500;
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -63,6 +66,7 @@ fn config_options() -> config::Options {
 /// A validated configuration, ready to be handed to workers.
 pub struct Candidate {
     pub config: Arc<Config>,
+    pub(super) outline: Outline,
     pub snapshot: OwnedFd,
     /// What it changes, in one line.
     pub summary: String,
@@ -86,14 +90,21 @@ pub fn candidate(
     journal::validating(context);
     process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
     let loaded = source.read(verbose).map_err(|report| refused(&report))?;
-    let (mut summary, details) = describe(&loaded, old);
+    let config = &loaded.config;
+    let tell = || (describe(&loaded, old), Outline::new(config));
+    let seal = || snapshot::seal(config);
+    let (((mut summary, details), outline), snapshot) = match config.sites.len() < MANY_SITES {
+        true => (tell(), seal()),
+        false => parallel::both(tell, seal),
+    };
+    let snapshot = snapshot.map_err(|error| refused_by(&error))?;
     if old.is_none() && context == Context::Reload {
         // The one in force is of a version whose configurations this one does not know.
         summary = format!("BWS {} took over", version());
     }
-    let snapshot = snapshot::seal(&loaded.config).map_err(|error| refused_by(&error))?;
     Ok(Candidate {
         config: Arc::new(loaded.config),
+        outline,
         snapshot,
         summary,
         details,
@@ -174,4 +185,30 @@ pub fn refused_by_system(problems: &[String]) -> Refused {
 
 fn to_value<T: Serialize>(value: &T) -> Value {
     serde_json::to_value(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_read_what_was_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for (threads, sites) in [(1, 0), (1, 2), (3, 2500), (2, 5000), (64, 5000)] {
+            let site = |number| {
+                format!(
+                    "[[sites]]\nname = \"{number}\"\nhostname = \"h{number}\"\nport = 80\napi_only = true\n"
+                )
+            };
+            let sites: String = (0..sites).map(site).collect();
+            let text = format!("[performance]\nworker_threads = {threads}\n{sites}");
+            std::fs::write(&path, text).unwrap();
+            let source = Source::File(path.clone());
+            let candidate = candidate(&source, false, None, Context::Boot);
+            let candidate = candidate.map_err(|refused| refused.error).unwrap();
+            let read = snapshot::open(candidate.snapshot).unwrap();
+            assert_eq!(read, *candidate.config);
+        }
+    }
 }

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::locate::{Located, locate};
 use super::prepared::{Prepared, Stamp};
 use super::root::Root;
+use super::siblings;
 use crate::config::types::SiteIndex;
 use crate::http::clock;
 
@@ -51,7 +52,7 @@ impl Entry {
 
     fn descriptors(&self) -> usize {
         match self {
-            Self::File(prepared) => usize::from(prepared.holds_descriptor()),
+            Self::File(prepared) => prepared.descriptors(),
             _ => 0,
         }
     }
@@ -91,28 +92,22 @@ enum Looked {
 }
 
 impl FileCache {
-    /// What lies at `path` (as the client sent it, without the query) below `root`; `base` are the site's headers.
-    pub(in crate::http) fn find(
-        &self,
-        site: SiteIndex,
-        root: &Root,
-        base: &HeaderMap,
-        path: &str,
-    ) -> Entry {
+    /// What lies at `path` (as the client sent it, without the query) below `root`.
+    pub(in crate::http) fn find(&self, site: SiteIndex, root: &Root, path: &str) -> Entry {
         let mut state = self.state.borrow_mut();
         let now = clock::now_ms();
         let mut key = std::mem::take(&mut state.scratch);
         key.clear();
         key.extend_from_slice(&site.to_ne_bytes());
         key.extend_from_slice(path.as_bytes());
-        let entry = state.find(&key, now, root, base, path);
+        let entry = state.find(&key, now, root, path);
         state.scratch = key;
         entry
     }
 }
 
 impl State {
-    fn find(&mut self, key: &[u8], now: u64, root: &Root, base: &HeaderMap, path: &str) -> Entry {
+    fn find(&mut self, key: &[u8], now: u64, root: &Root, path: &str) -> Entry {
         let known = self.slots.get_mut(key).map(|slot| {
             slot.used = true;
             (slot.entry.clone(), now.saturating_sub(slot.checked_ms))
@@ -122,7 +117,7 @@ impl State {
             Some((Entry::File(file), age)) => Some((file, age)),
             _ => None,
         };
-        let (entry, cacheable) = match self.look(root, base, path, known) {
+        let (entry, cacheable) = match self.look(root, path, known) {
             Looked::Unsettled(entry) => return entry,
             Looked::New(entry) => (entry, path.len() <= MAX_PATH),
             Looked::Passing(entry) => (entry, false),
@@ -143,13 +138,7 @@ impl State {
     }
 
     /// What lies there now. `known` is what lay there, and how long ago in milliseconds.
-    fn look(
-        &mut self,
-        root: &Root,
-        base: &HeaderMap,
-        path: &str,
-        known: Option<(Rc<Prepared>, u64)>,
-    ) -> Looked {
+    fn look(&mut self, root: &Root, path: &str, known: Option<(Rc<Prepared>, u64)>) -> Looked {
         let mut located = locate(root, path);
         if matches!(located, Located::Missing(StatusCode::SERVICE_UNAVAILABLE)) {
             // Descriptors ran out: ours are the first to go.
@@ -165,8 +154,11 @@ impl State {
             Located::Missing(status) => return Looked::New(Entry::Missing(status)),
         };
         let stamp = Stamp::new(&stat);
+        let siblings = siblings::find(root, &name, &stat);
         match known {
-            Some((file, _)) if file.stamp == stamp => return Looked::New(Entry::File(file)),
+            Some((file, _)) if file.stamp == stamp && file.has_siblings(&siblings) => {
+                return Looked::New(Entry::File(file));
+            }
             Some((file, age))
                 if stamp.is_racy() && age < BELIEVE_MS + SETTLE_MS && file.is_current() =>
             {
@@ -174,7 +166,7 @@ impl State {
             }
             _ => {}
         }
-        match Prepared::new(file, &stat, &name, base) {
+        match Prepared::with_siblings(file, &stat, siblings, &name, &root.rules) {
             Ok(file) if file.cacheable => Looked::New(Entry::File(Rc::new(file))),
             Ok(file) => Looked::Passing(Entry::File(Rc::new(file))),
             Err(_) => Looked::Passing(Entry::Missing(StatusCode::INTERNAL_SERVER_ERROR)),
@@ -239,6 +231,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::prepared::Content;
+    use super::super::rules::Rules;
     use super::*;
     use crate::http::testing;
 
@@ -250,7 +243,7 @@ mod tests {
 
     fn setup() -> Setup {
         let folder = tempfile::tempdir().unwrap();
-        let root = Root::new(&testing::static_files(folder.path()));
+        let root = Root::new(&testing::static_files(folder.path()), Rules::plain());
         Setup {
             folder,
             root,
@@ -264,7 +257,7 @@ mod tests {
         }
 
         fn find(&self, path: &str) -> Entry {
-            self.cache.find(0, &self.root, &HeaderMap::new(), path)
+            self.cache.find(0, &self.root, path)
         }
 
         fn text(&self, path: &str) -> String {

@@ -3,7 +3,28 @@
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::prepared::Prepared;
+/// What a representation is told apart by.
+#[derive(Clone, Copy)]
+pub(super) struct Validators<'a> {
+    /// A strong one; None when the site does not send it.
+    pub(super) etag: Option<&'a HeaderValue>,
+    /// It was sent as a weak one.
+    pub(super) weak: bool,
+    /// As `Last-Modified` tells it, and in seconds since the epoch; None when the site does not send it.
+    pub(super) modified: Option<(&'a HeaderValue, i64)>,
+}
+
+impl Validators<'_> {
+    /// Those of the same content in a coding that is made on the way.
+    pub(super) fn weakened(self) -> Self {
+        Self { weak: true, ..self }
+    }
+
+    /// Whether it is newer than `date`; None when nobody knows.
+    fn is_newer(&self, date: Option<i64>) -> Option<bool> {
+        Some(self.modified?.1 > date?)
+    }
+}
 
 /// What the conditions of a GET or HEAD request come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,19 +36,18 @@ pub(super) enum Verdict {
     Failed,
 }
 
-pub(super) fn evaluate(request: &HeaderMap, file: &Prepared) -> Verdict {
-    let tag = file.etag.as_bytes();
+pub(super) fn evaluate(request: &HeaderMap, file: &Validators<'_>) -> Verdict {
     if request.contains_key(IF_MATCH) {
-        if !lists(request, IF_MATCH, tag, Comparison::Strong) {
+        if !lists(request, IF_MATCH, file, Comparison::Strong) {
             return Verdict::Failed;
         }
-    } else if date(request, IF_UNMODIFIED_SINCE).is_some_and(|date| file.modified > date) {
+    } else if file.is_newer(date(request, IF_UNMODIFIED_SINCE)) == Some(true) {
         return Verdict::Failed;
     }
     let unmodified = if request.contains_key(IF_NONE_MATCH) {
-        lists(request, IF_NONE_MATCH, tag, Comparison::Weak)
+        lists(request, IF_NONE_MATCH, file, Comparison::Weak)
     } else {
-        date(request, IF_MODIFIED_SINCE).is_some_and(|date| file.modified <= date)
+        file.is_newer(date(request, IF_MODIFIED_SINCE)) == Some(false)
     };
     if unmodified {
         Verdict::NotModified
@@ -37,12 +57,13 @@ pub(super) fn evaluate(request: &HeaderMap, file: &Prepared) -> Verdict {
 }
 
 /// Whether a `Range` still means this state of the file (RFC 9110 section 13.1.5).
-pub(super) fn range_applies(request: &HeaderMap, file: &Prepared) -> bool {
+pub(super) fn range_applies(request: &HeaderMap, file: &Validators<'_>) -> bool {
     let Some(condition) = request.get(IF_RANGE) else {
         return true;
     };
     // A date is no strong validator here, as a file may change twice in a second; it must then be long past.
-    condition == file.etag || (condition == file.last_modified && is_long_past(file.modified))
+    let is_date = |(date, modified)| condition == date && is_long_past(modified);
+    (Some(condition) == file.etag && !file.weak) || file.modified.is_some_and(is_date)
 }
 
 /// A file's second is over when a minute lies between (RFC 9110 section 8.8.2.2).
@@ -69,7 +90,18 @@ enum Comparison {
     Strong,
 }
 
-fn lists(request: &HeaderMap, name: HeaderName, tag: &[u8], comparison: Comparison) -> bool {
+fn lists(
+    request: &HeaderMap,
+    name: HeaderName,
+    file: &Validators<'_>,
+    comparison: Comparison,
+) -> bool {
+    // A weak tag is equal to no other when they are compared strongly, and `*` means any state at all.
+    let known = !(file.weak && comparison == Comparison::Strong);
+    let tag = file
+        .etag
+        .filter(|_| known)
+        .map_or(&b""[..], HeaderValue::as_bytes);
     request
         .get_all(name)
         .iter()

@@ -91,6 +91,7 @@ fn status_of(error: Errno) -> StatusCode {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rules::Rules;
     use super::*;
     use crate::http::testing;
     use std::os::unix::fs::symlink;
@@ -112,7 +113,7 @@ mod tests {
         std::fs::write(folder.path().join("file"), "x").unwrap();
         let fifo = folder.path().join("fifo");
         rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-        let root = Root::new(&testing::static_files(folder.path()));
+        let root = Root::new(&testing::static_files(folder.path()), Rules::plain());
         for (path, expected) in [
             ("/file", 200),
             ("/file/", 404),
@@ -139,9 +140,9 @@ mod tests {
         symlink(outside.path().join("secret"), folder.path().join("outer")).unwrap();
         symlink("../", folder.path().join("up")).unwrap();
         let mut files = testing::static_files(folder.path());
-        let strict = Root::new(&files);
+        let strict = Root::new(&files, Rules::plain());
         files.follow_symlinks = true;
-        let lenient = Root::new(&files);
+        let lenient = Root::new(&files, Rules::plain());
         assert_eq!(
             (status(&strict, "/inner"), status(&lenient, "/inner")),
             (404, 200)
@@ -164,7 +165,7 @@ mod tests {
         }
         let current = folder.path().join("current");
         symlink("one", &current).unwrap();
-        let root = Root::new(&testing::static_files(&current));
+        let root = Root::new(&testing::static_files(&current), Rules::plain());
         assert_eq!(status(&root, "/one"), 200);
         std::fs::remove_file(&current).unwrap();
         symlink("two", &current).unwrap();

@@ -1,5 +1,5 @@
-//! Files of a site: where they lie ([`path`], [`root`]), what is kept of them ([`cache`], [`prepared`]), and the
-//! response ([`conditional`], [`range`], [`multipart`], [`respond`]).
+//! Files of a site: where they lie ([`path`], [`root`]), what the site says of them ([`rules`]), what is kept of them
+//! ([`cache`], [`prepared`]), the codings that they have ([`siblings`], [`variants`]), and the response ([`conditional`], [`range`], [`multipart`], [`respond`]).
 mod beneath;
 mod cache;
 mod conditional;
@@ -10,7 +10,12 @@ mod prepared;
 mod range;
 mod respond;
 mod root;
+mod rules;
+mod siblings;
+mod variants;
 
 pub(super) use cache::{Entry, FileCache};
+pub(super) use prepared::Stamp;
 pub(super) use respond::{respond_file, respond_methods, respond_redirect};
 pub(super) use root::Root;
+pub(super) use rules::Rules;

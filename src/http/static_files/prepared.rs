@@ -9,12 +9,20 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+};
 use http::{HeaderMap, HeaderValue};
 use rustix::fs::Stat;
 
+use super::conditional::Validators;
 use super::range::Part;
+use super::rules::Rules;
+use super::siblings::Sibling;
+use super::variants::Variants;
+use crate::config::types::Algorithm;
 use crate::http::body::{Body, Chunk, FileSlice};
+use crate::http::compression::{add_vary, coding};
 use crate::http::open_file::OpenFile;
 
 /// Files up to this many bytes are kept in memory.
@@ -27,13 +35,26 @@ const RACY: Duration = Duration::from_millis(20);
 const LAST_DATE: i64 = 253_402_300_799;
 
 /// Tells one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::http) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+}
+
+#[cfg(test)]
+impl Stamp {
+    pub(in crate::http) fn of_size(size: u64) -> Self {
+        Self {
+            device: 1,
+            inode: 1,
+            size,
+            modified: (0, 0),
+            changed: (0, 0),
+        }
+    }
 }
 
 impl Stamp {
@@ -87,65 +108,124 @@ pub(super) enum Content {
 pub(in crate::http) struct Prepared {
     /// The whole head of a 200 response.
     pub(super) headers: HeaderMap,
-    pub(super) etag: HeaderValue,
-    pub(super) last_modified: HeaderValue,
-    /// Seconds since the epoch, as `Last-Modified` tells it.
-    pub(super) modified: i64,
+    /// None when the site sends none, as `modified`.
+    etag: Option<HeaderValue>,
+    /// `Last-Modified`, and the same in seconds since the epoch.
+    modified: Option<(HeaderValue, i64)>,
     pub(super) length: u64,
     pub(super) content: Content,
     pub(super) stamp: Stamp,
     /// Whether its stamp is enough to see the next change.
     pub(super) cacheable: bool,
+    /// The other codings that it has.
+    pub(super) variants: Option<Box<Variants>>,
 }
 
 impl Prepared {
-    /// Reads `file` when it is small. `base` are the site's headers, `name` gives the media type.
-    pub(super) fn new(
-        file: OwnedFd,
-        stat: &Stat,
-        name: &[u8],
-        base: &HeaderMap,
-    ) -> io::Result<Self> {
+    /// Reads `file` when it is small. `name` gives the media type.
+    pub(super) fn new(file: OwnedFd, stat: &Stat, name: &[u8], rules: &Rules) -> io::Result<Self> {
         let file = File::from(file);
         let (content, stamp) = read(file, Stamp::new(stat))?;
         let length = match &content {
             Content::Memory(bytes) => bytes.len() as u64,
             Content::Disk(_) => stamp.size,
         };
-        let modified = last_modified(stamp);
-        let date = UNIX_EPOCH + Duration::from_secs(modified.unsigned_abs());
+        let etag = rules.etag.then(|| header_value(&stamp.etag()));
+        let modified = rules.last_modified.then(|| last_modified(stamp));
         let mut prepared = Self {
             headers: HeaderMap::new(),
-            etag: header_value(&stamp.etag()),
-            last_modified: header_value(&httpdate::fmt_http_date(date)),
-            modified,
+            etag,
+            modified: modified.map(|seconds| (http_date(seconds), seconds)),
             length,
             content,
             stamp,
             cacheable: !stamp.is_racy(),
+            variants: None,
         };
-        prepared.headers = prepared.whole_headers(name, base);
+        prepared.headers = prepared.whole_headers(name, rules);
         Ok(prepared)
+    }
+
+    /// The same with the other codings that the site has of it.
+    pub(super) fn with_siblings(
+        file: OwnedFd,
+        stat: &Stat,
+        siblings: Vec<Sibling>,
+        name: &[u8],
+        rules: &Rules,
+    ) -> io::Result<Self> {
+        let mut prepared = Self::new(file, stat, name, rules)?;
+        let Some(compression) = &rules.compression else {
+            return Ok(prepared);
+        };
+        let mut encoded = Vec::with_capacity(siblings.len());
+        for sibling in siblings {
+            let mut other = Self::new(sibling.file, &sibling.stat, name, rules)?;
+            let coding = coding(sibling.algorithm);
+            other.headers.insert(CONTENT_ENCODING, coding);
+            add_vary(&mut other.headers);
+            prepared.cacheable &= other.cacheable;
+            encoded.push((sibling.algorithm, Rc::new(other)));
+        }
+        let (headers, length) = (&prepared.headers, prepared.length);
+        prepared.variants = Variants::new(encoded, compression, headers, length);
+        if prepared.variants.is_some() {
+            add_vary(&mut prepared.headers);
+        }
+        Ok(prepared)
+    }
+
+    /// Whether these are the siblings that it was prepared with.
+    pub(super) fn has_siblings(&self, siblings: &[Sibling]) -> bool {
+        let known = self
+            .siblings()
+            .map(|(algorithm, it)| (*algorithm, it.stamp));
+        known.eq(siblings
+            .iter()
+            .map(|it| (it.algorithm, Stamp::new(&it.stat))))
+    }
+
+    fn siblings(&self) -> impl Iterator<Item = &(Algorithm, Rc<Self>)> {
+        let variants = self.variants.iter();
+        variants.flat_map(|variants| &variants.siblings)
+    }
+
+    pub(super) fn validators(&self) -> Validators<'_> {
+        Validators {
+            etag: self.etag.as_ref(),
+            weak: false,
+            modified: self
+                .modified
+                .as_ref()
+                .map(|(date, seconds)| (date, *seconds)),
+        }
     }
 
     /// How much memory it takes, about.
     pub(super) fn weight(&self) -> usize {
+        let siblings = self.siblings().map(|(_, it)| it.weight());
+        self.own_weight() + siblings.sum::<usize>()
+    }
+
+    fn own_weight(&self) -> usize {
         match &self.content {
             Content::Memory(bytes) => bytes.len() + 1024,
             Content::Disk(_) => 1024,
         }
     }
 
-    pub(super) fn holds_descriptor(&self) -> bool {
-        matches!(self.content, Content::Disk(_))
+    pub(super) fn descriptors(&self) -> usize {
+        let siblings = self.siblings().map(|(_, it)| it.descriptors());
+        usize::from(matches!(self.content, Content::Disk(_))) + siblings.sum::<usize>()
     }
 
     /// A file that is not in memory may have been written to since.
     pub(super) fn is_current(&self) -> bool {
-        match &self.content {
+        let own = match &self.content {
             Content::Memory(_) => true,
             Content::Disk(file) => file.is_as_opened(),
-        }
+        };
+        own && self.siblings().all(|(_, it)| it.is_current())
     }
 
     /// All of it; empty when the file is.
@@ -176,14 +256,18 @@ impl Prepared {
         }
     }
 
-    fn whole_headers(&self, name: &[u8], base: &HeaderMap) -> HeaderMap {
-        let mut headers = base.clone();
+    fn whole_headers(&self, name: &[u8], rules: &Rules) -> HeaderMap {
+        let mut headers = rules.base.clone();
         if !headers.contains_key(CONTENT_TYPE) {
             headers.insert(CONTENT_TYPE, media_type(name));
         }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(self.length));
-        headers.insert(LAST_MODIFIED, self.last_modified.clone());
-        headers.insert(ETAG, self.etag.clone());
+        if let Some((date, _)) = &self.modified {
+            headers.insert(LAST_MODIFIED, date.clone());
+        }
+        if let Some(etag) = &self.etag {
+            headers.insert(ETAG, etag.clone());
+        }
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers
     }
@@ -192,6 +276,11 @@ impl Prepared {
 fn slice(bytes: &Bytes, part: Part) -> Bytes {
     let index = |offset: u64| usize::try_from(offset).unwrap_or(bytes.len());
     bytes.slice(index(part.start)..index(part.start + part.length))
+}
+
+fn http_date(seconds: i64) -> HeaderValue {
+    let date = UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs());
+    header_value(&httpdate::fmt_http_date(date))
 }
 
 fn header_value(text: &str) -> HeaderValue {
@@ -279,7 +368,11 @@ mod tests {
     fn prepare(folder: &Path, name: &str) -> Prepared {
         let file = File::open(folder.join(name)).unwrap();
         let stat = rustix::fs::fstat(&file).unwrap();
-        Prepared::new(file.into(), &stat, name.as_bytes(), &HeaderMap::new()).unwrap()
+        Prepared::new(file.into(), &stat, name.as_bytes(), &Rules::plain()).unwrap()
+    }
+
+    fn modified(folder: &Path) -> i64 {
+        prepare(folder, "x").modified.unwrap().1
     }
 
     #[test]
@@ -306,7 +399,10 @@ mod tests {
         old.set_modified(UNIX_EPOCH + Duration::from_nanos(1_500_000_000))
             .unwrap();
         let first = prepare(folder.path(), "x");
-        assert_eq!(first.last_modified, "Thu, 01 Jan 1970 00:00:01 GMT");
+        assert_eq!(
+            first.headers[LAST_MODIFIED],
+            "Thu, 01 Jan 1970 00:00:01 GMT"
+        );
         assert!(!first.cacheable, "it changed this very moment");
         old.set_modified(UNIX_EPOCH + Duration::from_nanos(1_500_000_001))
             .unwrap();
@@ -319,14 +415,14 @@ mod tests {
         let file = File::create(folder.path().join("x")).unwrap();
         file.set_modified(UNIX_EPOCH - Duration::from_secs(86_400))
             .unwrap();
-        assert_eq!(prepare(folder.path(), "x").modified, 0);
+        assert_eq!(modified(folder.path()), 0);
         file.set_modified(UNIX_EPOCH + Duration::from_secs(10_000_000_000))
             .unwrap();
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap()
             .as_secs();
-        assert!(prepare(folder.path(), "x").modified.unsigned_abs() <= now);
+        assert!(modified(folder.path()).unsigned_abs() <= now);
     }
 
     #[test]
@@ -334,9 +430,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("small"), vec![1; 65_536]).unwrap();
         std::fs::write(folder.path().join("large"), vec![1; 65_537]).unwrap();
-        assert!(!prepare(folder.path(), "small").holds_descriptor());
+        assert!(prepare(folder.path(), "small").descriptors() == 0);
         let large = prepare(folder.path(), "large");
-        assert!(large.holds_descriptor());
+        assert!(large.descriptors() == 1);
         assert_eq!(large.headers[CONTENT_LENGTH], "65537");
     }
 }

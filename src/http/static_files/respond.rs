@@ -1,7 +1,8 @@
 //! Responses of static files.
 
 use http::header::{
-    ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, RANGE,
+    ACCEPT_RANGES, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION,
+    RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
@@ -9,8 +10,9 @@ use super::conditional::{self, Verdict};
 use super::multipart::respond_parts;
 use super::prepared::Prepared;
 use super::range::{self, Part, Selection};
+use super::variants::respond_negotiated;
 use crate::http::body::Body;
-use crate::http::error_page::{self, Audience};
+use crate::http::error_page::Audience;
 use crate::http::site::Site;
 
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -22,15 +24,25 @@ pub(in crate::http) fn respond_file(
     method: &Method,
     request: &HeaderMap,
 ) -> Response<Body> {
-    match conditional::evaluate(request, file) {
-        Verdict::Proceed => {}
-        Verdict::NotModified => return respond_not_modified(file),
-        Verdict::Failed => {
-            let mut response = site.response();
-            let audience = Audience::of(method, request);
-            error_page::write_error(&mut response, StatusCode::PRECONDITION_FAILED, audience);
-            return response;
+    match (&file.variants, &site.compression) {
+        (Some(variants), Some(compression)) => {
+            respond_negotiated(site, compression, file, variants, method, request)
         }
+        _ => respond_representation(site, file, method, request),
+    }
+}
+
+/// The same for a file, or a form of it, that is sent as it is.
+pub(super) fn respond_representation(
+    site: &Site,
+    file: &Prepared,
+    method: &Method,
+    request: &HeaderMap,
+) -> Response<Body> {
+    match conditional::evaluate(request, &file.validators()) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return respond_not_modified(file.headers.clone()),
+        Verdict::Failed => return respond_failed(site, Audience::of(method, request)),
     }
     match select(file, method, request) {
         Selection::Whole => respond_whole(file, method),
@@ -47,7 +59,7 @@ fn select(file: &Prepared, method: &Method, request: &HeaderMap) -> Selection {
     let mut ranges = request.get_all(RANGE).iter();
     match (ranges.next(), ranges.next()) {
         (Some(value), None)
-            if method == Method::GET && conditional::range_applies(request, file) =>
+            if method == Method::GET && conditional::range_applies(request, &file.validators()) =>
         {
             range::select(value.as_bytes(), file.length)
         }
@@ -78,7 +90,7 @@ fn respond_part(file: &Prepared, part: Part) -> Response<Body> {
 
 fn respond_unsatisfiable(site: &Site, file: &Prepared, audience: Audience) -> Response<Body> {
     let mut response = site.response();
-    error_page::write_error(&mut response, StatusCode::RANGE_NOT_SATISFIABLE, audience);
+    site.write_error(&mut response, StatusCode::RANGE_NOT_SATISFIABLE, audience);
     response
         .headers_mut()
         .insert(CONTENT_RANGE, ascii(&format!("bytes */{}", file.length)));
@@ -86,15 +98,24 @@ fn respond_unsatisfiable(site: &Site, file: &Prepared, audience: Audience) -> Re
 }
 
 /// RFC 9110 section 15.4.5: what a 200 would say of the file's identity, nothing of its content.
-fn respond_not_modified(file: &Prepared) -> Response<Body> {
+pub(super) fn respond_not_modified(mut headers: HeaderMap) -> Response<Body> {
+    for name in [
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        CONTENT_ENCODING,
+        ACCEPT_RANGES,
+    ] {
+        headers.remove(name);
+    }
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NOT_MODIFIED;
-    let headers = response.headers_mut();
-    *headers = file.headers.clone();
-    headers.remove(CONTENT_LENGTH);
-    headers.remove(CONTENT_TYPE);
-    headers.insert(ETAG, file.etag.clone());
-    headers.insert(LAST_MODIFIED, file.last_modified.clone());
+    *response.headers_mut() = headers;
+    response
+}
+
+pub(super) fn respond_failed(site: &Site, audience: Audience) -> Response<Body> {
+    let mut response = site.response();
+    site.write_error(&mut response, StatusCode::PRECONDITION_FAILED, audience);
     response
 }
 
@@ -106,7 +127,7 @@ pub(in crate::http) fn respond_redirect(
     audience: Audience,
 ) -> Response<Body> {
     let mut response = site.response();
-    error_page::write_error(&mut response, StatusCode::MOVED_PERMANENTLY, audience);
+    site.write_error(&mut response, StatusCode::MOVED_PERMANENTLY, audience);
     let mut location = format!("/{}/", uri.path().trim_start_matches(['/', '\\']));
     if let Some(query) = uri.query() {
         location.push('?');
@@ -129,7 +150,7 @@ pub(in crate::http) fn respond_methods(
         *response.status_mut() = StatusCode::NO_CONTENT;
     } else {
         let audience = Audience::of(method, request);
-        error_page::write_error(&mut response, StatusCode::METHOD_NOT_ALLOWED, audience);
+        site.write_error(&mut response, StatusCode::METHOD_NOT_ALLOWED, audience);
     }
     response.headers_mut().insert(ALLOW, ALLOWED);
     response

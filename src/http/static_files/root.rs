@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Result;
 
 use super::beneath;
+use super::rules::Rules;
 use crate::config::types::StaticFiles;
 use crate::http::clock;
 
@@ -21,16 +22,18 @@ pub(in crate::http) struct Root {
     path: PathBuf,
     follow_symlinks: bool,
     pub(super) index_files: Vec<String>,
+    pub(super) rules: Rules,
     held: RefCell<Option<Rc<OwnedFd>>>,
     checked_ms: Cell<u64>,
 }
 
 impl Root {
-    pub(in crate::http) fn new(files: &StaticFiles) -> Self {
+    pub(in crate::http) fn new(files: &StaticFiles, rules: Rules) -> Self {
         Self {
             path: files.root.clone(),
             follow_symlinks: files.follow_symlinks,
             index_files: files.index_files.clone(),
+            rules,
             held: RefCell::new(None),
             checked_ms: Cell::new(0),
         }

@@ -1,4 +1,5 @@
 //! The whole service: raw bytes in, raw bytes out.
+mod encodings;
 mod files;
 mod messages;
 mod proxy;

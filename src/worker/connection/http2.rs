@@ -24,8 +24,11 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Bytes buffered for one stream on its way out.
 const SEND_BUFFER: usize = 128 * 1024;
-/// Streams that a client may have reset before we looked at them (CVE-2023-44487).
+/// Streams that a client may have reset before we looked at them (CVE-2023-44487). How fast it may reset others
+/// `worker::frames` says.
 const MAX_PENDING_RESETS: usize = 32;
+/// Streams that we may have to reset for a client's mistakes, refused ones included (CVE-2025-8671).
+const MAX_OWN_RESETS: usize = 256;
 
 /// Runs the futures of a connection's streams on its own thread.
 #[derive(Clone, Copy)]
@@ -49,7 +52,8 @@ pub async fn serve(transport: Transport, client: Client) {
         activity.give(Order::Drain);
     }
     let returned = Returned::default();
-    let io = ClientIo::new(transport, activity.clone(), thread.recorder);
+    activity.note_block(true);
+    let io = ClientIo::new(transport, activity.clone(), thread.recorder).watched();
     let context = request::Context {
         thread: thread.clone(),
         connection: client.connection.clone(),
@@ -62,6 +66,7 @@ pub async fn serve(transport: Transport, client: Client) {
         .serve_connection(TokioIo::new(io.returning_to(returned.clone())), service);
     let polite = poll_fn(|context| {
         activity.register(context);
+        activity.turn.set(activity.turn.get().wrapping_add(1));
         if obey(&activity, || Pin::new(&mut connection).graceful_shutdown()) {
             return Poll::Ready(false);
         }
@@ -83,7 +88,7 @@ fn obey(activity: &Activity, say_goaway: impl FnOnce()) -> bool {
             say_goaway();
             false
         }
-        Some(Order::Close) => activity.quiet() > 0,
+        Some(Order::Close) => activity.quiet() > 0 || activity.in_block() > 0,
         _ => false,
     }
 }
@@ -97,6 +102,7 @@ fn builder(performance: &Performance) -> Builder<LocalExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER.max(performance.write_buffer_size as usize))
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_OWN_RESETS)
         // WebSockets (RFC 8441).
         .enable_connect_protocol();
     builder

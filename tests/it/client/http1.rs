@@ -36,6 +36,7 @@ pub async fn run(job: Job) -> Tally {
         };
         let outcome = exchange(&job, turn, &mut wire, &mut inspector, &mut tally).await;
         tally.record(outcome.0, begun.elapsed());
+        job.note_done();
         if outcome.1 && !job.fresh {
             kept = Some(wire);
         }

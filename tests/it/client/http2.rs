@@ -149,7 +149,10 @@ pub async fn run(job: Job) -> Tally {
         };
         match exchange(&job, turn, &mut connection, &mut inspector, &mut tally).await {
             Fate::NotProcessed(event) => tally.event(event),
-            Fate::Of(outcome) => tally.record(outcome, begun.elapsed()),
+            Fate::Of(outcome) => {
+                tally.record(outcome, begun.elapsed());
+                job.note_done();
+            }
         }
         if !connection.spent {
             kept = Some(connection);

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Uri;
@@ -63,12 +63,18 @@ pub struct Job {
     pub requests: Arc<Vec<Prepared>>,
     pub fresh: bool,
     think: Duration,
+    done: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
 impl Job {
     pub fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// A request has come to its end.
+    pub fn note_done(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     pub async fn think(&self) {
@@ -83,6 +89,8 @@ impl Job {
 /// Clients at work.
 pub struct Storm {
     clients: JoinSet<(Kind, Tally)>,
+    /// Requests of each kind that came to their end.
+    done: Vec<Arc<AtomicU64>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -90,20 +98,34 @@ impl Storm {
     pub fn start(target: &Target, kinds: &[Kind], clients: u8, think: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut set = JoinSet::new();
+        let mut all_done = Vec::new();
         for kind in kinds {
             let requests = Arc::new(requests(target, *kind));
+            let done = Arc::<AtomicU64>::default();
+            all_done.push(done.clone());
             for number in 0..clients {
                 let job = Job {
                     endpoint: endpoint(target, *kind, number),
                     requests: requests.clone(),
                     fresh: *kind == Kind::Fresh,
                     think,
+                    done: done.clone(),
                     stop: stop.clone(),
                 };
                 set.spawn(client(*kind, job));
             }
         }
-        Self { clients: set, stop }
+        Self {
+            clients: set,
+            done: all_done,
+            stop,
+        }
+    }
+
+    /// Requests of the kind that has the fewest.
+    pub fn progress(&self) -> u64 {
+        let done = self.done.iter().map(|done| done.load(Ordering::Relaxed));
+        done.min().unwrap_or_default()
     }
 
     /// Lets every client finish its request, and adds up.
