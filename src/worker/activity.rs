@@ -64,6 +64,8 @@ pub struct Activity {
     pub tunnel: RefCell<Option<Box<Tunnel>>>,
     /// A tunnel: how long it may be quiet.
     pub patience: Cell<Ticks>,
+    /// HTTP/1: it is not sure that the client still waits for its answer.
+    doubted: Cell<bool>,
     /// When bytes last moved, or a phase began.
     pub since: Cell<Ticks>,
     order: Cell<Option<Order>>,
@@ -86,6 +88,7 @@ impl Activity {
             turn: Cell::default(),
             undecided: Cell::default(),
             tunnel: RefCell::default(),
+            doubted: Cell::default(),
             patience: Cell::default(),
             since,
             order: Cell::default(),
@@ -152,6 +155,17 @@ impl Activity {
         if self.undecided.replace(false) {
             self.wake();
         }
+    }
+
+    /// Has the connection look whether its client is still there.
+    pub fn doubt(&self) {
+        self.doubted.set(true);
+        self.wake();
+    }
+
+    /// Whether somebody wants to know; once.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.take()
     }
 
     pub fn give(&self, order: Order) {

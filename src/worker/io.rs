@@ -1,5 +1,6 @@
 //! A client's byte stream as hyper sees it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
 
+mod abandoned;
 mod reading;
 
 use std::cell::RefCell;
@@ -14,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
-use super::activity::Activity;
+use super::activity::{Activity, Order};
 use super::file_window::{self, FileQueue};
 use super::frames::Watch;
 use super::framing::Gate;
@@ -304,6 +305,9 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_doubted() && self.transport().is_abandoned() {
+            self.activity.give(Order::Close);
+        }
         let Transport::Tls(stream) = self.transport() else {
             return Poll::Ready(Ok(()));
         };

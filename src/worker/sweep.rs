@@ -19,6 +19,9 @@ const PARK_AFTER: Ticks = 2;
 /// How often parked connections are looked at.
 const PARKED_EVERY: Ticks = 4;
 
+/// How often it is asked whether a client that waits for its answer is still there.
+const DOUBT_EVERY: Ticks = 4;
+
 /// How long to wait for a client to close after our last word.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -54,6 +57,9 @@ impl Limits {
             return (quiet >= self.request).then_some(Order::Close);
         }
         if activity.in_flight.get() > 0 {
+            if active.protocol != Protocol::Http2 && quiet > 0 && quiet % DOUBT_EVERY == 0 {
+                activity.doubt();
+            }
             return None;
         }
         match active.protocol {
