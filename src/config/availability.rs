@@ -28,19 +28,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites.access", "auth_file", Whole),
     ("sites.ssl", "client_ca", Whole),
     ("sites.ssl", "auto_cert", Value("true")),
-    ("sites.proxy", "health_check", Whole),
-    ("sites.proxy", "retry", Whole),
-    ("sites.proxy.load_balancing", "sticky_sessions", Whole),
-    (
-        "sites.proxy.load_balancing",
-        "method",
-        Value("least_connections"),
-    ),
-    ("sites.proxy.load_balancing", "method", Value("least_conn")),
-    ("sites.proxy.load_balancing", "method", Value("ip_hash")),
-    ("sites.proxy.load_balancing", "method", Value("random_two")),
-    ("sites.proxy.upstreams", "max_conns", Whole),
-    ("sites.proxy.routes", "rewrite_target", Whole),
 ];
 
 /// Whether all of a key is not available.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::types::{AccessLogFormat, Algorithm, LogLevel, LogOutput, TlsVersion};
+use super::types::{AccessLogFormat, Algorithm, BalancingMethod, LogLevel, LogOutput, TlsVersion};
 
 /// Bytes of one configuration file.
 pub(super) const MAX_FILE_SIZE: u64 = 64 << 20;
@@ -101,8 +101,24 @@ pub(super) const MIN_TLS_VERSION: TlsVersion = TlsVersion::Tls12;
 /// A certificate that ends sooner is worth a warning.
 pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
+pub(super) const BALANCING_METHOD: BalancingMethod = BalancingMethod::RoundRobin;
 pub(super) const UPSTREAM_WEIGHT: u32 = 1;
 pub(super) const UPSTREAM_WEIGHT_RANGE: RangeInclusive<u64> = 1..=10_000;
+pub(super) const UPSTREAM_MAX_CONNS_RANGE: RangeInclusive<u64> = 1..=1_000_000;
+pub(super) const UPSTREAM_QUEUE: u32 = 100;
+pub(super) const UPSTREAM_QUEUE_RANGE: RangeInclusive<u64> = 0..=1_000_000;
+pub(super) const UPSTREAM_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const RETRY_ATTEMPTS: u32 = 2;
+pub(super) const RETRY_ATTEMPTS_RANGE: RangeInclusive<u64> = 0..=10;
+pub(super) const CHECK_PATH: &str = "/health";
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CHECK_RETRIES: u32 = 3;
+pub(super) const CHECK_HEALTHY_AFTER: u32 = 2;
+/// A check more often than that is an attack.
+pub(super) const CHECK_TIME_RANGE: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(86_400);
+pub(super) const CHECK_COUNT_RANGE: RangeInclusive<u64> = 1..=1000;
 pub(super) const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const UPSTREAM_READ_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const UPSTREAM_WRITE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -294,7 +294,22 @@ fn middleware_changes(old: &Middleware, new: &Middleware) -> Vec<String> {
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {
-    let mut names = differing!(old, new, "proxy.", [routes, timeout, headers]);
+    let mut names = differing!(
+        old,
+        new,
+        "proxy.",
+        [
+            routes,
+            health_check,
+            retry,
+            rewrite_redirects,
+            timeout,
+            headers
+        ]
+    );
+    if old.balancing != new.balancing {
+        names.insert(0, "proxy.load_balancing".to_owned());
+    }
     if old.pools != new.pools {
         names.insert(0, "proxy.upstreams".to_owned());
     }

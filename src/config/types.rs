@@ -3,6 +3,7 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod balancing;
 mod content;
 mod middleware;
 mod upstream_tls;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
 pub use content::{Algorithm, Caching, Compression};
 pub use middleware::{
     AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
@@ -291,6 +293,11 @@ pub struct Proxy {
     pub routes: Vec<Route>,
     /// Without routes: what `static_files` does not hold goes to this pool.
     pub fallback_pool: Option<u32>,
+    pub balancing: Balancing,
+    pub health_check: Option<HealthCheck>,
+    pub retry: Retry,
+    /// Lead redirects to an upstream's own address back to the site.
+    pub rewrite_redirects: bool,
     pub timeout: ProxyTimeout,
     pub headers: ProxyHeaders,
 }
@@ -313,6 +320,8 @@ pub struct Upstream {
     /// At least 1.
     pub weight: u32,
     pub protocol: UpstreamProtocol,
+    /// Requests in flight, of each worker process.
+    pub max_conns: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -332,6 +341,8 @@ pub struct Route {
     pub pool: u32,
     /// Take `path` away before the request goes upstream; the rest keeps its leading slash.
     pub strip_prefix: bool,
+    /// Instead of `path`; without a trailing slash when `path` has none.
+    pub rewrite_target: Option<String>,
     /// Between bytes; overrides [`ProxyTimeout::read`].
     pub timeout: Option<Duration>,
     /// `Upgrade` requests may pass.

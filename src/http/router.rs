@@ -46,7 +46,7 @@ impl Router {
 impl Hosts {
     fn new(config: &Config, listener: &Listener) -> Self {
         let mut hosts = Self {
-            exact: HashMap::new(),
+            exact: HashMap::with_capacity(listener.sites.len()),
             wildcard: HashMap::new(),
             otherwise: listener.default_site,
         };

@@ -1,6 +1,6 @@
 //! A request becomes a response.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
 use super::leftover;
 use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
-use super::proxy::{self, Servers, Target, TlsClients};
+use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
 use super::request_path;
 use super::router::Router;
 use super::site::Site;
@@ -35,13 +35,21 @@ pub struct Shared {
     pub lasting: Lasting<'static>,
     router: Router,
     middleware: Common,
+    upstreams: Arc<Standings>,
 }
 
 impl Shared {
-    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for.
-    pub fn new(config: Arc<Config>, identity: Identity, lasting: Lasting<'static>) -> Self {
+    /// Prepares the lookup of sites; everything else is made by the threads, site by site as they are asked for. What
+    /// becomes of upstreams goes to `tell`.
+    pub fn new(
+        config: Arc<Config>,
+        identity: Identity,
+        lasting: Lasting<'static>,
+        tell: Tell,
+    ) -> Self {
         let router = Router::new(&config);
         let middleware = Common::new(&config, lasting);
+        let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
             upstream_tls: Arc::new(TlsClients::new(config.clone())),
             config,
@@ -49,6 +57,7 @@ impl Shared {
             lasting,
             router,
             middleware,
+            upstreams,
         }
     }
 }
@@ -89,6 +98,7 @@ pub struct Service {
     servers: Servers,
     compressors: Compressors,
     ready: Cell<bool>,
+    checks: RefCell<Checks>,
 }
 
 type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
@@ -135,16 +145,28 @@ impl Service {
             .iter()
             .map(|_| OnceCell::new())
             .collect();
-        let upstream_tls = shared.upstream_tls.clone();
         Rc::new(Self {
+            servers: Servers::new(shared.upstreams.clone(), shared.upstream_tls.clone()),
             shared,
             recorder,
             sites,
             files: FileCache::default(),
-            servers: Servers::new(upstream_tls),
             compressors: Compressors::default(),
             ready: Cell::new(true),
+            checks: RefCell::default(),
         })
+    }
+
+    /// Begins to check the health of the upstreams, unless another thread does. Needs a `LocalSet`.
+    pub fn start_checks(&self) {
+        if self.shared.upstreams.claim_checks() {
+            *self.checks.borrow_mut() = Checks::start(&self.shared.config, &self.servers);
+        }
+    }
+
+    /// Leaves the checks to the next generation.
+    pub fn stop_checks(&self) {
+        self.checks.take();
     }
 
     /// What `/api/health/ready` says; true from the start, a draining worker may say no.
@@ -378,10 +400,9 @@ impl Service {
                 (Some(proxy), Some(pools)) => {
                     proxy::forward(proxy, pools, target, request, &connection).await
                 }
-                _ => Err(StatusCode::NOT_FOUND),
+                _ => Err(StatusCode::NOT_FOUND.into()),
             };
-            let mut response =
-                forwarded.unwrap_or_else(|status| error_page::respond_error(status, audience));
+            let mut response = forwarded.unwrap_or_else(|unanswered| unanswered.respond(audience));
             if let Some(told) = told {
                 caching::tell(told, &mut response);
             }

@@ -48,7 +48,7 @@ impl Site {
             base: HeaderMap::new(),
             chain: None,
             root: None,
-            pools: site.proxy.as_ref().map(|proxy| Pools::new(proxy, servers)),
+            pools: Pools::new(config, index, servers),
             cache_proxied: site
                 .cache
                 .proxied

@@ -150,7 +150,12 @@ pub(super) fn service(config: Config) -> Rc<Service> {
         started_at_ns: 0,
     };
     Service::new(
-        Arc::new(Shared::new(Arc::new(config), identity, Lasting::detached())),
+        Arc::new(Shared::new(
+            Arc::new(config),
+            identity,
+            Lasting::detached(),
+            |_| (),
+        )),
         Recorder::detached(sites),
     )
 }

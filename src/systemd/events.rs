@@ -174,6 +174,16 @@ events! {
         "Requests are answered, but @BWS_COUNT@ of them are missing in the access log '@BWS_FILE@'. The message says why:\n\
         mostly a disk that is full or too slow. Make room; nothing needs to be restarted. The metric\n\
         bws_access_log_dropped_total counts all of them."
+
+    UPSTREAM_DOWN = "0c63e360836d45578a3cf0785cc4dd02" "upstream-down" WARN
+        "The upstream '@BWS_UPSTREAM@' of site '@BWS_SITE@' is down"
+        "The reason: @BWS_REASON@. Requests go to the other servers of the same upstream name; where there is none, they are\n\
+        answered 503. A request now and then, or the health check, finds out when it is back; another entry tells then.\n\
+        What all of them do: GET /api/upstreams of the management API, or the metric bws_upstream_healthy."
+
+    UPSTREAM_BACK = "66ed3be8c47f4f4abe26edfd499b031f" "upstream-back" INFO
+        "The upstream '@BWS_UPSTREAM@' of site '@BWS_SITE@' is back"
+        "It answers again, and gets its share of the requests within a few seconds."
 }
 
 /// The message catalog, as journalctl --update-catalog reads it.

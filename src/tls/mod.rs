@@ -1,5 +1,6 @@
 //! TLS of a listener: certificates, their choice by SNI (RFC 6066 section 3), protocol versions and ALPN (RFC 7301).
 
+mod keys;
 mod resolver;
 mod server_config;
 pub mod tickets;

@@ -5,20 +5,19 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage};
-use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::keys;
 use super::resolver::{CertificateByName, NameTable};
 use super::tickets::Tickets;
-use crate::config::types::{Certificate, Config, Listener, PrivateKey, Site, TlsVersion};
+use crate::config::types::{Config, Listener, TlsVersion};
 
 /// A certificate that the master accepted and rustls does not.
 #[derive(Debug, thiserror::Error)]
 #[error("certificate '{file}' cannot be served: {source}")]
 pub struct TlsError {
-    file: String,
-    source: rustls::Error,
+    pub(super) file: String,
+    pub(super) source: rustls::Error,
 }
 
 /// The TLS side of one listener.
@@ -63,20 +62,14 @@ impl TlsListener {
             .as_ref()
             .expect("all sites of a TLS listener have TLS");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let load = |site: &Site| load(config, site, &provider);
-        let mut keys = NameTable::new(load(default)?);
+        let loaded = keys::load(config, listener, &provider)?;
+        let mut keys = NameTable::new(loaded[&default_tls.certificate].clone());
         let mut versions = NameTable::new(default_tls.min_version);
-        let mut loaded = std::collections::HashMap::new();
         for &index in &listener.sites {
             let site = &config.sites[index as usize];
             let Some(tls) = &site.tls else { continue };
-            let key = match loaded.get(&tls.certificate) {
-                Some(key) => Arc::clone(key),
-                None => load(site)?,
-            };
-            loaded.insert(tls.certificate, key.clone());
             for pattern in &site.hostnames {
-                keys.insert(pattern, key.clone());
+                keys.insert(pattern, loaded[&tls.certificate].clone());
                 versions.insert(pattern, tls.min_version);
             }
         }
@@ -129,39 +122,4 @@ impl Factory {
         config.ticketer = self.tickets.clone();
         Arc::new(config)
     }
-}
-
-fn load(
-    config: &Config,
-    site: &Site,
-    provider: &CryptoProvider,
-) -> Result<Arc<CertifiedKey>, TlsError> {
-    let tls = site.tls.as_ref().expect("only called for sites with TLS");
-    let certificate = &config.certificates[tls.certificate as usize];
-    certified_key(certificate, provider)
-        .map(Arc::new)
-        .map_err(|source| TlsError {
-            file: certificate.cert_file.display().to_string(),
-            source,
-        })
-}
-
-fn certified_key(
-    certificate: &Certificate,
-    provider: &CryptoProvider,
-) -> Result<CertifiedKey, rustls::Error> {
-    let chain = certificate
-        .chain
-        .iter()
-        .map(|der| CertificateDer::from(der.clone()))
-        .collect();
-    let key = match &certificate.key {
-        PrivateKey::Pkcs8(der) => PrivateKeyDer::Pkcs8(der.clone().into()),
-        PrivateKey::Pkcs1(der) => PrivateKeyDer::Pkcs1(der.clone().into()),
-        PrivateKey::Sec1(der) => PrivateKeyDer::Sec1(der.clone().into()),
-    };
-    Ok(CertifiedKey::new(
-        chain,
-        provider.key_provider.load_private_key(key)?,
-    ))
 }

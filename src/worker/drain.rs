@@ -24,6 +24,7 @@ pub async fn run(
     reports: &mpsc::UnboundedSender<Report>,
 ) {
     thread.draining.set(true);
+    thread.service.stop_checks();
     thread.order_all(Order::Drain, |active| active.protocol == Protocol::Http2);
     let mut end = Instant::now() + deadline;
     let mut closing = tokio::task::spawn_local(close_idle(thread.clone(), deadline));

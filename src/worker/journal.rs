@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::http::proxy::Change;
 use crate::systemd::events::tell;
 
 /// What may happen ten times a second on each thread is told once in this time.
@@ -49,6 +50,35 @@ pub fn access_log_lost(file: &Path, count: u64, reason: &str) {
         BWS_COUNT = count;
         "{count} requests are not in the access log '{file}': {reason}"
     );
+}
+
+pub fn upstream_changed(change: &Change<'_>) {
+    let Change {
+        site,
+        pool,
+        upstream,
+        down,
+    } = *change;
+    match down {
+        Some(cause) => {
+            let reason = cause.text();
+            tell!(
+                UPSTREAM_DOWN,
+                BWS_SITE = site,
+                BWS_POOL = pool,
+                BWS_UPSTREAM = upstream,
+                BWS_REASON = reason;
+                "upstream '{upstream}' ('{pool}' of site '{site}') is down: {reason}"
+            );
+        }
+        None => tell!(
+            UPSTREAM_BACK,
+            BWS_SITE = site,
+            BWS_POOL = pool,
+            BWS_UPSTREAM = upstream;
+            "upstream '{upstream}' ('{pool}' of site '{site}') is back"
+        ),
+    }
 }
 
 #[cfg(test)]

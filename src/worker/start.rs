@@ -9,6 +9,7 @@ use rustix::net::sockopt;
 use tokio::sync::mpsc;
 
 use super::access_log::Writer;
+use super::journal;
 use super::thread::{self, Arrival, Command, Outfit, Process, Report};
 use super::tunnel::Passenger;
 use crate::config::types::{Config, Listener};
@@ -183,7 +184,12 @@ fn process(
         .collect::<Result<_, TlsError>>()?;
     Ok(Process {
         access_log: access_log(&config)?,
-        http: Arc::new(Shared::new(config.clone(), identity, lasting)),
+        http: Arc::new(Shared::new(
+            config.clone(),
+            identity,
+            lasting,
+            journal::upstream_changed,
+        )),
         config,
         tls,
     })

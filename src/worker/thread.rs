@@ -244,6 +244,7 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
     let mut doors = accept::Doors::new(&thread, sockets)?;
     tokio::task::spawn_local(sweep::run(thread.clone()));
     tokio::task::spawn_local(super::parked::watch(thread.clone()));
+    thread.service.start_checks();
     let _ = reports.send(Report::Ready);
     while let Some(command) = commands.recv().await {
         match command {

@@ -1,5 +1,6 @@
 //! A file's values and places as they are written: syntax, types and ranges, but no meaning yet.
 
+pub(super) mod balancing;
 pub(super) mod content;
 pub(super) mod global;
 pub(super) mod middleware;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::defaults::{SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, UPSTREAM_WEIGHT_RANGE};
+use super::super::defaults::{
+    SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, UPSTREAM_MAX_CONNS_RANGE, UPSTREAM_WEIGHT_RANGE,
+};
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::Pairs;
+use super::balancing::{HealthCheck, LoadBalancing, Retry};
 use super::upstream_tls::UpstreamTls;
 
 #[derive(Debug)]
@@ -14,6 +17,10 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) enabled: Option<Located<bool>>,
     pub(in crate::config) upstreams: Vec<Upstream>,
     pub(in crate::config) routes: Vec<Route>,
+    pub(in crate::config) load_balancing: LoadBalancing,
+    pub(in crate::config) health_check: Option<HealthCheck>,
+    pub(in crate::config) retry: Retry,
+    pub(in crate::config) rewrite_redirects: Option<Located<bool>>,
     pub(in crate::config) timeout: Timeout,
     pub(in crate::config) headers: Headers,
     pub(in crate::config) tls: Option<UpstreamTls>,
@@ -21,15 +28,15 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) damaged: bool,
 }
 
-/// Smooth weighted round robin serves both words: equal weights are a plain round robin.
-const METHODS: [(&str, ()); 2] = [("round_robin", ()), ("weighted", ())];
-
 impl Proxy {
     pub(super) fn read(table: Table<'_>) -> Self {
-        if let Some(balancing) = table.table("load_balancing", "sites.proxy.load_balancing") {
-            balancing.choice("method", &METHODS);
-            balancing.finish();
-        }
+        let load_balancing = table
+            .table("load_balancing", "sites.proxy.load_balancing")
+            .map(LoadBalancing::read);
+        let health_check = table
+            .table("health_check", "sites.proxy.health_check")
+            .map(HealthCheck::read);
+        let retry = table.table("retry", "sites.proxy.retry").map(Retry::read);
         let timeout = table
             .table("timeout", "sites.proxy.timeout")
             .map(Timeout::read);
@@ -39,6 +46,7 @@ impl Proxy {
         let tls = table.table("tls", "sites.proxy.tls").map(UpstreamTls::read);
         table.begin_own_keys();
         let enabled = table.boolean("enabled");
+        let rewrite_redirects = table.boolean("rewrite_redirects");
         let upstreams = table.tables("upstreams", "sites.proxy.upstreams");
         let routes = table.tables("routes", "sites.proxy.routes");
         let place = table.place;
@@ -48,6 +56,10 @@ impl Proxy {
             enabled,
             upstreams: upstreams.into_iter().map(Upstream::read).collect(),
             routes: routes.into_iter().map(Route::read).collect(),
+            load_balancing: load_balancing.unwrap_or_default(),
+            health_check,
+            retry: retry.unwrap_or_default(),
+            rewrite_redirects,
             timeout: timeout.unwrap_or_default(),
             headers: headers.unwrap_or_default(),
             tls,
@@ -63,6 +75,7 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) name: Option<Located<String>>,
     pub(in crate::config) url: Option<Located<String>>,
     pub(in crate::config) weight: Option<u32>,
+    pub(in crate::config) max_conns: Option<u32>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
 }
@@ -74,6 +87,7 @@ impl Upstream {
             name: table.string("name"),
             url: table.string("url"),
             weight: table.small("weight", UPSTREAM_WEIGHT_RANGE),
+            max_conns: table.small("max_conns", UPSTREAM_MAX_CONNS_RANGE),
             damaged: false,
         };
         upstream.damaged = table.finish();
@@ -88,6 +102,7 @@ pub(in crate::config) struct Route {
     pub(in crate::config) path: Option<Located<String>>,
     pub(in crate::config) upstream: Option<Located<String>>,
     pub(in crate::config) strip_prefix: Option<Located<bool>>,
+    pub(in crate::config) rewrite_target: Option<Located<String>>,
     pub(in crate::config) websocket: Option<Located<bool>>,
     pub(in crate::config) timeout: Option<Duration>,
     /// A key was refused or unknown: what is missing is no second error.
@@ -101,6 +116,7 @@ impl Route {
             path: table.string("path"),
             upstream: table.string("upstream"),
             strip_prefix: table.boolean("strip_prefix"),
+            rewrite_target: table.string("rewrite_target"),
             websocket: table.boolean("websocket"),
             timeout: table.duration("timeout", SHORT_TIMEOUT_RANGE),
             damaged: false,

@@ -143,6 +143,16 @@ impl<'t> Table<'t> {
         self.value(key)?.choice(choices)
     }
 
+    /// A list of such words.
+    pub(super) fn choices<T: Copy>(
+        &self,
+        key: &'static str,
+        choices: &[(&str, T)],
+    ) -> Option<Vec<T>> {
+        let items = self.value(key)?.list()?;
+        Some(items.iter().filter_map(|it| it.choice(choices)).collect())
+    }
+
     /// Names and strings, in the order in which they are written.
     pub(super) fn map(&self, key: &'static str) -> Option<Pairs> {
         self.value(key)?.map()

@@ -1,6 +1,7 @@
 //! What a configuration means: defaults filled in, references resolved, everything checked that can be checked before
 //! a worker runs it.
 
+mod balancing;
 mod certificates;
 mod content;
 mod cors;

@@ -12,7 +12,7 @@ use super::super::types::{
     Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream, UpstreamProtocol,
 };
 use super::global::is_on;
-use super::{Context, headers, upstream_tls, upstreams};
+use super::{Context, balancing, headers, upstream_tls, upstreams};
 
 /// The pools of a site and where each is first named.
 #[derive(Default)]
@@ -47,6 +47,10 @@ pub(super) fn resolve(raw: raw::proxy::Proxy, context: &mut Context<'_>) -> Opti
         fallback_pool: (raw.routes.is_empty() && !pools.pools.is_empty()).then_some(0),
         routes,
         pools: pools.pools,
+        balancing: balancing::balancing(&raw.load_balancing),
+        health_check: balancing::health_check(raw.health_check, findings),
+        retry: balancing::retry(&raw.retry),
+        rewrite_redirects: is_on(raw.rewrite_redirects.as_ref(), false),
         timeout: ProxyTimeout {
             connect: raw
                 .timeout
@@ -121,7 +125,12 @@ fn server<'a>(
     match upstreams::parse(&url.value) {
         Ok(parsed) => {
             let weight = raw.weight.unwrap_or(defaults::UPSTREAM_WEIGHT);
-            Some((&name.value, Upstream { weight, ..parsed }, url.place))
+            let upstream = Upstream {
+                weight,
+                max_conns: raw.max_conns,
+                ..parsed
+            };
+            Some((&name.value, upstream, url.place))
         }
         Err(upstreams::Invalid(what, help)) => {
             let message = format!("the URL of upstream '{}' {what}", name.value);
@@ -168,12 +177,28 @@ fn routes(raw: &[raw::proxy::Route], pools: &Pools, findings: &Findings) -> Vec<
             path: path.value.clone(),
             pool,
             strip_prefix: is_on(route.strip_prefix.as_ref(), false),
+            rewrite_target: rewrite_target(route, findings),
             timeout: route.timeout,
             websocket: is_on(route.websocket.as_ref(), true),
         });
     }
     routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
     routes
+}
+
+fn rewrite_target(route: &raw::proxy::Route, findings: &Findings) -> Option<String> {
+    let target = route.rewrite_target.as_ref()?;
+    check_path(target, findings);
+    let strips = route.strip_prefix.as_ref().filter(|strips| strips.value);
+    if let Some(strips) = strips {
+        findings.push(
+            Finding::error("a route cannot both strip and rewrite its path")
+                .at(target.place, "")
+                .at(strips.place, "")
+                .help("remove 'strip_prefix': 'rewrite_target' stands instead of the path"),
+        );
+    }
+    Some(target.value.clone())
 }
 
 fn check_path(path: &Located<String>, findings: &Findings) {

@@ -75,6 +75,7 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
         },
         base_path: uri.path().trim_end_matches('/').to_owned(),
         weight: 1,
+        max_conns: None,
     })
 }
 
@@ -92,6 +93,7 @@ fn unix(path: &str) -> Result<Upstream, Invalid> {
         authority: "localhost".to_owned(),
         base_path: String::new(),
         weight: 1,
+        max_conns: None,
     })
 }
 

@@ -22,12 +22,14 @@ const OURS: [HeaderName; 5] = [
     ACCESS_CONTROL_MAX_AGE,
 ];
 
+/// Scheme, and the dot with what follows it.
+type Subdomains = (Option<Box<str>>, Box<str>);
+
 #[derive(Debug)]
 pub(super) struct Cors {
     any: bool,
     exact: HashSet<Box<str>>,
-    /// Scheme, and the dot with what follows it.
-    subdomains: Box<[(Option<Box<str>>, Box<str>)]>,
+    subdomains: Box<[Subdomains]>,
     methods: Listed,
     headers: Listed,
     credentials: bool,

@@ -11,8 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::pool::Place;
 use super::sender::Sender;
-use super::server::Server;
 use crate::http::body::{BodyError, RequestBody, TooLarge};
 
 /// A request body for an upstream.
@@ -149,7 +149,8 @@ struct Stalled;
 pub(super) struct Download {
     incoming: Incoming,
     sender: Option<Sender>,
-    server: Rc<Server>,
+    /// None when the body is whole.
+    place: Option<Place>,
     limit: Duration,
     /// When to give up, while we wait for the upstream.
     deadline: Option<Instant>,
@@ -157,16 +158,11 @@ pub(super) struct Download {
 }
 
 impl Download {
-    pub(super) fn new(
-        incoming: Incoming,
-        sender: Sender,
-        server: Rc<Server>,
-        limit: Duration,
-    ) -> Self {
+    pub(super) fn new(incoming: Incoming, sender: Sender, place: Place, limit: Duration) -> Self {
         Self {
             incoming,
             sender: Some(sender),
-            server,
+            place: Some(place),
             limit,
             deadline: None,
             timer: None,
@@ -174,8 +170,8 @@ impl Download {
     }
 
     fn release(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.server.give_back(sender);
+        if let (Some(sender), Some(place)) = (self.sender.take(), self.place.take()) {
+            place.server().give_back(sender);
         }
     }
 

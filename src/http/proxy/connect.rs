@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::StatusCode;
 use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -26,15 +25,6 @@ const RESOLVED_FOR: Duration = Duration::from_secs(10);
 pub(super) enum ConnectError {
     Refused,
     TimedOut,
-}
-
-impl ConnectError {
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::Refused => StatusCode::BAD_GATEWAY,
-            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        }
-    }
 }
 
 /// A connection to `server` that takes a request: a new one, unless others share theirs.

@@ -1,9 +1,8 @@
-//! One request sent to an upstream, again where that is safe, and its response.
+//! One request sent to one upstream server, and its response.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
-use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -13,20 +12,22 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
-use super::balance::{self, Member, Pools};
+use super::Tunnel;
 use super::body::{Download, Progress, Upload, UploadFailure};
-use super::connect::connect;
-use super::route::{Target, upstream_target};
+use super::connect::{ConnectError, connect};
+use super::pool::{Member, Place};
+use super::redirect;
+use super::route::upstream_target;
 use super::sender::Sender;
 use super::upgrade::Upgrade;
 use super::{headers, http2};
 use crate::config::types::{Proxy, Route};
-use crate::http::admission;
-use crate::http::body::{Body, RequestBody};
+use crate::http::body::Body;
 use crate::http::service::Connection;
+use crate::metrics::upstreams::Cause;
 
-/// How often a request is sent at most, and how many servers are asked for a connection.
-const MAX_ATTEMPTS: usize = 3;
+/// How often a request is sent at most, beyond the configured attempts: idle connections may be closed already.
+const STALE_CONNECTIONS: usize = 2;
 
 /// What is the same for all attempts.
 pub(super) struct Exchange<'a> {
@@ -41,61 +42,86 @@ pub(super) struct Exchange<'a> {
     pub(super) connect: Duration,
     read: Duration,
     write: Duration,
+    rewrite_redirects: bool,
     /// Of a tunnel.
     pub(super) idle: Duration,
     /// What the client wants to speak instead of HTTP.
     upgrade: Option<Upgrade>,
     sent: Cell<usize>,
+    may_send: usize,
+}
+
+/// What an upstream said.
+pub(super) enum Answer {
+    Response(Sender, Response<Incoming>),
+    /// Another protocol, from here on.
+    Switch(Response<Tunnel>),
 }
 
 /// Why an attempt gave no response.
-pub(super) enum Failure {
-    /// Nothing was sent, or it does no harm to send it again.
-    Again {
-        upload: Upload,
-        status: StatusCode,
-    },
-    Final(StatusCode),
+pub(super) struct Failure {
+    pub(super) trouble: Trouble,
+    /// The request's body, where nothing was sent or it does no harm to send it again.
+    pub(super) unsent: Option<Upload>,
 }
 
-/// The answer of one of the servers that `target` names; else 502, 504, or what is wrong with the request.
-pub(in crate::http) async fn forward(
-    proxy: &Proxy,
-    pools: &Pools,
-    target: Target,
-    request: Request<RequestBody>,
-    connection: &Connection,
-) -> Result<Response<Body>, StatusCode> {
-    let members = pools.members(target.pool(proxy));
-    let host = admission::requested_authority(&request)
-        .unwrap_or_default()
-        .to_owned();
-    let route = target.route(proxy);
-    let upgrade = Upgrade::wanted(&request, route)?;
-    let (parts, body) = request.into_parts();
-    let exchange = Exchange::new(proxy, route, parts, &host, connection, upgrade);
-    let mut upload = Upload::new(body);
-    let mut tried = Vec::new();
-    let mut outcome = StatusCode::BAD_GATEWAY;
-    while tried.len() < MAX_ATTEMPTS && exchange.may_send() {
-        let Some((index, member)) = balance::next(members, &tried) else {
-            break;
-        };
-        tried.push(index);
-        match exchange.attempt(member, upload).await {
-            Ok(response) => return Ok(response),
-            Err(Failure::Final(status)) => return Err(status),
-            Err(Failure::Again {
-                upload: unsent,
-                status,
-            }) => (upload, outcome) = (unsent, status),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    Refused,
+    ConnectTimeout,
+    /// The connection was closed, or what came was no sound answer.
+    Reset,
+    Late,
+    /// The request itself cannot be answered.
+    Request(StatusCode),
+}
+
+impl From<ConnectError> for Trouble {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Refused => Self::Refused,
+            ConnectError::TimedOut => Self::ConnectTimeout,
         }
     }
-    Err(outcome)
+}
+
+impl Trouble {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Refused | Self::Reset => StatusCode::BAD_GATEWAY,
+            Self::ConnectTimeout | Self::Late => StatusCode::GATEWAY_TIMEOUT,
+            Self::Request(status) => status,
+        }
+    }
+
+    /// What it says about the server.
+    fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Refused => Some(Cause::Refused),
+            Self::ConnectTimeout => Some(Cause::ConnectTimeout),
+            Self::Reset => Some(Cause::Reset),
+            Self::Late => Some(Cause::Timeout),
+            Self::Request(_) => None,
+        }
+    }
+
+    pub(super) fn ends(self) -> Failure {
+        Failure {
+            trouble: self,
+            unsent: None,
+        }
+    }
+
+    pub(super) fn spares(self, upload: Upload) -> Failure {
+        Failure {
+            trouble: self,
+            unsent: Some(upload),
+        }
+    }
 }
 
 impl<'a> Exchange<'a> {
-    fn new(
+    pub(super) fn new(
         proxy: &Proxy,
         route: Option<&'a Route>,
         parts: Parts,
@@ -129,9 +155,11 @@ impl<'a> Exchange<'a> {
                 .and_then(|route| route.timeout)
                 .unwrap_or(proxy.timeout.read),
             write: proxy.timeout.write,
+            rewrite_redirects: proxy.rewrite_redirects,
             idle: proxy.timeout.tunnel,
             upgrade,
             sent: Cell::new(0),
+            may_send: proxy.retry.attempts as usize + 1 + STALE_CONNECTIONS,
         }
     }
 
@@ -140,18 +168,45 @@ impl<'a> Exchange<'a> {
     }
 
     fn may_send(&self) -> bool {
-        self.sent.get() < MAX_ATTEMPTS
+        self.sent.get() < self.may_send
+    }
+
+    /// Sends the request to the server at `place`.
+    pub(super) async fn attempt(
+        &self,
+        place: Place,
+        upload: Upload,
+    ) -> Result<Response<Body>, Failure> {
+        let answer = match &self.upgrade {
+            Some(upgrade) => Box::pin(self.switch(&place, upgrade)).await,
+            None => self.reach(&place, upload).await,
+        };
+        match answer {
+            Ok(answer) => {
+                place.note_answer();
+                match answer {
+                    Answer::Response(sender, response) => self.receive(place, sender, response),
+                    Answer::Switch(response) => Ok(response.map(|tunnel| tunnel.at(place))),
+                }
+            }
+            Err(failure) => {
+                if let Some(cause) = failure.trouble.cause() {
+                    place.note_failure(cause);
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// By an idle connection first; it may be closed already, so a new one is next.
-    async fn attempt(&self, member: &Member, upload: Upload) -> Result<Response<Body>, Failure> {
-        if let Some(upgrade) = &self.upgrade {
-            return Box::pin(self.switch(member, upgrade)).await;
-        }
-        let mut upload = upload;
+    async fn reach(&self, place: &Place, upload: Upload) -> Result<Answer, Failure> {
+        let (mut upload, member) = (upload, place.member());
         if let Some(sender) = member.server.take_idle() {
             match self.send(member, sender, upload).await {
-                Err(Failure::Again { upload: unsent, .. }) if self.may_send() => upload = unsent,
+                Err(Failure {
+                    trouble: Trouble::Reset,
+                    unsent: Some(unsent),
+                }) if self.may_send() => upload = unsent,
                 result => return result,
             }
         }
@@ -159,18 +214,15 @@ impl<'a> Exchange<'a> {
             // A request on a connection that stands needs none of this room.
             let sender = match Box::pin(connect(&member.server, self.connect)).await {
                 Ok(sender) => sender,
-                Err(error) => {
-                    member.server.avoid();
-                    let status = error.status();
-                    return Err(Failure::Again { upload, status });
-                }
+                Err(error) => return Err(Trouble::from(error).spares(upload)),
             };
             let shared = sender.is_shared();
             match self.send(member, sender, upload).await {
                 // Refused, perhaps on a connection that was about to end.
-                Err(Failure::Again { upload: unsent, .. }) if shared && self.may_send() => {
-                    upload = unsent;
-                }
+                Err(Failure {
+                    trouble: Trouble::Reset,
+                    unsent: Some(unsent),
+                }) if shared && self.may_send() => upload = unsent,
                 result => return result,
             }
         }
@@ -181,30 +233,29 @@ impl<'a> Exchange<'a> {
         member: &Member,
         mut sender: Sender,
         upload: Upload,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Answer, Failure> {
         let progress = upload.progress();
         let empty = upload.is_empty();
+        let repeatable = empty && self.method.is_idempotent();
         let request = self.request(member, upload)?;
         self.note_sent();
         let sending = sender.try_send_request(request);
         let Some(sent) = self.in_time(sending, progress.as_deref()).await else {
-            return Err(Failure::Final(StatusCode::GATEWAY_TIMEOUT));
+            return Err(if repeatable {
+                Trouble::Late.spares(Upload::empty())
+            } else {
+                Trouble::Late.ends()
+            });
         };
         match sent {
-            Ok(response) => self.receive(member, sender, response),
+            Ok(response) => Ok(Answer::Response(sender, response)),
             Err(mut error) => match error.take_message() {
-                Some(unsent) => {
-                    let upload = unsent.into_body();
-                    Err(Failure::Again {
-                        upload,
-                        status: StatusCode::BAD_GATEWAY,
-                    })
-                }
+                Some(unsent) => Err(Trouble::Reset.spares(unsent.into_body())),
                 None => {
                     let error = error.into_error();
-                    let idempotent = self.method.is_idempotent() && !error.is_parse();
-                    let repeatable = empty && (idempotent || http2::was_refused(&error));
-                    Err(failure(&error, progress.as_deref(), repeatable))
+                    let sound = repeatable && !error.is_parse();
+                    let again = sound || (empty && http2::was_refused(&error));
+                    Err(failure(&error, progress.as_deref(), again))
                 }
             },
         }
@@ -216,7 +267,7 @@ impl<'a> Exchange<'a> {
         upload: Upload,
     ) -> Result<Request<Upload>, Failure> {
         let uri = upstream_target(&self.uri, self.route, &member.base_path)
-            .ok_or(Failure::Final(StatusCode::BAD_REQUEST))?;
+            .ok_or_else(|| Trouble::Request(StatusCode::BAD_REQUEST).ends())?;
         let mut headers = self.headers.clone();
         if !headers.contains_key(HOST) {
             headers.insert(
@@ -262,29 +313,37 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    pub(super) fn receive(
+    fn rewrite_redirect(&self, headers: &mut HeaderMap, member: &Member) {
+        let host = self.host.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+        let ours = [member.authority.as_bytes(), host];
+        redirect::rewrite(headers, ours, self.route, &member.base_path);
+    }
+
+    fn receive(
         &self,
-        member: &Member,
+        place: Place,
         sender: Sender,
         response: Response<Incoming>,
     ) -> Result<Response<Body>, Failure> {
         let (mut parts, incoming) = response.into_parts();
         if parts.status.is_informational() || headers::is_misframed(&parts.headers) {
-            return Err(Failure::Final(StatusCode::BAD_GATEWAY));
+            return Err(Trouble::Reset.ends());
         }
         headers::rewrite_response(&mut parts.headers, parts.version);
+        if self.rewrite_redirects {
+            self.rewrite_redirect(&mut parts.headers, place.member());
+        }
         if matches!(
             parts.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         ) {
             parts.headers.remove(CONTENT_LENGTH);
         }
-        let server: Rc<_> = member.server.clone();
         let body = if incoming.is_end_stream() {
-            server.give_back(sender);
+            place.server().give_back(sender);
             Body::Empty
         } else {
-            Body::Stream(Box::pin(Download::new(incoming, sender, server, self.read)))
+            Body::Stream(Box::pin(Download::new(incoming, sender, place, self.read)))
         };
         parts.version = Version::HTTP_11;
         parts.extensions = http::Extensions::new();
@@ -315,12 +374,9 @@ fn frame(headers: &mut HeaderMap, method: &Method, upload: &Upload) {
 fn failure(error: &hyper::Error, progress: Option<&Progress>, repeatable: bool) -> Failure {
     tracing::debug!(%error, "no response from the upstream");
     match progress.and_then(Progress::failure) {
-        Some(UploadFailure::TooLarge) => Failure::Final(StatusCode::PAYLOAD_TOO_LARGE),
-        Some(UploadFailure::ClientGone) => Failure::Final(StatusCode::BAD_REQUEST),
-        None if repeatable => Failure::Again {
-            upload: Upload::empty(),
-            status: StatusCode::BAD_GATEWAY,
-        },
-        None => Failure::Final(StatusCode::BAD_GATEWAY),
+        Some(UploadFailure::TooLarge) => Trouble::Request(StatusCode::PAYLOAD_TOO_LARGE).ends(),
+        Some(UploadFailure::ClientGone) => Trouble::Request(StatusCode::BAD_REQUEST).ends(),
+        None if repeatable => Trouble::Reset.spares(Upload::empty()),
+        None => Trouble::Reset.ends(),
     }
 }

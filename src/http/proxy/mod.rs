@@ -1,29 +1,45 @@
 //! Requests that an upstream answers.
 //!
-//! [`route`] says which pool, [`balance`] which server of it, [`server`] keeps its idle connections and [`connect`]
-//! makes new ones; [`headers`] rewrites both heads; [`exchange`] sends, waits and tries again; [`body`] streams.
-//! A connection speaks HTTP/1.1 or [`http2`], which a [`sender`] hides; [`tls`] is below either.
-//! [`upgrade`] knows which requests ask for another protocol, [`switch`] sends them, and a [`Tunnel`] comes of it.
+//! - [`route`]: which pool; [`pool`]: which server of it, by the methods of [`balance`] and the cookie of [`sticky`];
+//!   [`failover`]: another one where it fails
+//! - [`standing`]: what all threads know of the servers; [`health`]: how it changes; [`waiting`]: for a server with room;
+//!   [`budget`]: how much may be sent again
+//! - [`check`]: asks servers how they are
+//! - [`server`]: one thread's idle connections; [`connect`]: new ones
+//! - [`sender`]: a connection of HTTP/1.1 or [`http2`]; [`tls`]: below either
+//! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`body`]: streams
+//! - [`upgrade`]: which requests ask for another protocol; [`switch`] sends them, and a [`Tunnel`] comes of it
 mod balance;
 mod body;
+mod budget;
+mod check;
 mod connect;
 mod exchange;
+mod failover;
 mod headers;
+mod health;
 mod http2;
+mod pool;
+mod redirect;
 mod route;
 mod sender;
 mod server;
+mod standing;
+mod sticky;
 mod stream;
 mod switch;
 mod tls;
 mod tunnel;
 mod upgrade;
+mod waiting;
 mod websocket_key;
 
-pub(super) use balance::Pools;
-pub(super) use exchange::forward;
+pub(super) use check::Checks;
+pub(super) use failover::forward;
+pub(super) use pool::Pools;
 pub(super) use route::{Target, find_route};
 pub(super) use server::Servers;
+pub use standing::{Change, Standings, Tell};
 pub use stream::Stream;
 pub(super) use tls::TlsClients;
-pub use tunnel::Tunnel;
+pub use tunnel::{Occupancy, Tunnel};

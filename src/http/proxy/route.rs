@@ -48,25 +48,69 @@ fn lies_under(path: &str, prefix: &str) -> bool {
     }
 }
 
-/// The request target for an upstream: the client's own bytes, but for the prefix that `route` strips, the
+/// The request target for an upstream: the client's own bytes, but for the prefix that `route` strips or rewrites, the
 /// `base_path` of the server, and dot segments. None when nothing valid comes of it.
 pub(super) fn upstream_target(uri: &Uri, route: Option<&Route>, base_path: &str) -> Option<Uri> {
     let clean = request_path::without_dot_segments(uri.path()).ok()?;
-    let stripped = route
-        .filter(|route| route.strip_prefix)
-        .map(|route| route.path.trim_end_matches('/'));
-    let rest = stripped
-        .and_then(|prefix| clean.strip_prefix(prefix))
-        .unwrap_or(&clean);
-    if base_path.is_empty() && rest == uri.path() {
+    let (front, rest) = match route {
+        Some(route) => upstream_path(&clean, route),
+        None => ("", &*clean),
+    };
+    if base_path.is_empty() && front.is_empty() && rest == uri.path() {
         return uri.path_and_query().cloned().map(Uri::from);
     }
-    let slash = if rest.starts_with('/') { "" } else { "/" };
+    let slash = if rest.starts_with('/') || (rest.is_empty() && !front.is_empty()) {
+        ""
+    } else {
+        "/"
+    };
     let target = match uri.query() {
-        Some(query) => format!("{base_path}{slash}{rest}?{query}"),
-        None => format!("{base_path}{slash}{rest}"),
+        Some(query) => format!("{base_path}{front}{slash}{rest}?{query}"),
+        None => format!("{base_path}{front}{slash}{rest}"),
     };
     PathAndQuery::try_from(target).ok().map(Uri::from)
+}
+
+/// What stands instead of the route's path, without its last slash where more follows, and the rest of the path.
+fn upstream_path<'a>(path: &'a str, route: &'a Route) -> (&'a str, &'a str) {
+    if let Some(target) = &route.rewrite_target {
+        let prefix = route.path.strip_suffix('/').unwrap_or(&route.path);
+        let rest = path.strip_prefix(prefix).unwrap_or(path);
+        return match rest {
+            "" => (target, ""),
+            rest => (target.strip_suffix('/').unwrap_or(target), rest),
+        };
+    }
+    let stripped = route.strip_prefix.then(|| route.path.trim_end_matches('/'));
+    let rest = stripped.and_then(|prefix| path.strip_prefix(prefix));
+    ("", rest.unwrap_or(path))
+}
+
+/// The way back: what a client calls `target`, a path (and more) of the upstream. None when it calls it nothing.
+pub(super) fn public_path(target: &str, route: Option<&Route>, base_path: &str) -> Option<String> {
+    let inner = under(target, base_path)?;
+    let Some(route) = route else {
+        return Some(join("", inner));
+    };
+    match &route.rewrite_target {
+        Some(rewritten) => {
+            let rest = under(inner, rewritten.trim_end_matches('/'))?;
+            Some(join(route.path.trim_end_matches('/'), rest))
+        }
+        None if route.strip_prefix => Some(join(route.path.trim_end_matches('/'), inner)),
+        None => Some(join("", inner)),
+    }
+}
+
+/// The rest of `target` when it lies under `prefix`, a path without a slash at its end.
+fn under<'a>(target: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = target.strip_prefix(prefix)?;
+    (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
+}
+
+fn join(front: &str, rest: &str) -> String {
+    let slash = if rest.starts_with('/') { "" } else { "/" };
+    format!("{front}{slash}{rest}")
 }
 
 #[cfg(test)]
@@ -78,6 +122,7 @@ mod tests {
             path: path.into(),
             pool: 0,
             strip_prefix,
+            rewrite_target: None,
             timeout: None,
             websocket: true,
         }
@@ -123,6 +168,33 @@ mod tests {
         assert_eq!(target("/api/x", Some(&route("/api/", true)), ""), "/x");
         assert_eq!(target("/x", None, "/base"), "/base/x");
         assert_eq!(target("/x", Some(&route("/", true)), ""), "/x");
+    }
+
+    #[test]
+    fn a_path_is_rewritten_at_its_beginning_alone() {
+        for (path, rewritten, uri, expected) in [
+            ("/old/", "/new/", "/old/x/old/?q=%20", "/new/x/old/?q=%20"),
+            ("/old/", "/new", "/old/x", "/new/x"),
+            ("/old", "/new/", "/old/x", "/new/x"),
+            ("/old", "/new", "/old", "/new"),
+            ("/old", "/new/", "/old", "/new/"),
+            ("/old/", "/new", "/old/", "/new/"),
+            ("/old/", "/", "/old/x%2Fy", "/x%2Fy"),
+            ("/old/", "/", "/old//x", "//x"),
+            ("/", "/v2/", "/x", "/v2/x"),
+        ] {
+            let mut route = route(path, false);
+            route.rewrite_target = Some(rewritten.into());
+            assert_eq!(
+                target(uri, Some(&route), ""),
+                expected,
+                "{path} {rewritten}"
+            );
+            assert_eq!(
+                target(uri, Some(&route), "/base"),
+                format!("/base{expected}")
+            );
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One upstream server as a thread knows it: idle connections, resolved addresses, whether it refused.
+//! One upstream server as a thread knows it: idle connections, resolved addresses.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,27 +13,29 @@ use tokio::time::Instant;
 use super::body::Upload;
 use super::http2::Multiplexed;
 use super::sender::Sender;
+use super::standing::Standings;
 use super::tls::TlsClients;
 use crate::config::types::{Upstream, UpstreamAddress, UpstreamProtocol};
 
 const MAX_IDLE: usize = 64;
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a server that refused a connection is left alone.
-const AVOIDED_FOR: Duration = Duration::from_secs(1);
 
 /// An HTTP/1.1 connection between two requests.
 type Idle = SendRequest<Upload>;
 
 /// All servers that a thread knows, once for each address and protocol whatever the pools that name it.
 pub(in crate::http) struct Servers {
+    /// What all threads share of them.
+    pub(super) standings: Arc<Standings>,
     tls: Arc<TlsClients>,
     known: RefCell<HashMap<(UpstreamAddress, UpstreamProtocol), Rc<Server>>>,
 }
 
 impl Servers {
-    pub(in crate::http) fn new(tls: Arc<TlsClients>) -> Self {
+    pub(in crate::http) fn new(standings: Arc<Standings>, tls: Arc<TlsClients>) -> Self {
         Self {
+            standings,
             tls,
             known: RefCell::default(),
         }
@@ -51,11 +53,23 @@ impl Servers {
 }
 
 #[cfg(test)]
-impl Default for Servers {
-    /// Of nobody.
-    fn default() -> Self {
+impl Servers {
+    /// Without certificates.
+    pub(super) fn of(standings: Arc<Standings>) -> Self {
         let config = crate::http::testing::config(vec![]);
-        Self::new(Arc::new(TlsClients::new(Arc::new(config))))
+        Self::new(standings, Arc::new(TlsClients::new(Arc::new(config))))
+    }
+}
+
+#[cfg(test)]
+impl Default for Servers {
+    /// Of no site.
+    fn default() -> Self {
+        Self::of(Standings::new(
+            0,
+            crate::metrics::lasting::Lasting::detached(),
+            |_| (),
+        ))
     }
 }
 
@@ -69,7 +83,6 @@ pub(super) struct Server {
     idle: RefCell<Vec<(Idle, Instant)>>,
     pub(super) multiplexed: Multiplexed,
     sweeping: Cell<bool>,
-    avoided_until: Cell<Option<Instant>>,
 }
 
 impl Server {
@@ -82,7 +95,6 @@ impl Server {
             idle: RefCell::new(Vec::new()),
             multiplexed: Multiplexed::default(),
             sweeping: Cell::new(false),
-            avoided_until: Cell::new(None),
         }
     }
 
@@ -133,21 +145,6 @@ impl Server {
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(self)));
         }
-    }
-
-    /// Leaves the server alone for a moment.
-    pub(super) fn avoid(&self) {
-        self.avoided_until.set(Some(Instant::now() + AVOIDED_FOR));
-    }
-
-    pub(super) fn is_avoided(&self) -> bool {
-        self.avoided_until.get().is_some_and(|until| {
-            let avoided = Instant::now() < until;
-            if !avoided {
-                self.avoided_until.set(None);
-            }
-            avoided
-        })
     }
 }
 

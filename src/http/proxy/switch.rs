@@ -11,36 +11,27 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::balance::Member;
 use super::body::Upload;
 use super::connect::{keep_driving, open};
-use super::exchange::{Exchange, Failure};
+use super::exchange::{Answer, Exchange, Failure, Trouble};
+use super::pool::Place;
 use super::sender::Sender;
 use super::upgrade::{Upgrade, is_websocket};
 use super::{Stream, Tunnel, headers};
-use crate::http::body::Body;
 
-const BROKEN: Failure = Failure::Final(StatusCode::BAD_GATEWAY);
+const BROKEN: Failure = Failure {
+    trouble: Trouble::Reset,
+    unsent: None,
+};
 
 type Connection = http1::Connection<TokioIo<Stream>, Upload>;
 
 impl Exchange<'_> {
-    /// Asks `member` for the switch. Once the request is on its way there is no other try.
-    pub(super) async fn switch(
-        &self,
-        member: &Member,
-        upgrade: &Upgrade,
-    ) -> Result<Response<Body>, Failure> {
-        let stream = open(&member.server, Instant::now() + self.connect, false)
-            .await
-            .map_err(|error| {
-                member.server.avoid();
-                Failure::Again {
-                    upload: Upload::empty(),
-                    status: error.status(),
-                }
-            })?;
-        let request = self.request(member, Upload::empty())?;
+    /// Asks the server at `place` for the switch. Once the request is on its way there is no other try.
+    pub(super) async fn switch(&self, place: &Place, upgrade: &Upgrade) -> Result<Answer, Failure> {
+        let stream = open(place.server(), Instant::now() + self.connect, false).await;
+        let stream = stream.map_err(|error| Trouble::from(error).spares(Upload::empty()))?;
+        let request = self.request(place.member(), Upload::empty())?;
         let (mut sender, mut connection) = http1::Builder::new()
             .handshake(TokioIo::new(stream))
             .await
@@ -48,7 +39,7 @@ impl Exchange<'_> {
         self.note_sent();
         let sending = answer(sender.send_request(request), &mut connection);
         let Some(answered) = self.in_time(sending, None).await else {
-            return Err(Failure::Final(StatusCode::GATEWAY_TIMEOUT));
+            return Err(Trouble::Late.ends());
         };
         let (response, ended) = answered.map_err(|error| {
             tracing::debug!(%error, "no answer to an upgrade from the upstream");
@@ -56,7 +47,9 @@ impl Exchange<'_> {
         })?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return match ended {
-                true => self.tunnel(upgrade, response, connection),
+                true => self
+                    .tunnel(upgrade, response, connection)
+                    .map(Answer::Switch),
                 false => Err(BROKEN),
             };
         }
@@ -66,7 +59,7 @@ impl Exchange<'_> {
         if !ended {
             keep_driving(connection);
         }
-        self.receive(member, Sender::Http1(sender), response)
+        Ok(Answer::Response(Sender::Http1(sender), response))
     }
 
     fn tunnel(
@@ -74,7 +67,7 @@ impl Exchange<'_> {
         upgrade: &Upgrade,
         response: Response<Incoming>,
         connection: Connection,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Tunnel>, Failure> {
         let mut headers = response.headers().clone();
         if !upgrade.is_answered_by(&headers) {
             return Err(BROKEN);
@@ -86,10 +79,11 @@ impl Exchange<'_> {
             early: parts.read_buf,
             idle: self.idle,
             websocket: is_websocket(&headers),
+            occupancy: None,
         };
         headers::rewrite_response(&mut headers, response.version());
         let status = upgrade.answer(chosen, &mut headers);
-        let mut response = Response::new(Body::Tunnel(Box::new(tunnel)));
+        let mut response = Response::new(tunnel);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)

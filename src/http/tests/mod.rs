@@ -1,10 +1,11 @@
 //! The whole service: raw bytes in, raw bytes out.
+mod balancing;
 mod encodings;
 mod files;
 mod messages;
 mod proxy;
 mod trouble;
-mod upstream;
+pub(super) mod upstream;
 
 use std::path::Path;
 

@@ -154,6 +154,7 @@ fn routes_win_over_files_and_exact_routes_over_endpoints() {
             path: path.into(),
             pool: 0,
             strip_prefix,
+            rewrite_target: None,
             timeout: None,
             websocket: true,
         };

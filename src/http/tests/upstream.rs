@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::config::types::*;
 use crate::http::testing::*;
 
-pub(super) fn upstream(port: u16) -> Upstream {
+pub(in crate::http) fn upstream(port: u16) -> Upstream {
     Upstream {
         address: UpstreamAddress::Http {
             host: "127.0.0.1".into(),
@@ -20,10 +20,11 @@ pub(super) fn upstream(port: u16) -> Upstream {
         base_path: String::new(),
         weight: 1,
         protocol: UpstreamProtocol::Http1,
+        max_conns: None,
     }
 }
 
-pub(super) fn proxy(ports: &[u16]) -> Proxy {
+pub(in crate::http) fn proxy(ports: &[u16]) -> Proxy {
     let seconds = Duration::from_secs;
     Proxy {
         pools: vec![Pool {
@@ -32,6 +33,21 @@ pub(super) fn proxy(ports: &[u16]) -> Proxy {
         }],
         routes: vec![],
         fallback_pool: Some(0),
+        balancing: Balancing {
+            method: BalancingMethod::RoundRobin,
+            sticky_sessions: false,
+            queue: 2,
+            queue_timeout: seconds(5),
+        },
+        health_check: None,
+        retry: Retry {
+            attempts: 2,
+            on_connect: true,
+            on_reset: true,
+            on_timeout: false,
+            on_status: vec![],
+        },
+        rewrite_redirects: false,
         timeout: ProxyTimeout {
             connect: seconds(2),
             read: seconds(5),

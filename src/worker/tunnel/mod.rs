@@ -87,6 +87,7 @@ fn pump<C>(client: C, early: Bytes, tunnel: Tunnel, thread: &Rc<Thread>) -> Pump
         down: Way::new(tunnel.early, tunnel.websocket),
         activity: Rc::new(activity),
         recorder: thread.recorder,
+        occupancy: tunnel.occupancy,
     }
 }
 
@@ -105,7 +106,7 @@ async fn carry(mut pump: Pump<Transport>, client: Client) {
         End::Goodbye => say_goodbye(&mut pump.client, &mut pump.upstream).await,
         End::Over | End::Cut => {}
     }
-    drop(pump.upstream);
+    drop((pump.upstream, pump.occupancy));
     close::finish(pump.client, client).await;
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::way::{Broken, Way};
-use crate::http::proxy::Stream;
+use crate::http::proxy::{Occupancy, Stream};
 use crate::metrics::counters::{Global, Recorder};
 use crate::worker::activity::{Activity, Order, Ticks};
 
@@ -23,6 +23,8 @@ pub struct Pump<C> {
     pub down: Way,
     pub activity: Rc<Activity>,
     pub recorder: Recorder,
+    /// Its place among the upstream's requests.
+    pub occupancy: Option<Occupancy>,
 }
 
 /// Why a tunnel stops here.

@@ -99,6 +99,7 @@ pub fn arrive(passenger: Passenger, thread: &Rc<Thread>) -> std::io::Result<Pump
         down: unpack(tunnel.down),
         activity: Rc::new(activity),
         recorder: thread.recorder,
+        occupancy: None,
     })
 }
 

@@ -1,0 +1,139 @@
+//! Health checks: each server of a site that wants them is asked by itself how it is, by one thread of a worker.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, HOST, USER_AGENT};
+use http::{HeaderValue, Request};
+use tokio::time::{sleep, timeout};
+
+use super::body::Upload;
+use super::connect::connect;
+use super::server::{Server, Servers};
+use super::standing::PoolStanding;
+use crate::config::types::{Config, HealthCheck, Upstream};
+use crate::metrics::upstreams::{Cause, mix, now};
+
+/// The first checks of a worker spread over this time, or the interval where it is shorter.
+const FIRST_SPREAD: Duration = Duration::from_secs(1);
+/// Of the interval, by how much each pause differs at most.
+const JITTER_PART: u32 = 10;
+
+/// The tasks that check; they end with it.
+#[derive(Default)]
+pub(in crate::http) struct Checks(Vec<tokio::task::JoinHandle<()>>);
+
+impl Checks {
+    /// Begins to check what `config` wants to have checked.
+    pub(in crate::http) fn start(config: &Config, servers: &Servers) -> Self {
+        let mut tasks = Vec::new();
+        for (site, index) in config.sites.iter().zip(0..) {
+            let proxy = site.proxy.as_ref();
+            let check = proxy.and_then(|proxy| proxy.health_check.clone());
+            let standings = servers.standings.site(config, index);
+            let (Some(proxy), Some(check), Some(standings)) = (proxy, check, standings) else {
+                continue;
+            };
+            let check = Rc::new(check);
+            for (pool, standing) in proxy.pools.iter().zip(standings.iter()) {
+                for (number, upstream) in pool.servers.iter().enumerate() {
+                    let patient = Patient::new(upstream, &check, standing, number, servers);
+                    tasks.push(tokio::task::spawn_local(patient.watch()));
+                }
+            }
+        }
+        Self(tasks)
+    }
+}
+
+impl Drop for Checks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// A server that is checked.
+struct Patient {
+    check: Rc<HealthCheck>,
+    server: Rc<Server>,
+    target: String,
+    host: HeaderValue,
+    standing: Arc<PoolStanding>,
+    number: usize,
+}
+
+impl Patient {
+    fn new(
+        upstream: &Upstream,
+        check: &Rc<HealthCheck>,
+        standing: &Arc<PoolStanding>,
+        number: usize,
+        servers: &Servers,
+    ) -> Self {
+        Self {
+            check: check.clone(),
+            server: servers.server(upstream),
+            target: format!("{}{}", upstream.base_path, check.path),
+            host: HeaderValue::from_str(&upstream.authority)
+                .unwrap_or_else(|_| HeaderValue::from_static("localhost")),
+            standing: standing.clone(),
+            number,
+        }
+    }
+
+    /// For ever.
+    async fn watch(self) {
+        let (mut failures, mut successes) = (0, 0);
+        let spread = FIRST_SPREAD.min(self.check.interval);
+        sleep(spread.mul_f64(self.chance())).await;
+        loop {
+            match self.ask().await {
+                Ok(()) => {
+                    (failures, successes) = (0, successes + 1);
+                    if successes >= self.check.healthy_after {
+                        self.standing.note_good_check(self.number);
+                    }
+                }
+                Err(cause) => {
+                    (failures, successes) = (failures + 1, 0);
+                    if failures >= self.check.retries {
+                        self.standing.note_bad_check(self.number, cause);
+                    }
+                }
+            }
+            let most = self.check.interval / JITTER_PART;
+            sleep(self.check.interval - most.mul_f64(self.chance())).await;
+        }
+    }
+
+    /// A GET on a connection of its own.
+    async fn ask(&self) -> Result<(), Cause> {
+        let answer = timeout(self.check.timeout, self.status()).await;
+        match answer.map_err(|_| Cause::CheckSilence)?? {
+            200..400 => Ok(()),
+            _ => Err(Cause::CheckStatus),
+        }
+    }
+
+    async fn status(&self) -> Result<u16, Cause> {
+        let connection = connect(&self.server, self.check.timeout).await;
+        let mut sender = connection.map_err(|_| Cause::CheckSilence)?;
+        let request = Request::get(&self.target)
+            .header(HOST, &self.host)
+            .header(USER_AGENT, "bws-health-check")
+            .header(CONNECTION, "close")
+            .body(Upload::empty())
+            .map_err(|_| Cause::CheckSilence)?;
+        let response = sender.try_send_request(request).await;
+        response
+            .map(|response| response.status().as_u16())
+            .map_err(|_| Cause::CheckSilence)
+    }
+
+    /// Between 0 and 1, and never the same for all servers at a time.
+    fn chance(&self) -> f64 {
+        let identity = self.standing.servers[self.number].identity.hash();
+        (mix(now() ^ identity) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

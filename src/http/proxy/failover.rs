@@ -1,0 +1,186 @@
+//! A request finds a server, and another one where the first does not answer and no harm is done.
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Request, Response, StatusCode};
+
+use super::body::Upload;
+use super::exchange::{Exchange, Failure, Trouble};
+use super::pool::{Choice, Client, Place, Pool, Pools};
+use super::route::Target;
+use super::upgrade::Upgrade;
+use crate::config::types::{Proxy, Retry};
+use crate::http::admission;
+use crate::http::body::{Body, RequestBody};
+use crate::http::error_page::{self, Audience};
+use crate::http::service::Connection;
+use crate::metrics::upstreams::now;
+use std::rc::Rc;
+
+/// Seconds after which a request that found no room may come again.
+const RETRY_AFTER_CROWD: u32 = 1;
+
+/// Why no upstream answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) struct Unanswered {
+    status: StatusCode,
+    /// Seconds.
+    retry_after: Option<u32>,
+}
+
+impl Unanswered {
+    fn unavailable(retry_after: u32) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: Some(retry_after),
+        }
+    }
+
+    /// As the client sees it.
+    pub(in crate::http) fn respond(self, audience: Audience) -> Response<Body> {
+        let mut response = error_page::respond_error(self.status, audience);
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<StatusCode> for Unanswered {
+    fn from(status: StatusCode) -> Self {
+        Self {
+            status,
+            retry_after: None,
+        }
+    }
+}
+
+/// The answer of one of the servers that `target` names; else 502 (no sound answer), 503 (none serves), 504 (too late),
+/// or what is wrong with the request.
+pub(in crate::http) async fn forward(
+    proxy: &Proxy,
+    pools: &Pools,
+    target: Target,
+    request: Request<RequestBody>,
+    connection: &Connection,
+) -> Result<Response<Body>, Unanswered> {
+    let pool = pools
+        .pool(target.pool(proxy))
+        .ok_or(StatusCode::BAD_GATEWAY)?;
+    let client = pool.client(request.headers(), connection);
+    let host = admission::requested_authority(&request)
+        .unwrap_or_default()
+        .to_owned();
+    let route = target.route(proxy);
+    let upgrade = Upgrade::wanted(&request, route)?;
+    let (parts, body) = request.into_parts();
+    let upload = Upload::new(body);
+    let repeatable = upload.is_empty() && parts.method.is_idempotent();
+    let search = Search {
+        pool,
+        client,
+        retry: &proxy.retry,
+        repeatable,
+        secure: connection.secure,
+    };
+    let place = search.first().await?;
+    let exchange = Exchange::new(proxy, route, parts, &host, connection, upgrade);
+    search.run(&exchange, place, upload).await
+}
+
+/// The way of one request through its pool.
+struct Search<'a> {
+    pool: &'a Rc<Pool>,
+    client: Client,
+    retry: &'a Retry,
+    /// It may be sent twice.
+    repeatable: bool,
+    secure: bool,
+}
+
+impl Search<'_> {
+    async fn first(&self) -> Result<Place, Unanswered> {
+        if !self.pool.has_queue() {
+            match self.pool.choose(&self.client, &[], self.repeatable) {
+                Choice::Place(place) => return Ok(place),
+                Choice::Down { retry_after } => return Err(Unanswered::unavailable(retry_after)),
+                Choice::Full => {}
+            }
+        }
+        let place = self.pool.wait().await;
+        place.ok_or(Unanswered::unavailable(RETRY_AFTER_CROWD))
+    }
+
+    async fn run(
+        &self,
+        exchange: &Exchange<'_>,
+        place: Place,
+        upload: Upload,
+    ) -> Result<Response<Body>, Unanswered> {
+        let (mut place, mut upload) = (place, upload);
+        let mut tried = Vec::new();
+        loop {
+            let index = place.index;
+            place.count_request(!tried.is_empty());
+            let failure = match exchange.attempt(place, upload).await {
+                Ok(response) => {
+                    if !self.wants_another(response.status()) {
+                        return Ok(self.finish(response, index));
+                    }
+                    tried.push(index);
+                    match self.next(&tried) {
+                        Some(next) => (place, upload) = (next, Upload::empty()),
+                        None => return Ok(self.finish(response, index)),
+                    }
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            tried.push(index);
+            let Failure { trouble, unsent } = failure;
+            let next = match unsent {
+                Some(unsent) if self.allows(trouble) => self.next(&tried).zip(Some(unsent)),
+                _ => None,
+            };
+            match next {
+                Some(next) => (place, upload) = next,
+                None => return Err(trouble.status().into()),
+            }
+        }
+    }
+
+    /// Another server, as long as attempts and the pool's budget last.
+    fn next(&self, tried: &[usize]) -> Option<Place> {
+        if tried.len() > self.retry.attempts as usize {
+            return None;
+        }
+        let standing = &self.pool.standing;
+        if !standing.budget.take(now(), standing.requests()) {
+            return None;
+        }
+        match self.pool.choose(&self.client, tried, self.repeatable) {
+            Choice::Place(place) => Some(place),
+            Choice::Full | Choice::Down { .. } => None,
+        }
+    }
+
+    fn allows(&self, trouble: Trouble) -> bool {
+        match trouble {
+            Trouble::Refused | Trouble::ConnectTimeout => self.retry.on_connect,
+            Trouble::Reset => self.retry.on_reset,
+            Trouble::Late => self.retry.on_timeout,
+            Trouble::Request(_) => false,
+        }
+    }
+
+    fn wants_another(&self, status: StatusCode) -> bool {
+        self.repeatable && self.retry.on_status.contains(&status.as_u16())
+    }
+
+    fn finish(&self, mut response: Response<Body>, index: usize) -> Response<Body> {
+        let headers = response.headers_mut();
+        self.pool
+            .remember(headers, &self.client, index, self.secure);
+        response
+    }
+}
