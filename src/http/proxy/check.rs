@@ -8,10 +8,10 @@ use http::header::{CONNECTION, HOST, USER_AGENT};
 use http::{HeaderValue, Request};
 use tokio::time::{sleep, timeout};
 
-use super::body::Upload;
 use super::connect::connect;
 use super::server::{Server, Servers};
 use super::standing::PoolStanding;
+use super::upload::Upload;
 use crate::config::types::{Config, HealthCheck, Upstream};
 use crate::metrics::upstreams::{Cause, mix, now};
 

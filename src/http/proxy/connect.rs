@@ -12,9 +12,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use super::Stream;
-use super::body::Upload;
 use super::sender::Sender;
 use super::server::Server;
+use super::upload::Upload;
 use crate::config::types::{UpstreamAddress, UpstreamProtocol};
 
 /// How long a resolved name is believed.

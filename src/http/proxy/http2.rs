@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Stream;
-use super::body::Upload;
+use super::upload::Upload;
 
 /// Requests on one connection before another is opened, when the upstream allows as many.
 const MAX_STREAMS: usize = 100;

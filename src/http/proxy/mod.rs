@@ -7,7 +7,8 @@
 //! - [`check`]: asks servers how they are
 //! - [`server`]: one thread's idle connections; [`connect`]: new ones
 //! - [`sender`]: a connection of HTTP/1.1 or [`http2`]; [`tls`]: below either
-//! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`body`]: streams
+//! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`upload`], [`body`]: stream
+//! - [`trouble`]: why there is none; [`expectation`]: a body that the upstream is to ask for
 //! - [`upgrade`]: which requests ask for another protocol; [`switch`] sends them, and a [`Tunnel`] comes of it
 mod balance;
 mod body;
@@ -15,6 +16,7 @@ mod budget;
 mod check;
 mod connect;
 mod exchange;
+mod expectation;
 mod failover;
 mod headers;
 mod health;
@@ -29,8 +31,10 @@ mod sticky;
 mod stream;
 mod switch;
 mod tls;
+mod trouble;
 mod tunnel;
 mod upgrade;
+mod upload;
 mod waiting;
 mod websocket_key;
 

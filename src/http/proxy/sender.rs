@@ -6,8 +6,8 @@ use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 
-use super::body::Upload;
 use super::http2::Lease;
+use super::upload::Upload;
 
 type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 

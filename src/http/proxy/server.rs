@@ -10,11 +10,11 @@ use std::time::Duration;
 use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use super::body::Upload;
 use super::http2::Multiplexed;
 use super::sender::Sender;
 use super::standing::Standings;
 use super::tls::TlsClients;
+use super::upload::Upload;
 use crate::config::types::{Upstream, UpstreamAddress, UpstreamProtocol};
 
 const MAX_IDLE: usize = 64;

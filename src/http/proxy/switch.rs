@@ -11,12 +11,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::body::Upload;
 use super::connect::{keep_driving, open};
 use super::exchange::{Answer, Exchange, Failure, Trouble};
 use super::pool::Place;
 use super::sender::Sender;
 use super::upgrade::{Upgrade, is_websocket};
+use super::upload::Upload;
 use super::{Stream, Tunnel, headers};
 
 const BROKEN: Failure = Failure {
