@@ -98,7 +98,7 @@ pub fn serve_folder(folder: &Path, port: u16) -> Result<Loaded, Report> {
     };
     let quoted = toml::Value::from(text);
     let text = format!(
-        "[[sites]]\nname = \"folder\"\nhostname = \"_\"\nport = {port}\nstatic_dir = {quoted}\n"
+        "[[sites]]\nname = \"folder\"\nhostname = \"_\"\nport = {port}\nstatic_dir = {quoted}\ndirectory_listing = true\n"
     );
     load::load_text(Path::new("(command line)"), text, &Options::default())
 }

@@ -8,8 +8,10 @@ pub mod body;
 mod caching;
 mod clock;
 mod compression;
+mod connection;
 mod endpoints;
 pub mod error_page;
+mod error_pages;
 pub mod in_flight;
 mod leftover;
 mod middleware;
@@ -24,3 +26,5 @@ mod static_files;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod uploads;
+mod weight;

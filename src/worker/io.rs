@@ -1,10 +1,10 @@
 //! A client's byte stream as hyper sees it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
 
-mod abandoned;
 mod reading;
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
-use super::activity::{Activity, Order};
+use super::activity::Activity;
 use super::file_window::{self, FileQueue};
 use super::frames::Watch;
 use super::framing::Gate;
@@ -55,6 +55,7 @@ pub struct ClientIo {
 
 impl ClientIo {
     pub fn new(transport: Transport, activity: Rc<Activity>, recorder: Recorder) -> Self {
+        activity.socket.set(Some(transport.descriptor()));
         Self {
             transport: Some(transport),
             gate: None,
@@ -177,6 +178,14 @@ impl ClientIo {
 }
 
 impl Transport {
+    fn descriptor(&self) -> RawFd {
+        match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+        }
+    }
+
     fn poll_write_vectored(
         &mut self,
         context: &mut Context<'_>,
@@ -239,6 +248,7 @@ impl Transport {
 
 impl Drop for ClientIo {
     fn drop(&mut self) {
+        self.activity.socket.set(None);
         if let Some(place) = &self.returns_to {
             *place.borrow_mut() = self.transport.take();
         }
@@ -304,9 +314,11 @@ impl AsyncWrite for ClientIo {
         true
     }
 
+    /// hyper calls this at every turn.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.activity.is_doubted() && self.transport().is_abandoned() {
-            self.activity.give(Order::Close);
+        if self.activity.look.take() {
+            let hung_up = self.transport().has_hung_up();
+            self.activity.hung_up.set(hung_up);
         }
         let Transport::Tls(stream) = self.transport() else {
             return Poll::Ready(Ok(()));

@@ -1,8 +1,10 @@
 //! What stands before the content, seen with curl: on files and proxied paths, over HTTP/1.1 and HTTP/2.
 
 mod addresses;
+mod client;
 mod cors;
 mod curl;
+mod passwords;
 mod rate_limit;
 mod redirects;
 

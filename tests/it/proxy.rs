@@ -1,7 +1,6 @@
 //! The reverse proxy: what reaches the upstream, and what comes back.
 
 use std::fs;
-use std::io::Write;
 
 use tokio::io::AsyncReadExt;
 
@@ -9,7 +8,7 @@ use crate::client::transport::Endpoint;
 use crate::client::wire::Wire;
 use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
-use crate::harness::{PATIENCE, fetch, free_address, get, listener, runtime, wait_for};
+use crate::harness::{PATIENCE, fetch, free_address, get, listener, runtime};
 
 /// A site that is a proxy: everything to the demo's upstream but for three routes.
 fn serve() -> (Demo, Bws) {
@@ -47,25 +46,6 @@ routes = [
     );
     let server = Bws::start(demo.path(), &config, vec![plain.0, secure.0]);
     (demo, server)
-}
-
-/// A client that goes away takes its request with it.
-#[test]
-fn a_client_that_leaves_cancels_its_request() {
-    let (demo, server) = serve();
-    let in_flight = || {
-        let metrics = server.metrics();
-        let found = metrics
-            .iter()
-            .find(|(name, _)| name == "bws_requests_in_flight");
-        found.map_or(0.0, |(_, value)| *value)
-    };
-    let waiting = std::net::TcpStream::connect(demo.plain).unwrap();
-    let request = format!("GET /hang HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
-    (&waiting).write_all(request.as_bytes()).unwrap();
-    wait_for("the request", || (in_flight() == 1.0).then_some(()));
-    drop(waiting);
-    wait_for("its end", || (in_flight() == 0.0).then_some(()));
 }
 
 /// The head that the upstream received.

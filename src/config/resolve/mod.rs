@@ -6,14 +6,17 @@ mod certificates;
 mod content;
 mod cors;
 mod credentials;
+mod files;
 mod global;
 mod headers;
 mod hostnames;
+mod htpasswd;
 mod https;
 mod listeners;
 mod middleware;
 mod names;
 mod networks;
+mod passwords;
 mod paths;
 mod proxy;
 mod rate_limit;
@@ -47,6 +50,7 @@ struct Knowledge<'a> {
     certificates: &'a certificates::Store,
     authorities: &'a trust::Authorities,
     for_all_sites: &'a content::ForAllSites,
+    passwords: &'a passwords::Store,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -58,6 +62,7 @@ struct Context<'a> {
     certificates: &'a certificates::Store,
     authorities: &'a trust::Authorities,
     for_all_sites: &'a content::ForAllSites,
+    passwords: &'a passwords::Store,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -71,6 +76,7 @@ impl<'a> Context<'a> {
             certificates: knowledge.certificates,
             authorities: knowledge.authorities,
             for_all_sites: knowledge.for_all_sites,
+            passwords: knowledge.passwords,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }
@@ -99,6 +105,7 @@ pub(super) fn resolve(
 ) -> Resolved {
     let none_yet = (
         certificates::Store::default(),
+        passwords::Store::default(),
         trust::Authorities::default(),
     );
     let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
@@ -110,13 +117,16 @@ pub(super) fn resolve(
             serving: options.serving,
         },
         certificates: &none_yet.0,
-        authorities: &none_yet.1,
+        passwords: &none_yet.1,
+        authorities: &none_yet.2,
         for_all_sites: &for_all_sites,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
+    let passwords = passwords::read(&raw, &Context::new(knowledge, findings));
     let authorities = trust::read(&raw, &Context::new(knowledge, findings));
     let knowledge = Knowledge {
         certificates: &store,
+        passwords: &passwords,
         authorities: &authorities,
         ..knowledge
     };
@@ -129,6 +139,7 @@ pub(super) fn resolve(
     let sites = listeners::with_defaults(drafts, &listeners);
     let (certificates, certificate_files) = store.finish();
     let (trusts, trust_files) = authorities.finish();
+    let (password_files, password_paths) = passwords.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
         performance: global::performance(&raw.performance),
@@ -140,11 +151,13 @@ pub(super) fn resolve(
         listeners,
         certificates,
         trusts,
+        password_files,
         sources: watched,
         hash: String::new(),
     };
     config.sources.extend(certificate_files);
     config.sources.extend(trust_files);
+    config.sources.extend(password_paths);
     https::resolve(&mut config, &wishes, findings);
     hash::fill(&mut config);
     Resolved { config, targets }

@@ -8,7 +8,7 @@ use super::load::{Candidate, Refused};
 use super::takeover::Checked;
 use crate::core::management::Presence;
 use crate::core::ports::Question;
-use crate::core::report::{CheckReport, ReloadReport, Status};
+use crate::core::report::{CheckReport, ReloadReport, Status, UpstreamStatus};
 use crate::ipc::message::{FromWorker, WorkerId};
 
 pub enum Input {
@@ -39,6 +39,7 @@ pub enum Input {
     Check(oneshot::Sender<CheckReport>),
     Status(oneshot::Sender<Status>),
     Metrics(oneshot::Sender<String>),
+    Upstreams(oneshot::Sender<Vec<UpstreamStatus>>),
     /// A watched file may have changed.
     SourcesTouched,
     /// What a look at the changed files found: the hash of a valid configuration, or why it is none.

@@ -8,6 +8,7 @@
 //! - `lasting`: what workers share with those before and after them
 //! - `ports`: what root binds for us
 //! - `takeover`: going on as another program
+//! - `upstreams`: how the upstream servers are
 //! - `run`: start, loop, end
 
 mod answer;
@@ -23,6 +24,7 @@ mod prepare;
 mod run;
 mod status_line;
 mod takeover;
+mod upstreams;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -145,6 +147,7 @@ impl Master {
             Input::Check(reply) => self.check(reply),
             Input::Status(reply) => drop(reply.send(self.status())),
             Input::Metrics(reply) => drop(reply.send(self.metrics())),
+            Input::Upstreams(reply) => drop(reply.send(self.upstreams())),
             Input::SourcesTouched => self.sources_touched(),
             Input::SourcesChecked(result) => self.sources_checked(result),
             Input::ReopenLogs => self.reopen_logs(),

@@ -4,6 +4,7 @@ mod encodings;
 mod expectations;
 mod files;
 mod messages;
+mod pages;
 mod proxy;
 mod trouble;
 pub(super) mod upstream;
