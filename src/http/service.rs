@@ -1,5 +1,6 @@
 //! A request becomes a response.
 
+mod list;
 mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -373,23 +374,6 @@ impl Service {
             }
             self.recorder
                 .request(site.index, response.status().as_u16());
-            response
-        })
-    }
-
-    /// What lies in a folder.
-    fn list(
-        self: Rc<Self>,
-        site: Rc<Site>,
-        folder: Rc<Vec<u8>>,
-        request: Request<RequestBody>,
-    ) -> Forwarding {
-        Box::pin(async move {
-            let (method, headers) = (request.method(), request.headers());
-            let response = static_files::respond_listing(&site, &folder, method, headers).await;
-            self.recorder
-                .request(site.index, response.status().as_u16());
-            leftover::finish(request);
             response
         })
     }
