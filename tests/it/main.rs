@@ -42,6 +42,7 @@ mod smuggling;
 mod static_files;
 mod tunnels;
 mod upgrade;
+mod upstream_protocols;
 mod upstreams;
 mod watching;
 mod websockets;
