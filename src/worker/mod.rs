@@ -12,6 +12,8 @@ mod drain;
 mod file_window;
 mod frames;
 mod framing;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hang_up;
 mod io;
 mod journal;

@@ -38,6 +38,7 @@ mod rooms;
 mod sites;
 mod slow_clients;
 mod smuggling;
+mod static_files;
 mod tunnels;
 mod upgrade;
 mod upstreams;

@@ -3,7 +3,7 @@
 mod addresses;
 mod client;
 mod cors;
-mod curl;
+pub mod curl;
 mod passwords;
 mod proxy_protocol;
 mod rate_limit;

@@ -46,8 +46,8 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
-    for_all_sites: &'a content::ForAllSites,
     passwords: &'a passwords::Store,
+    for_all_sites: &'a content::ForAllSites,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -57,8 +57,8 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
-    for_all_sites: &'a content::ForAllSites,
     passwords: &'a passwords::Store,
+    for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -70,8 +70,8 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
-            for_all_sites: knowledge.for_all_sites,
             passwords: knowledge.passwords,
+            for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }
