@@ -19,8 +19,6 @@ use Lacking::{Value, Whole};
 const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites.ssl", "client_ca", Whole),
     ("sites.ssl", "auto_cert", Value("true")),
-    ("sites.proxy.upstreams", "url", Value("https")),
-    ("sites.proxy.upstreams", "url", Value("h2c")),
 ];
 
 /// Whether all of a key is not available.

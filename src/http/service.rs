@@ -22,7 +22,7 @@ use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
 use super::middleware::{self, Chain, Common};
-use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
+use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
 use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
@@ -34,6 +34,7 @@ use crate::metrics::lasting::Lasting;
 pub struct Shared {
     pub config: Arc<Config>,
     pub identity: Identity,
+    upstream_tls: Arc<TlsClients>,
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     router: Router,
@@ -54,6 +55,7 @@ impl Shared {
         let middleware = Common::new(&config, lasting);
         let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
+            upstream_tls: Arc::new(TlsClients::new(config.clone())),
             config,
             identity,
             lasting,
@@ -126,7 +128,7 @@ impl Service {
             .map(|_| OnceCell::new())
             .collect();
         Rc::new(Self {
-            servers: Servers::new(shared.upstreams.clone()),
+            servers: Servers::new(shared.upstreams.clone(), shared.upstream_tls.clone()),
             shared,
             recorder,
             sites,

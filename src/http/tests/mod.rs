@@ -1,6 +1,7 @@
 //! The whole service: raw bytes in, raw bytes out.
 mod balancing;
 mod encodings;
+mod expectations;
 mod files;
 mod messages;
 mod pages;

@@ -31,6 +31,11 @@ impl Authority {
         self.issuer.der().to_vec()
     }
 
+    /// The same for a file.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
     /// Writes `<stem>.pem` and `<stem>.key`.
     pub fn issue(&self, folder: &Path, stem: &str, names: &[&str]) -> Pair {
         self.write(folder, stem, params(names))
