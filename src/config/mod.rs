@@ -13,6 +13,8 @@ mod availability;
 mod connectivity;
 mod defaults;
 pub mod diff;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hash;
 mod include;
 mod load;

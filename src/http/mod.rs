@@ -2,7 +2,7 @@
 //!
 //! The way of a request: `admission` (is it well-formed, which host does it mean) → `router` (which site) →
 //! `middleware` (may it pass) → `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of
-//! every response).
+//! every response, pages for errors) → `compression`.
 mod admission;
 pub mod body;
 mod caching;
@@ -12,6 +12,8 @@ mod connection;
 mod endpoints;
 pub mod error_page;
 mod error_pages;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod in_flight;
 mod leftover;
 mod middleware;

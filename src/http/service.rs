@@ -4,6 +4,7 @@ mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
 use super::compression::{self, Compressors};
-pub use super::connection::{Connection, Visit};
+pub use super::connection::{Connection, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
@@ -61,6 +62,13 @@ impl Shared {
             middleware,
             upstreams,
         }
+    }
+}
+
+impl Shared {
+    /// Whether connections from `peer` begin with a header of the PROXY protocol.
+    pub fn is_introduced_by(&self, peer: IpAddr) -> bool {
+        self.config.security.proxy_protocol && self.middleware.trusts(peer)
     }
 }
 
@@ -112,12 +120,12 @@ impl Answer {
     fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
         match self {
             Self::Now(mut response) => {
-                chain.leave(&back, response.headers_mut());
+                chain.leave(back, &mut response);
                 Self::Now(response)
             }
             Self::Later(forwarding) => Self::Later(Box::pin(async move {
                 let mut response = forwarding.await;
-                chain.leave(&back, response.headers_mut());
+                chain.leave(back, &mut response);
                 response
             })),
         }
@@ -211,24 +219,26 @@ impl Service {
         mut request: Request<RequestBody>,
         connection: Rc<Connection>,
     ) -> Answer {
-        let back = chain.expect(&request);
-        let answer = match chain.enter(&mut request, &connection, &back) {
+        let mut back = chain.expect(&request);
+        let answer = match chain.enter(&mut request, &connection, &mut back) {
             Verdict::Pass => self.answer_content(site, request, connection),
             Verdict::Ask(question) => Answer::Later(Box::pin(async move {
                 match question.answer().await {
                     Ok(user) => {
-                        middleware::remember(&connection, user);
+                        request.extensions_mut().insert(user.clone());
                         let answer = self.answer_content(site, request, connection);
-                        answer.response().await
+                        let mut response = answer.response().await;
+                        response.extensions_mut().insert(user);
+                        response
                     }
-                    Err(denial) => self.deny(&site, denial, &request),
+                    Err(denial) => self.deny(&site, denial, request),
                 }
             })),
-            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, &request)),
+            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, request)),
             Verdict::Preflight(headers) => {
                 let mut response = site.response();
                 *response.status_mut() = StatusCode::NO_CONTENT;
-                chain.leave(&back, response.headers_mut());
+                chain.leave(back, &mut response);
                 for (name, value) in headers {
                     response.headers_mut().append(name, value);
                 }
@@ -240,8 +250,9 @@ impl Service {
     }
 
     /// The page of a request that may not have its content.
-    fn deny(&self, site: &Site, denial: Denial, request: &Request<RequestBody>) -> Response<Body> {
-        let mut response = self.respond(site, Room::Error(denial.status), request);
+    fn deny(&self, site: &Site, denial: Denial, request: Request<RequestBody>) -> Response<Body> {
+        let mut response = self.respond(site, Room::Error(denial.status), &request);
+        leftover::finish(request);
         if let Some((name, value)) = denial.header {
             response.headers_mut().insert(name, value);
         }
@@ -271,6 +282,7 @@ impl Service {
                 let response = self.respond(&site, room, &request);
                 self.recorder
                     .request(site.index, response.status().as_u16());
+                leftover::finish(request);
                 Answer::Now(response)
             }
         }
@@ -340,8 +352,9 @@ impl Service {
             let audience = Audience::of(method, headers);
             let compression = site.compression.as_deref();
             let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
+            let known = request.extensions().get::<User>().is_some();
             let told = site.cache_proxied.as_ref();
-            let told = told.filter(|_| caching::is_for_all(method, headers));
+            let told = told.filter(|_| caching::is_for_all(method, headers) && !known);
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {

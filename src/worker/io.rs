@@ -4,7 +4,7 @@ mod reading;
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -177,13 +177,19 @@ impl ClientIo {
     }
 }
 
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_fd(),
+        }
+    }
+}
+
 impl Transport {
     fn descriptor(&self) -> RawFd {
-        match self {
-            Self::Tcp(stream) => stream.as_raw_fd(),
-            Self::Unix(stream) => stream.as_raw_fd(),
-            Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
-        }
+        self.as_fd().as_raw_fd()
     }
 
     fn poll_write_vectored(
@@ -215,9 +221,8 @@ impl Transport {
     fn poll_try(
         &mut self,
         context: &mut Context<'_>,
-        mut call: impl FnMut(std::os::fd::BorrowedFd<'_>) -> io::Result<usize>,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        use std::os::fd::AsFd as _;
         loop {
             let result = match self {
                 Self::Tcp(stream) => {

@@ -3,8 +3,9 @@
 mod addresses;
 mod client;
 mod cors;
-mod curl;
+pub mod curl;
 mod passwords;
+mod proxy_protocol;
 mod rate_limit;
 mod redirects;
 

@@ -196,7 +196,8 @@ fn a_post_is_sent_to_one_server_only() {
 #[test]
 fn a_client_that_leaves_takes_its_upstream_request_along() {
     let gone = listener();
-    let site = Site::before(&[(gone.1, "")], "");
+    let log = "[logging]\nlog_requests = true\naccess_log = \"access.log\"\n";
+    let site = Site::before(&[(gone.1, "")], log);
     let mut client = TcpStream::connect(site.address).unwrap();
     let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     client.write_all(request.as_bytes()).unwrap();
@@ -210,6 +211,10 @@ fn a_client_that_leaves_takes_its_upstream_request_along() {
         Ok(count) => assert_eq!(count, 0),
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
     }
+    wait_for("its line in the access log", || {
+        let log = std::fs::read_to_string(site.folder.path().join("access.log")).ok()?;
+        log.contains("\"GET / HTTP/1.1\" 499 0 ").then_some(())
+    });
 }
 
 #[test]

@@ -49,8 +49,8 @@ struct Knowledge<'a> {
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
     authorities: &'a trust::Authorities,
-    for_all_sites: &'a content::ForAllSites,
     passwords: &'a passwords::Store,
+    for_all_sites: &'a content::ForAllSites,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -61,8 +61,8 @@ struct Context<'a> {
     folders: paths::Folders,
     certificates: &'a certificates::Store,
     authorities: &'a trust::Authorities,
-    for_all_sites: &'a content::ForAllSites,
     passwords: &'a passwords::Store,
+    for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     targets: Vec<Target>,
 }
@@ -75,8 +75,8 @@ impl<'a> Context<'a> {
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
             authorities: knowledge.authorities,
-            for_all_sites: knowledge.for_all_sites,
             passwords: knowledge.passwords,
+            for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
             targets: Vec::new(),
         }

@@ -164,4 +164,15 @@ mod tests {
             assert_eq!(accepted(value).refuses_identity(), refused, "{value}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_ranked_is_wanted(value in "[a-z*;=, q0-9.]{0,60}|((gzip|br|zstd|identity|\\*)(;q=[01](\\.[0-9]{1,3})?)?, ?){0,6}") {
+            let accepted = accepted(&value);
+            let ranked = ranked(&value);
+            let weights: Vec<_> = ranked.iter().map(|it| accepted.weight(*it)).collect();
+            assert!(weights.iter().all(|weight| *weight > 0 && *weight >= accepted.identity));
+            assert!(weights.is_sorted_by(|one, next| one >= next));
+        }
+    }
 }

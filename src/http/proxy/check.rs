@@ -31,8 +31,10 @@ impl Checks {
         for (site, index) in config.sites.iter().zip(0..) {
             let proxy = site.proxy.as_ref();
             let check = proxy.and_then(|proxy| proxy.health_check.clone());
-            let standings = servers.standings.site(config, index);
-            let (Some(proxy), Some(check), Some(standings)) = (proxy, check, standings) else {
+            let (Some(proxy), Some(check)) = (proxy, check) else {
+                continue;
+            };
+            let Some(standings) = servers.standings.site(config, index) else {
                 continue;
             };
             let check = Rc::new(check);

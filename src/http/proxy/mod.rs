@@ -5,7 +5,7 @@
 //! - [`standing`]: what all threads know of the servers; [`health`]: how it changes; [`waiting`]: for a server with room;
 //!   [`budget`]: how much may be sent again
 //! - [`check`]: asks servers how they are
-//! - [`server`]: one thread's idle connections; [`connect`]: new ones
+//! - [`server`]: one thread's idle connections; [`connect`]: new ones; [`names`]: to which addresses
 //! - [`sender`]: a connection of HTTP/1.1 or [`http2`]; [`tls`]: below either
 //! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`upload`], [`body`]: stream
 //! - [`trouble`]: why there is none; [`expectation`]: a body that the upstream is to ask for
@@ -19,8 +19,18 @@ mod exchange;
 mod expectation;
 mod failover;
 mod headers;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing {
+    //! What tests/fuzz does with this room.
+
+    /// Takes away what is meant for one hop alone.
+    pub(in crate::http) fn strip(headers: &mut http::HeaderMap) {
+        super::headers::strip_hop_by_hop(headers);
+    }
+}
 mod health;
 mod http2;
+mod names;
 mod pool;
 mod redirect;
 mod route;

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
 use super::http2::Multiplexed;
+use super::names::Name;
 use super::sender::Sender;
 use super::standing::Standings;
 use super::tls::TlsClients;
@@ -77,8 +77,8 @@ pub(super) struct Server {
     pub(super) address: UpstreamAddress,
     pub(super) protocol: UpstreamProtocol,
     pub(super) tls: Arc<TlsClients>,
-    /// What the name resolved to, and when.
-    pub(super) resolved: RefCell<Option<(Instant, Rc<[SocketAddr]>)>>,
+    /// What its host name stands for.
+    pub(super) name: Rc<Name>,
     /// Newest last, since when idle.
     idle: RefCell<Vec<(Idle, Instant)>>,
     pub(super) multiplexed: Multiplexed,
@@ -91,7 +91,7 @@ impl Server {
             address,
             protocol,
             tls,
-            resolved: RefCell::new(None),
+            name: Rc::default(),
             idle: RefCell::new(Vec::new()),
             multiplexed: Multiplexed::default(),
             sweeping: Cell::new(false),
@@ -155,7 +155,13 @@ async fn sweep(server: Weak<Server>) {
         let Some(server) = server.upgrade() else {
             return;
         };
+        if let UpstreamAddress::Http { host, port } = &server.address {
+            server.name.refresh(host, *port);
+        }
         let mut idle = server.idle.borrow_mut();
+        if server.name.take_clearing() {
+            idle.clear();
+        }
         idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_LIMIT);
         if !server.multiplexed.sweep(IDLE_LIMIT) && idle.is_empty() {
             server.sweeping.set(false);

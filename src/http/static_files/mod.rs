@@ -3,6 +3,8 @@
 mod beneath;
 mod cache;
 mod conditional;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod listing;
 mod locate;
 mod media_type;

@@ -81,6 +81,7 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
                 note_malformed(&client, 408);
                 return close::answer(transport, StatusCode::REQUEST_TIMEOUT, client).await;
             }
+            End::Ordered(Order::TooSlow) => return close::reset(&transport),
             // In the middle of something there is no polite end.
             End::Ordered(_) if stretch.idle => return close::finish(transport, client).await,
             End::Ordered(_) => return,

@@ -75,9 +75,10 @@ pub async fn serve(transport: Transport, client: Client) {
     })
     .await;
     drop(connection);
-    let transport = returned.take();
-    if let (true, Some(transport)) = (polite, transport) {
-        close::finish(transport, client).await;
+    match returned.take() {
+        Some(transport) if polite => close::finish(transport, client).await,
+        Some(transport) if activity.write_blocked.get() => close::reset(&transport),
+        _ => {}
     }
 }
 

@@ -40,10 +40,13 @@ pub async fn serve(socket: OwnedFd, listener: u32, peer: Option<SocketAddr>, adm
     } else {
         Socket::Unix(socket)
     };
-    let Ok(transport) = activate(socket) else {
+    let Ok(mut transport) = activate(socket) else {
         return;
     };
     let thread = admission.thread().clone();
+    let Some(peer) = opening::introduce(&mut transport, peer, &thread).await else {
+        return;
+    };
     let tls = thread.process.tls[listener as usize].as_ref();
     let connection = Rc::new(Connection::new(listener, peer, tls.is_some()));
     let client = Client {

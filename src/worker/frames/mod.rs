@@ -248,3 +248,31 @@ fn check_length(frame: Frame) -> Result<(), Fault> {
     };
     right.then_some(()).ok_or(Fault::FrameSize)
 }
+
+/// For tests: what hyper gets when the bytes come in pieces of `size`.
+#[cfg(any(test, fuzzing))]
+pub fn sifted(bytes: &[u8], size: usize) -> (Vec<u8>, Option<Fault>) {
+    let mut watch = Watch::new(0);
+    let mut given = Vec::new();
+    for piece in bytes.chunks(size) {
+        if watch.is_over() {
+            break;
+        }
+        if watch.holds() {
+            watch.extend(piece, 0);
+        } else {
+            let passed = watch.sift(piece, 0);
+            given.extend_from_slice(&piece[..passed]);
+        }
+        // Smaller than a head, so that hyper gets what is held in parts.
+        let mut space = [0; 5];
+        loop {
+            let mut buffer = ReadBuf::new(&mut space);
+            if !watch.give(&mut buffer) {
+                break;
+            }
+            given.extend_from_slice(buffer.filled());
+        }
+    }
+    (given, watch.fault)
+}

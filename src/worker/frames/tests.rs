@@ -13,33 +13,6 @@ fn opening() -> Vec<u8> {
     [preface, frame(kind::SETTINGS, 0, 0, &[0; 6])].concat()
 }
 
-/// What hyper gets when the bytes come in pieces of `size`.
-fn sifted(bytes: &[u8], size: usize) -> (Vec<u8>, Option<Fault>) {
-    let mut watch = Watch::new(0);
-    let mut given = Vec::new();
-    for piece in bytes.chunks(size) {
-        if watch.is_over() {
-            break;
-        }
-        if watch.holds() {
-            watch.extend(piece, 0);
-        } else {
-            let passed = watch.sift(piece, 0);
-            given.extend_from_slice(&piece[..passed]);
-        }
-        // Smaller than a head, so that hyper gets what is held in parts.
-        let mut space = [0; 5];
-        loop {
-            let mut buffer = ReadBuf::new(&mut space);
-            if !watch.give(&mut buffer) {
-                break;
-            }
-            given.extend_from_slice(buffer.filled());
-        }
-    }
-    (given, watch.fault)
-}
-
 #[test]
 fn any_cut_gives_the_same() {
     let harmless = [

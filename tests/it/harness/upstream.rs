@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -227,7 +228,10 @@ fn empty(status: u16) -> Answer {
 }
 
 fn pattern(length: usize) -> Answer {
-    Response::new(Pattern { left: length }.boxed_unsync())
+    let mut answer = Response::new(Pattern { left: length }.boxed_unsync());
+    let kind = HeaderValue::from_static("application/octet-stream");
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
 }
 
 /// A body of unknown length.

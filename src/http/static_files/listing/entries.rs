@@ -8,10 +8,18 @@ use rustix::io::Result;
 use crate::http::static_files::beneath;
 use crate::http::static_files::path::is_hidden;
 
-/// As many as are shown.
-const MAX_SHOWN: usize = 10_000;
-/// As many as are looked at.
-const MAX_SEEN: usize = 100_000;
+/// How much of a folder is read.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    shown: usize,
+    /// Hidden ones, too.
+    seen: usize,
+}
+
+pub(super) const LIMITS: Limits = Limits {
+    shown: 10_000,
+    seen: 100_000,
+};
 
 /// A folder to be read, by whatever thread.
 pub(in crate::http::static_files) struct Reader {
@@ -37,7 +45,7 @@ pub(super) struct Entry {
     pub(super) modified: u64,
 }
 
-pub(super) fn read(reader: &Reader) -> Result<Listing> {
+pub(super) fn read(reader: &Reader, limits: Limits) -> Result<Listing> {
     let name = if reader.folder.is_empty() {
         b"."
     } else {
@@ -53,10 +61,10 @@ pub(super) fn read(reader: &Reader) -> Result<Listing> {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         // What names the folder and its parent begins with a dot, too.
-        if is_hidden(name) && seen < MAX_SEEN {
+        if is_hidden(name) && seen < limits.seen {
             continue;
         }
-        if seen >= MAX_SEEN || listing.entries.len() >= MAX_SHOWN {
+        if seen >= limits.seen || listing.entries.len() >= limits.shown {
             listing.is_cut = true;
             break;
         }
@@ -121,7 +129,7 @@ mod tests {
             let slash = if entry.size.is_none() { "/" } else { "" };
             String::from_utf8(entry.name).unwrap() + slash
         };
-        read(&reader)
+        read(&reader, LIMITS)
             .unwrap()
             .entries
             .into_iter()
@@ -158,5 +166,26 @@ mod tests {
             "ü.txt",
         ];
         assert_eq!(names(folder.path(), true), shown);
+    }
+
+    #[test]
+    fn a_long_folder_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..10 {
+            std::fs::write(folder.path().join(format!("{number}")), "").unwrap();
+            std::fs::write(folder.path().join(format!(".{number}")), "").unwrap();
+        }
+        let reader = Reader {
+            root: std::fs::File::open(folder.path()).unwrap().into(),
+            folder: Vec::new(),
+            follow_symlinks: false,
+        };
+        let shown = |shown, seen| {
+            let listing = read(&reader, Limits { shown, seen }).unwrap();
+            (listing.entries.len(), listing.is_cut)
+        };
+        assert_eq!(shown(10, 100), (10, false));
+        assert_eq!(shown(9, 100), (9, true));
+        assert!(shown(10, 5).0 <= 5 && shown(10, 5).1);
     }
 }

@@ -7,7 +7,6 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tokio::sync::Semaphore;
 
-use self::entries::Listing;
 pub(super) use self::entries::Reader;
 use super::locate::status_of;
 use super::root::Root;
@@ -21,7 +20,7 @@ use crate::http::weight::{FULL, Weight, weight};
 static AT_ONCE: Semaphore = Semaphore::const_new(8);
 
 /// Answers a GET or HEAD request for `folder`, which is named from the root and ends in a slash, or is empty. The folder
-/// is read on a thread of its own: it may be long.
+/// is read, and the page made, on a thread of its own: both may be long.
 pub(in crate::http) async fn respond_listing(
     site: &Site,
     folder: &[u8],
@@ -29,8 +28,9 @@ pub(in crate::http) async fn respond_listing(
     request: &HeaderMap,
 ) -> Response<Body> {
     let mut response = site.response();
-    match read(site.root.as_ref(), folder).await {
-        Ok(listing) => write(&mut response, folder, &listing, prefers_json(request)),
+    let as_json = prefers_json(request);
+    match text(site.root.as_ref(), folder, as_json).await {
+        Ok(text) => write(&mut response, text, as_json),
         Err(status) => {
             site.write_error(&mut response, status, Audience::of(method, request));
             return response;
@@ -46,20 +46,28 @@ pub(in crate::http) async fn respond_listing(
     response
 }
 
-async fn read(root: Option<&Root>, folder: &[u8]) -> Result<Listing, StatusCode> {
+async fn text(root: Option<&Root>, folder: &[u8], as_json: bool) -> Result<String, StatusCode> {
     let root = root.ok_or(StatusCode::NOT_FOUND)?;
     let wanted = root.reader(folder).map_err(status_of)?;
     let _turn = AT_ONCE.acquire().await;
-    let read = tokio::task::spawn_blocking(move || entries::read(&wanted)).await;
-    read.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?
+    let work = move || {
+        let listing = entries::read(&wanted, entries::LIMITS)?;
+        Ok(if as_json {
+            json::text(&listing)
+        } else {
+            html::page(&wanted.folder, &listing)
+        })
+    };
+    let made = tokio::task::spawn_blocking(work).await;
+    made.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?
         .map_err(status_of)
 }
 
-fn write(response: &mut Response<Body>, folder: &[u8], listing: &Listing, as_json: bool) {
-    let (kind, text) = if as_json {
-        ("application/json", json::text(listing))
+fn write(response: &mut Response<Body>, text: String, as_json: bool) {
+    let kind = if as_json {
+        "application/json"
     } else {
-        ("text/html; charset=utf-8", html::page(folder, listing))
+        "text/html; charset=utf-8"
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
