@@ -96,6 +96,11 @@ impl Multiplexed {
         Ok(lease)
     }
 
+    /// Takes no connection of before again; requests on them go on.
+    pub(super) fn forget(&self) {
+        self.connections.borrow_mut().clear();
+    }
+
     /// Closes what was idle for `limit`; says whether anything is left.
     pub(super) fn sweep(&self, limit: Duration) -> bool {
         let mut connections = self.connections.borrow_mut();

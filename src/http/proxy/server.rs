@@ -75,10 +75,10 @@ impl Default for Servers {
 
 pub(super) struct Server {
     pub(super) address: UpstreamAddress,
-    pub(super) protocol: UpstreamProtocol,
-    pub(super) tls: Arc<TlsClients>,
     /// What its host name stands for.
     pub(super) name: Rc<Name>,
+    pub(super) protocol: UpstreamProtocol,
+    pub(super) tls: Arc<TlsClients>,
     /// Newest last, since when idle.
     idle: RefCell<Vec<(Idle, Instant)>>,
     pub(super) multiplexed: Multiplexed,
@@ -89,9 +89,9 @@ impl Server {
     fn new(address: UpstreamAddress, protocol: UpstreamProtocol, tls: Arc<TlsClients>) -> Self {
         Self {
             address,
+            name: Rc::default(),
             protocol,
             tls,
-            name: Rc::default(),
             idle: RefCell::new(Vec::new()),
             multiplexed: Multiplexed::default(),
             sweeping: Cell::new(false),
@@ -161,6 +161,7 @@ async fn sweep(server: Weak<Server>) {
         let mut idle = server.idle.borrow_mut();
         if server.name.take_clearing() {
             idle.clear();
+            server.multiplexed.forget();
         }
         idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_LIMIT);
         if !server.multiplexed.sweep(IDLE_LIMIT) && idle.is_empty() {
