@@ -27,7 +27,6 @@ const NOT_YET: &[(&str, &str, Lacking)] = &[
     ("sites.access", "auth_realm", Whole),
     ("sites.access", "auth_file", Whole),
     ("sites.ssl", "client_ca", Whole),
-    ("sites.ssl", "auto_cert", Value("true")),
     ("sites.proxy.upstreams", "url", Value("https")),
     ("sites.proxy.upstreams", "url", Value("h2c")),
 ];

@@ -34,6 +34,11 @@ pub(super) fn fill(config: &mut Config) {
     config.sources = sources;
 }
 
+/// SHA-256 in hexadecimal.
+pub(super) fn of_text(text: &str) -> String {
+    digest([text.as_bytes()])
+}
+
 /// The certificate counts with its content: its index changes when other sites come and go.
 fn site_hash(site: &mut Site, certificates: &[String]) -> String {
     site.hash.clear();

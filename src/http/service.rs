@@ -12,6 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
+use super::challenges::{self, Challenges};
 use super::compression::{self, Compressors};
 use super::endpoints::{self, Endpoint};
 use super::error_page::{self, Audience};
@@ -32,6 +33,8 @@ pub struct Shared {
     pub identity: Identity,
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
+    /// What authorities are answered.
+    pub challenges: Challenges,
     router: Router,
     middleware: Common,
     upstreams: Arc<Standings>,
@@ -47,12 +50,14 @@ impl Shared {
         tell: Tell,
     ) -> Self {
         let router = Router::new(&config);
+        let challenges = Challenges::new(&config);
         let middleware = Common::new(&config, lasting);
         let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
             config,
             identity,
             lasting,
+            challenges,
             router,
             middleware,
             upstreams,
@@ -196,11 +201,39 @@ impl Service {
             Err(refusal) => return (Answer::Now(self.refuse(&request, refusal)), None),
         };
         let index = site.index;
+        if let Some(token) = challenges::token(request.uri().path()) {
+            if let Some(response) = self.answer_authority(&site, token, &request) {
+                leftover::finish(request);
+                return (Answer::Now(response), Some(index));
+            }
+        }
         let answer = match &site.chain {
             None => self.answer_content(site, request, connection),
             Some(chain) => self.pass(chain.clone(), site, request, connection),
         };
         (answer, Some(index))
+    }
+
+    /// An authority looks whose a name is: before anything that stands before the content.
+    fn answer_authority(
+        &self,
+        site: &Site,
+        token: &str,
+        request: &Request<RequestBody>,
+    ) -> Option<Response<Body>> {
+        let (method, host) = (request.method(), admission::admit(request).ok()?);
+        let answer = self.shared.challenges.answer(token, method, host)?;
+        let mut response = site.response();
+        match answer {
+            challenges::Answer::Known(text) => challenges::write(&mut response, text, method),
+            challenges::Answer::Unknown => {
+                let audience = Audience::of(method, request.headers());
+                site.write_error(&mut response, StatusCode::NOT_FOUND, audience);
+            }
+        }
+        self.recorder
+            .request(site.index, response.status().as_u16());
+        Some(response)
     }
 
     /// What stands before the content has its say.

@@ -1,6 +1,7 @@
 //! What a configuration means: defaults filled in, references resolved, everything checked that can be checked before
 //! a worker runs it.
 
+mod acme;
 mod balancing;
 mod certificates;
 mod content;
@@ -21,14 +22,16 @@ mod redirects;
 mod sites;
 mod upstreams;
 
+pub(super) use acme::refresh as refresh_certificates;
 pub(super) use listeners::show as show_address;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Options;
 use super::connectivity::Target;
+use super::defaults::STATE_FOLDER;
 use super::hash;
 use super::parallel;
 use super::raw::{self, Raw};
@@ -44,6 +47,8 @@ struct Knowledge<'a> {
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
     for_all_sites: &'a content::ForAllSites,
+    /// The folder for what BWS keeps.
+    state: &'a Path,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -55,6 +60,7 @@ struct Context<'a> {
     certificates: &'a certificates::Store,
     for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
+    state: &'a Path,
     targets: Vec<Target>,
 }
 
@@ -67,6 +73,7 @@ impl<'a> Context<'a> {
             certificates: knowledge.certificates,
             for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
+            state: knowledge.state,
             targets: Vec::new(),
         }
     }
@@ -92,6 +99,7 @@ pub(super) fn resolve(
     watched: Vec<PathBuf>,
     options: &Options,
 ) -> Resolved {
+    let state = state_folder(sources, options);
     let none_yet = certificates::Store::default();
     let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
     let for_all_sites = content::ForAllSites::new(compression, caching, findings);
@@ -103,6 +111,7 @@ pub(super) fn resolve(
         },
         certificates: &none_yet,
         for_all_sites: &for_all_sites,
+        state: &state,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
     let knowledge = Knowledge {
@@ -111,6 +120,7 @@ pub(super) fn resolve(
     };
     names::check(raw.sites(), findings);
     let wishes = https_wishes(raw.sites());
+    let by_http = acme::first_by_http(raw.sites());
     let management = global::management(&raw.management, findings);
     let logging = global::logging(raw.logging, &Context::new(knowledge, findings));
     let (drafts, targets) = drafts(raw.sites, knowledge, findings);
@@ -132,8 +142,18 @@ pub(super) fn resolve(
     };
     config.sources.extend(certificate_files);
     https::resolve(&mut config, &wishes, findings);
+    acme::check_answer(&config, by_http, findings);
     hash::fill(&mut config);
     Resolved { config, targets }
+}
+
+/// Where BWS keeps what it gets by itself: what systemd says, else a folder beside the configuration.
+fn state_folder(sources: &[Arc<Source>], options: &Options) -> PathBuf {
+    match (&options.state, sources.first()) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(source)) => source.folder.join(STATE_FOLDER),
+        (None, None) => PathBuf::from(STATE_FOLDER),
+    }
 }
 
 /// The sites with all that can be said without looking at another, and the upstreams.

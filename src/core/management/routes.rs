@@ -73,6 +73,7 @@ enum Endpoint {
     Workers,
     Reload,
     Check,
+    Certificates,
     Metrics,
     Health,
 }
@@ -81,6 +82,7 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
     let (endpoint, allowed) = match path {
         "/api/status" => (Endpoint::Status, "GET, HEAD"),
         "/api/workers" => (Endpoint::Workers, "GET, HEAD"),
+        "/api/certificates" => (Endpoint::Certificates, "GET, HEAD"),
         "/metrics" => (Endpoint::Metrics, "GET, HEAD"),
         "/health" | "/api/health" => (Endpoint::Health, "GET, HEAD"),
         "/api/config/reload" => (Endpoint::Reload, "POST"),
@@ -119,6 +121,9 @@ impl Endpoint {
                 .await
                 .map(|report| reload_report(&report)),
             Self::Check => ask(inputs, Input::Check).await.map(|report| check(&report)),
+            Self::Certificates => ask(inputs, Input::Certificates)
+                .await
+                .map(|certificates| json(StatusCode::OK, &certificates)),
             Self::Metrics => ask(inputs, Input::Metrics).await.map(metrics),
             Self::Health => ask(inputs, Input::Status)
                 .await

@@ -32,6 +32,8 @@ pub(super) struct Resources {
     pub(super) missing: Vec<String>,
     /// Takes over when the generation is in force.
     pub(super) tcp: Option<Tcp>,
+    /// Only certificates differ from the generation before.
+    pub(super) certificates_only: bool,
     /// The program that understands the snapshot, when it is another than this one.
     pub(super) origin: Option<Origin>,
 }
@@ -115,6 +117,7 @@ impl Resources {
             snapshot,
             summary,
             details,
+            certificates_only,
         } = candidate;
         Self {
             outline,
@@ -126,6 +129,7 @@ impl Resources {
             details,
             missing,
             tcp,
+            certificates_only,
             origin: None,
         }
     }
@@ -217,6 +221,7 @@ impl Record {
             details: self.details,
             missing: self.missing,
             tcp: None,
+            certificates_only: false,
             origin: image
                 .filter(|_| !ours)
                 .map(|image| Origin { protocol, image }),

@@ -31,6 +31,10 @@ impl Authority {
         self.issuer.der().to_vec()
     }
 
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
     /// Writes `<stem>.pem` and `<stem>.key`.
     pub fn issue(&self, folder: &Path, stem: &str, names: &[&str]) -> Pair {
         self.write(folder, stem, params(names))
