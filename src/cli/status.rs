@@ -85,6 +85,14 @@ fn table(status: &Status) -> String {
         listeners(&status.listeners)
     );
     let _ = writeln!(text, "{}", last_reload(status));
+    if status.upstreams.total > 0 {
+        let _ = writeln!(
+            text,
+            "{}, {} down",
+            count(status.upstreams.total, "upstream server"),
+            status.upstreams.down
+        );
+    }
     write_generations(&mut text, &status.generations);
     write_sites(&mut text, &status.sites);
     text

@@ -17,15 +17,6 @@ use Lacking::{Value, Whole};
 
 /// Table, key, and what of it is lacking.
 const NOT_YET: &[(&str, &str, Lacking)] = &[
-    ("security", "trusted_proxies", Whole),
-    ("security", "proxy_protocol", Whole),
-    ("sites", "directory_listing", Whole),
-    ("sites", "enable_directory_listing", Whole),
-    ("sites", "error_pages", Whole),
-    ("sites.access", "require_auth", Whole),
-    ("sites.access", "auth_type", Whole),
-    ("sites.access", "auth_realm", Whole),
-    ("sites.access", "auth_file", Whole),
     ("sites.ssl", "client_ca", Whole),
     ("sites.proxy.upstreams", "url", Value("https")),
     ("sites.proxy.upstreams", "url", Value("h2c")),

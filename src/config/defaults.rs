@@ -18,6 +18,8 @@ pub(super) const ACME_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/di
 pub(super) const ACME_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// Names that authorities put into one certificate.
 pub(super) const MAX_ACME_NAMES: usize = 100;
+/// Bytes of one file of names and passwords: a hundred thousand users.
+pub(super) const MAX_PASSWORD_FILE_SIZE: u64 = 16 << 20;
 /// Files that one configuration may include.
 pub(super) const MAX_INCLUDED_FILES: usize = 65_536;
 
@@ -33,6 +35,9 @@ pub(super) const MAX_CONNECTIONS_RANGE: RangeInclusive<u64> = 1..=10_000_000;
 pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes a second. Any network does better; it is what other servers ask for as well.
+pub(super) const MIN_RATE: u64 = 240;
+pub(super) const MIN_RATE_RANGE: RangeInclusive<u64> = 0..=1 << 30;
 pub(super) const BUFFER_SIZE: u32 = 32 << 10;
 /// 8 KiB hold any sane request head; beyond 16 MiB a buffer is a mistake.
 pub(super) const BUFFER_SIZE_RANGE: RangeInclusive<u64> = 8 << 10..=16 << 20;
@@ -59,6 +64,7 @@ pub(super) const SECURITY_HEADERS: [(&str, &str); 3] = [
     ("referrer-policy", "strict-origin-when-cross-origin"),
 ];
 
+pub(super) const AUTH_REALM: &str = "Restricted";
 /// A thousand a second and client is as fine as the workers' clock.
 pub(super) const REQUESTS_PER_MINUTE_RANGE: RangeInclusive<u64> = 1..=60_000;
 pub(super) const BURST_SIZE_RANGE: RangeInclusive<u64> = 1..=1_000_000;
@@ -104,6 +110,9 @@ pub(super) const COMPRESSED_TYPES: [&str; 16] = [
 /// Ten years say for ever.
 pub(super) const MAX_AGE_RANGE: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(10 * 365 * 86_400);
+
+/// Statuses that a page can be for.
+pub(super) const ERROR_STATUS_RANGE: RangeInclusive<u16> = 400..=599;
 
 pub(super) const MIN_TLS_VERSION: TlsVersion = TlsVersion::Tls12;
 /// A certificate that ends sooner is worth a warning.

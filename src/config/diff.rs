@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::resolve::show_address;
-use super::types::{Config, Listener, Logging, Middleware, Performance, Proxy, Server, Site};
+use super::types::{Config, Listener, Logging, Performance, Proxy, Server, Site};
 
 /// What a reload would change. Sites are told apart by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -186,6 +186,7 @@ fn performance_changes(old: &Performance, new: &Performance) -> Vec<String> {
             keep_alive_timeout,
             request_timeout,
             header_timeout,
+            min_rate,
             read_buffer_size,
             write_buffer_size,
         ]
@@ -219,6 +220,9 @@ fn service_changes(old: &Config, new: &Config) -> Vec<String> {
             max_request_size,
             security_headers,
             rate_limiting,
+            trusted_proxies,
+            proxy_protocol,
+            request_id,
         ]
     );
     let (before, after) = (&old.management, &new.management);
@@ -254,10 +258,11 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
             headers,
             compression,
             cache,
+            error_pages,
             api_only
         ]
     );
-    names.extend(middleware_changes(&old.1.middleware, &new.1.middleware));
+    names.extend(middleware_changes(old, new));
     match (&old.1.static_files, &new.1.static_files) {
         (Some(before), Some(after)) => {
             if before.root != after.root {
@@ -267,7 +272,7 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
                 before,
                 after,
                 "",
-                [index_files, follow_symlinks]
+                [index_files, follow_symlinks, directory_listing, media_types]
             ));
         }
         (before, after) if before.is_some() != after.is_some() => {
@@ -284,13 +289,24 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
     names
 }
 
-fn middleware_changes(old: &Middleware, new: &Middleware) -> Vec<String> {
-    differing!(
-        old,
-        new,
+/// Files of passwords are compared by content, as their indices move.
+fn middleware_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
+    let [before, after] = [old, new].map(|(_, site)| &site.middleware);
+    let mut names = differing!(
+        before,
+        after,
         "",
         [addresses, rate_limit, https_port, redirects, cors]
-    )
+    );
+    let auth = |(config, site): (&Config, &Site)| {
+        let auth = site.middleware.basic_auth.as_ref()?;
+        let file = config.password_files.get(auth.file as usize);
+        Some((auth.realm.clone(), file.cloned()))
+    };
+    if auth(old) != auth(new) {
+        names.push("passwords".to_owned());
+    }
+    names
 }
 
 fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {

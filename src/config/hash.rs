@@ -18,10 +18,15 @@ pub(super) fn fill(config: &mut Config) {
         .iter()
         .map(|it| digest([&bytes(it)[..]]))
         .collect();
+    let passwords: Vec<String> = config
+        .password_files
+        .iter()
+        .map(|it| digest([&bytes(it)[..]]))
+        .collect();
     let parts = config.sites.chunks_mut(PART).collect();
     parallel::map(parts, |sites: &mut [Site]| {
         for site in sites {
-            site.hash = site_hash(site, &certificates);
+            site.hash = site_hash(site, &certificates, &passwords);
         }
     });
     // Where a configuration came from changes nothing about how it serves.
@@ -39,20 +44,27 @@ pub(super) fn of_text(text: &str) -> String {
     digest([text.as_bytes()])
 }
 
-/// The certificate counts with its content: its index changes when other sites come and go.
-fn site_hash(site: &mut Site, certificates: &[String]) -> String {
+/// Certificate and passwords count with their content: their indices change when other sites come and go.
+fn site_hash(site: &mut Site, certificates: &[String], passwords: &[String]) -> String {
     site.hash.clear();
-    let index = site
-        .tls
-        .as_mut()
-        .map(|tls| std::mem::take(&mut tls.certificate));
-    let certificate = index.and_then(|index| certificates.get(index as usize));
+    let certificate = site.tls.as_mut().map(|tls| &mut tls.certificate);
+    let certificate = certificate.map(std::mem::take);
+    let auth = site.middleware.basic_auth.as_mut();
+    let file = auth.map(|auth| std::mem::take(&mut auth.file));
+    let content = |of: &'_ [String], index: Option<u32>| {
+        let hash = index.and_then(|index| of.get(index as usize));
+        hash.cloned().unwrap_or_default()
+    };
     let hash = digest([
         &bytes(site)[..],
-        certificate.map_or(&[], |it| it.as_bytes()),
+        content(certificates, certificate).as_bytes(),
+        content(passwords, file).as_bytes(),
     ]);
-    if let (Some(tls), Some(index)) = (&mut site.tls, index) {
+    if let (Some(tls), Some(index)) = (&mut site.tls, certificate) {
         tls.certificate = index;
+    }
+    if let (Some(auth), Some(index)) = (&mut site.middleware.basic_auth, file) {
+        auth.file = index;
     }
     hash
 }

@@ -13,6 +13,8 @@ mod availability;
 mod connectivity;
 mod defaults;
 pub mod diff;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hash;
 mod include;
 mod load;
@@ -120,7 +122,7 @@ pub fn serve_folder(folder: &Path, port: u16) -> Result<Loaded, Report> {
     };
     let quoted = toml::Value::from(text);
     let text = format!(
-        "[[sites]]\nname = \"folder\"\nhostname = \"_\"\nport = {port}\nstatic_dir = {quoted}\n"
+        "[[sites]]\nname = \"folder\"\nhostname = \"_\"\nport = {port}\nstatic_dir = {quoted}\ndirectory_listing = true\n"
     );
     load::load_text(Path::new("(command line)"), text, &Options::default())
 }

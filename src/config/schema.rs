@@ -13,12 +13,12 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("performance", &[
         "worker_threads", "max_connections", "keep_alive_timeout", "request_timeout", "header_timeout",
-        "read_buffer_size", "write_buffer_size",
+        "min_rate", "read_buffer_size", "write_buffer_size",
     ]),
     ("logging", &["level", "output", "format", "access_log", "error_log", "file_path", "log_requests"]),
     ("security", &[
         "hide_server_header", "max_request_size", "security_headers", "rate_limiting", "trusted_proxies",
-        "proxy_protocol",
+        "proxy_protocol", "request_id",
     ]),
     ("security.rate_limiting", &[
         "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",
@@ -31,7 +31,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("sites", &[
         "name", "hostname", "hostnames", "port", "listen", "default", "static_dir", "index_files", "index_file",
-        "directory_listing", "enable_directory_listing", "follow_symlinks", "headers", "redirect_to_https",
+        "directory_listing", "enable_directory_listing", "follow_symlinks", "mime_types", "headers", "redirect_to_https",
         "redirects", "error_pages", "api_only", "compression", "cache", "access_control", "access", "rate_limit",
         "ssl", "proxy",
     ]),

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 
 pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
-pub use content::{Algorithm, Caching, Compression};
+pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use middleware::{
-    AddressRules, Cors, Middleware, Network, OriginPattern, Rate, RateLimit, Redirect,
+    AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
+    PasswordFileIndex, Rate, RateLimit, Redirect, User,
 };
 
 /// A whole configuration.
@@ -38,6 +39,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
     pub certificates: Vec<Certificate>,
+    /// Each distinct file of names and passwords once. A [`PasswordFileIndex`] points in here.
+    pub password_files: Vec<PasswordFile>,
     /// Paths whose change means a new configuration: the main file, included files and the folders where an `include`
     /// pattern looks for others, certificates and keys. Absolute.
     pub sources: Vec<PathBuf>,
@@ -70,10 +73,12 @@ pub struct Performance {
     pub max_connections: u32,
     /// How long a connection may be idle between requests.
     pub keep_alive_timeout: Duration,
-    /// How long one request may take as a whole.
+    /// Over how long the rate of a client that is waited for is taken.
     pub request_timeout: Duration,
     /// How long a client may take to send a request head (408 beyond it).
     pub header_timeout: Duration,
+    /// Bytes a second that a client must send of a body, or take of a response; 0: any.
+    pub min_rate: u64,
     /// Bytes.
     pub read_buffer_size: u32,
     /// Bytes.
@@ -129,6 +134,12 @@ pub struct Security {
     pub security_headers: Vec<Header>,
     /// For all sites together.
     pub rate_limiting: Option<RateLimit>,
+    /// Whose word on their clients is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// The trusted proxies begin each connection with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// Every request has an `X-Request-Id`.
+    pub request_id: bool,
 }
 
 /// A response header, checked to be valid in HTTP: lower-case name, visible ASCII or obs-text value.
@@ -175,6 +186,8 @@ pub struct Site {
     pub tls: Option<SiteTls>,
     pub compression: Option<Compression>,
     pub cache: Caching,
+    /// Each status once.
+    pub error_pages: Vec<ErrorPage>,
     /// No static files: what no route and no endpoint takes is 404.
     pub api_only: bool,
     /// SHA-256 over the site and the certificate that it uses, in hexadecimal.
@@ -232,6 +245,10 @@ pub struct StaticFiles {
     pub index_files: Vec<String>,
     /// Follow symbolic links, but never out of `root`.
     pub follow_symlinks: bool,
+    /// List folders that have no index file.
+    pub directory_listing: bool,
+    /// Each extension once.
+    pub media_types: Vec<MediaType>,
 }
 
 /// `[sites.ssl]`.

@@ -52,6 +52,8 @@ pub struct Status {
     pub config_hash: String,
     pub sites: Vec<SiteStatus>,
     pub listeners: Vec<String>,
+    #[serde(default)]
+    pub upstreams: UpstreamCounts,
     pub generations: Vec<GenerationStatus>,
     pub reloads: ReloadCounts,
     pub last_reload: Option<LastReload>,
@@ -96,6 +98,38 @@ pub struct SiteStatus {
     pub hostnames: Vec<String>,
     /// Answered by all workers since the master started.
     pub requests: u64,
+}
+
+/// Upstream servers of the configuration in force.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct UpstreamCounts {
+    pub total: usize,
+    pub down: usize,
+}
+
+/// An upstream server, as all workers together know it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UpstreamStatus {
+    pub site: String,
+    pub pool: String,
+    /// Its address.
+    pub upstream: String,
+    pub weight: u32,
+    pub healthy: bool,
+    /// "up", "rising" (back, with a growing share) or "down".
+    pub state: String,
+    /// Why it is down.
+    pub reason: Option<String>,
+    /// When it last went down or came back, seconds since the epoch.
+    pub changed_at: Option<u64>,
+    /// Requests that it was given, by all workers since the master started.
+    pub requests: u64,
+    /// Of these, those that it did not answer.
+    pub failures: u64,
+    /// Of these, those that another one had failed.
+    pub retries: u64,
+    /// How often it was taken out.
+    pub ejections: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

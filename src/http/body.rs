@@ -1,6 +1,5 @@
 //! Bodies of requests and responses, as this room sees them: the worker turns a [`Chunk`] into bytes on the wire.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -14,6 +13,7 @@ use hyper::body::Incoming;
 use super::in_flight::InFlight;
 use super::open_file::OpenFile;
 use super::proxy::Tunnel;
+use super::uploads::Claim;
 
 /// Why a body broke off. The connection is then closed, so that the peer sees a truncated message.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -114,13 +114,10 @@ impl Body {
 
 /// A request body: what the client sends, up to a limit.
 pub struct RequestBody {
-    /// Only the end of all takes it away.
-    incoming: Option<Incoming>,
+    incoming: Incoming,
     remaining: u64,
-    /// Set while a reader waits for the client to send more.
-    awaited: Rc<Cell<bool>>,
-    /// Takes over what nobody read.
-    leftover: Option<fn(Incoming)>,
+    /// None where there is nothing to wait for.
+    claim: Option<Rc<Claim>>,
     /// While the body lives its connection is not idle.
     _in_flight: InFlight,
 }
@@ -132,31 +129,23 @@ pub struct TooLarge;
 
 impl RequestBody {
     pub fn new(incoming: Incoming, limit: u64, in_flight: InFlight) -> Self {
-        let awaited = Rc::default();
         Self {
-            incoming: Some(incoming),
+            incoming,
             remaining: limit,
-            awaited,
-            leftover: None,
+            claim: None,
             _in_flight: in_flight,
         }
     }
 
-    /// Keeps `awaited` set while a reader waits for the client to send more.
-    pub fn reporting_to(mut self, awaited: Rc<Cell<bool>>) -> Self {
-        self.awaited = awaited;
+    /// Tells `claim` while a reader waits for the client to send more.
+    pub fn reporting_to(mut self, claim: Option<Rc<Claim>>) -> Self {
+        self.claim = claim;
         self
     }
 
     /// The same with another limit, in bytes from now on.
     pub(super) fn limited_to(mut self, limit: u64) -> Self {
         self.remaining = limit;
-        self
-    }
-
-    /// Gives `take` the body when it is dropped before its end.
-    pub fn leaving_rest_to(mut self, take: fn(Incoming)) -> Self {
-        self.leftover = Some(take);
         self
     }
 
@@ -174,17 +163,19 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(incoming) = &mut self.incoming else {
-            return Poll::Ready(None);
-        };
-        let polled = Pin::new(incoming).poll_frame(context);
-        self.awaited.set(polled.is_pending());
+        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        if let Some(claim) = &self.claim {
+            claim.wait(polled.is_pending());
+        }
         let frame = match ready!(polled) {
             None => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
             Some(Ok(frame)) => frame,
         };
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let Some(claim) = &self.claim {
+            claim.uploads.received(length);
+        }
         match self.remaining.checked_sub(length) {
             Some(rest) => self.remaining = rest,
             None => return Poll::Ready(Some(Err(TooLarge.into()))),
@@ -193,23 +184,18 @@ impl http_body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        self.incoming.size_hint()
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.awaited.set(false);
-        if let (Some(take), Some(incoming)) = (self.leftover, self.incoming.take()) {
-            if !incoming.is_end_stream() {
-                take(incoming);
-            }
+        if let Some(claim) = &self.claim {
+            claim.release();
         }
     }
 }

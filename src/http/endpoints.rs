@@ -95,7 +95,7 @@ fn detailed(shared: &Shared, ready: bool) -> serde_json::Value {
 }
 
 /// `2026-01-31T08:00:00Z` from seconds since the epoch (the civil calendar from days, with eras of 400 years).
-fn rfc3339(seconds: u64) -> String {
+pub(super) fn rfc3339(seconds: u64) -> String {
     let (days, time) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

@@ -5,6 +5,7 @@ use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::Body;
+use super::error_pages::Page;
 
 /// How the client wants to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +69,24 @@ pub(super) fn write_error(response: &mut Response<Body>, status: StatusCode, aud
         Body::Empty
     } else {
         Body::Full(Bytes::from(text))
+    };
+}
+
+/// The same with a page of the site's own.
+pub(super) fn write_page(
+    response: &mut Response<Body>,
+    status: StatusCode,
+    page: &Page,
+    audience: Audience,
+) {
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, page.media_type());
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(page.length()));
+    *response.body_mut() = if audience.head_only {
+        Body::Empty
+    } else {
+        page.body()
     };
 }
 

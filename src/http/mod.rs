@@ -2,15 +2,19 @@
 //!
 //! The way of a request: `admission` (is it well-formed, which host does it mean) → `router` (which site) →
 //! `middleware` (may it pass) → `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of
-//! every response).
+//! every response, pages for errors) → `compression`.
 mod admission;
 pub mod body;
 mod caching;
 mod challenges;
 mod clock;
 mod compression;
+mod connection;
 mod endpoints;
 pub mod error_page;
+mod error_pages;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod in_flight;
 mod leftover;
 mod middleware;
@@ -25,3 +29,5 @@ mod static_files;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod uploads;
+mod weight;

@@ -1,25 +1,28 @@
 //! A request becomes a response.
 
+mod room;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 
+use self::room::Room;
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
 use super::challenges::{self, Challenges};
 use super::compression::{self, Compressors};
-use super::endpoints::{self, Endpoint};
+pub use super::connection::{Connection, Visit};
+use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{Chain, Common, Refusal as Denial, Return, Verdict};
+use super::middleware::{self, Chain, Common, Refusal as Denial, Return, Verdict};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
-use super::request_path;
 use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
@@ -65,6 +68,13 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Whether connections from `peer` begin with a header of the PROXY protocol.
+    pub fn is_introduced_by(&self, peer: IpAddr) -> bool {
+        self.config.security.proxy_protocol && self.middleware.trusts(peer)
+    }
+}
+
 /// What `/health` tells of the process.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -72,17 +82,6 @@ pub struct Identity {
     pub config_version: u64,
     /// The master's start, nanoseconds since the epoch.
     pub started_at_ns: u64,
-}
-
-/// What a request needs to know of the connection that it came by.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    /// Index into `Config::listeners`.
-    pub listener: u32,
-    /// None on a Unix socket.
-    pub peer: Option<SocketAddr>,
-    /// TLS.
-    pub secure: bool,
 }
 
 /// A response, and whose it is.
@@ -113,6 +112,13 @@ enum Answer {
 }
 
 impl Answer {
+    async fn response(self) -> Response<Body> {
+        match self {
+            Self::Now(response) => response,
+            Self::Later(forwarding) => forwarding.await,
+        }
+    }
+
     /// What the chain does to the response.
     fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
         match self {
@@ -127,16 +133,6 @@ impl Answer {
             })),
         }
     }
-}
-
-/// Who answers a request.
-enum Room {
-    Endpoint(Endpoint),
-    Static(Entry),
-    /// OPTIONS, or a method that files do not have.
-    Methods,
-    Upstream(Target),
-    Error(StatusCode),
 }
 
 impl Service {
@@ -177,17 +173,27 @@ impl Service {
         self.ready.set(ready);
     }
 
+    /// What `request` shows of its connection and of who is behind it.
+    pub fn identify<B>(
+        &self,
+        request: &mut Request<B>,
+        connection: &Rc<Connection>,
+    ) -> Rc<Connection> {
+        self.shared.middleware.identify(request, connection)
+    }
+
     /// Never fails: what goes wrong becomes a response of status 4xx or 5xx.
     pub async fn answer(
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
     ) -> Answered {
+        let visit = connection.visit.clone();
         let (answer, site) = self.dispatch(request, connection);
-        let response = match answer {
-            Answer::Now(response) => response,
-            Answer::Later(forwarding) => forwarding.await,
-        };
+        let mut response = answer.response().await;
+        if let Some(visit) = visit {
+            middleware::show_request_id(&visit, response.headers_mut());
+        }
         Answered { response, site }
     }
 
@@ -247,11 +253,17 @@ impl Service {
         let back = chain.expect(&request);
         let answer = match chain.enter(&mut request, &connection, &back) {
             Verdict::Pass => self.answer_content(site, request, connection),
-            Verdict::Refuse(denial) => {
-                let response = self.deny(&site, denial, &request);
-                leftover::finish(request);
-                Answer::Now(response)
-            }
+            Verdict::Ask(question) => Answer::Later(Box::pin(async move {
+                match question.answer().await {
+                    Ok(user) => {
+                        middleware::remember(&connection, user);
+                        let answer = self.answer_content(site, request, connection);
+                        answer.response().await
+                    }
+                    Err(denial) => self.deny(&site, denial, request),
+                }
+            })),
+            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, request)),
             Verdict::Preflight(headers) => {
                 let mut response = site.response();
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -267,8 +279,9 @@ impl Service {
     }
 
     /// The page of a request that may not have its content.
-    fn deny<B>(&self, site: &Site, denial: Denial, request: &Request<B>) -> Response<Body> {
-        let mut response = self.respond(site, Room::Error(denial.status), request);
+    fn deny(&self, site: &Site, denial: Denial, request: Request<RequestBody>) -> Response<Body> {
+        let mut response = self.respond(site, Room::Error(denial.status), &request);
+        leftover::finish(request);
         if let Some((name, value)) = denial.header {
             response.headers_mut().insert(name, value);
         }
@@ -290,6 +303,9 @@ impl Service {
         match room {
             Room::Upstream(target) => {
                 Answer::Later(self.forward(site, target, request, connection))
+            }
+            Room::Static(Entry::Listing(folder)) if is_readable(request.method()) => {
+                Answer::Later(self.list(site, folder, request))
             }
             room => {
                 let response = self.respond(&site, room, &request);
@@ -326,67 +342,6 @@ impl Service {
         Some(cell.get_or_init(|| site).clone())
     }
 
-    /// An exact route, a file that exists, an endpoint, a route by prefix, a file, the pool behind the files.
-    fn room(&self, site: &Site, method: &Method, path: &str) -> Room {
-        let Ok(clean) = request_path::without_dot_segments(path) else {
-            return Room::Error(StatusCode::BAD_REQUEST);
-        };
-        let proxy = self.shared.config.sites[site.index as usize].proxy.as_ref();
-        let route = proxy.and_then(|proxy| proxy::find_route(&proxy.routes, &clean));
-        let exact = |index: usize| proxy.is_some_and(|proxy| proxy.routes[index].path == clean);
-        if let Some(index) = route.filter(|&index| exact(index)) {
-            return Room::Upstream(Target::Route(index));
-        }
-        if let Some(endpoint) = endpoints::find(&self.shared.config.monitoring, &clean) {
-            return match site.root.as_ref().map(|_| self.entry(site, path)) {
-                Some(Some(Entry::File(file))) => Room::Static(Entry::File(file)),
-                _ => Room::Endpoint(endpoint),
-            };
-        }
-        match (route, proxy.and_then(|proxy| proxy.fallback_pool)) {
-            (Some(index), _) => Room::Upstream(Target::Route(index)),
-            (None, Some(pool)) => self.file_or_pool(site, method, path, pool),
-            (None, None) => self.file(site, method, path),
-        }
-    }
-
-    fn file(&self, site: &Site, method: &Method, path: &str) -> Room {
-        if path == "*" {
-            return Room::Methods;
-        }
-        match (site.root.is_some(), method) {
-            (false, _) => Room::Error(StatusCode::NOT_FOUND),
-            (true, &Method::GET | &Method::HEAD) => self
-                .entry(site, path)
-                .map_or(Room::Error(StatusCode::NOT_FOUND), Room::Static),
-            (true, _) => Room::Methods,
-        }
-    }
-
-    /// What the files do not hold, and every other method, is the upstream's.
-    fn file_or_pool(&self, site: &Site, method: &Method, path: &str, pool: u32) -> Room {
-        if path == "*" {
-            return Room::Methods;
-        }
-        let readable = method == Method::GET || method == Method::HEAD;
-        match readable.then(|| self.entry(site, path)).flatten() {
-            Some(entry @ (Entry::File(_) | Entry::Folder { has_index: true })) => {
-                Room::Static(entry)
-            }
-            Some(Entry::Missing(status))
-                if status == StatusCode::BAD_REQUEST || status.is_server_error() =>
-            {
-                Room::Error(status)
-            }
-            _ => Room::Upstream(Target::Pool(pool as usize)),
-        }
-    }
-
-    fn entry(&self, site: &Site, path: &str) -> Option<Entry> {
-        let root = site.root.as_ref()?;
-        Some(self.files.find(site.index, root, path))
-    }
-
     fn respond<B>(&self, site: &Site, room: Room, request: &Request<B>) -> Response<Body> {
         let (method, headers) = (request.method(), request.headers());
         let audience = || Audience::of(method, headers);
@@ -401,7 +356,9 @@ impl Service {
             Room::Static(Entry::Folder { .. }) => {
                 return static_files::respond_redirect(site, request.uri(), audience());
             }
-            Room::Methods | Room::Static(Entry::File(_)) | Room::Endpoint(_) => {
+            Room::Methods
+            | Room::Static(Entry::File(_) | Entry::Listing(_))
+            | Room::Endpoint(_) => {
                 return static_files::respond_methods(site, method, headers);
             }
             Room::Static(Entry::Missing(status)) | Room::Error(status) => status,
@@ -425,7 +382,8 @@ impl Service {
             let compression = site.compression.as_deref();
             let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
             let told = site.cache_proxied.as_ref();
-            let told = told.filter(|_| caching::is_for_all(method, headers));
+            let told = told
+                .filter(|_| caching::is_for_all(method, headers) && connection.user().is_none());
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {
@@ -433,7 +391,8 @@ impl Service {
                 }
                 _ => Err(StatusCode::NOT_FOUND.into()),
             };
-            let mut response = forwarded.unwrap_or_else(|unanswered| unanswered.respond(audience));
+            let mut response =
+                forwarded.unwrap_or_else(|unanswered| unanswered.respond(&site, audience));
             if let Some(told) = told {
                 caching::tell(told, &mut response);
             }
@@ -443,6 +402,23 @@ impl Service {
             }
             self.recorder
                 .request(site.index, response.status().as_u16());
+            response
+        })
+    }
+
+    /// What lies in a folder.
+    fn list(
+        self: Rc<Self>,
+        site: Rc<Site>,
+        folder: Rc<Vec<u8>>,
+        request: Request<RequestBody>,
+    ) -> Forwarding {
+        Box::pin(async move {
+            let (method, headers) = (request.method(), request.headers());
+            let response = static_files::respond_listing(&site, &folder, method, headers).await;
+            self.recorder
+                .request(site.index, response.status().as_u16());
+            leftover::finish(request);
             response
         })
     }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::body::Body;
 use super::compression::{Compression, Compressors};
 use super::error_page::{self, Audience};
+use super::error_pages::ErrorPages;
 use super::middleware::Chain;
 use super::proxy::{Pools, Servers};
 use super::static_files::{Root, Rules};
@@ -24,6 +25,8 @@ pub(super) struct Site {
     pub(super) compression: Option<Rc<Compression>>,
     /// What caches are told of proxied responses that say nothing.
     pub(super) cache_proxied: Option<HeaderValue>,
+    /// None when it has none of its own.
+    error_pages: Option<ErrorPages>,
     /// The site's `headers`: these replace what an upstream sent.
     own: Vec<(HeaderName, HeaderValue)>,
     /// `security_headers` and `Server`: these do not.
@@ -54,6 +57,7 @@ impl Site {
                 .proxied
                 .as_deref()
                 .and_then(|told| HeaderValue::from_str(told).ok()),
+            error_pages: ErrorPages::new(site),
             compression: site
                 .compression
                 .as_ref()
@@ -65,7 +69,7 @@ impl Site {
         prepared.finish_headers(&mut base);
         let files = site.static_files.as_ref().filter(|_| !site.api_only);
         prepared.root = files.map(|files| {
-            let rules = Rules::new(&base, &site.cache, prepared.compression.clone());
+            let rules = Rules::new(files, &base, &site.cache, prepared.compression.clone());
             Root::new(files, rules)
         });
         prepared.base = base;
@@ -86,7 +90,14 @@ impl Site {
         status: StatusCode,
         audience: Audience,
     ) {
-        error_page::write_error(response, status, audience);
+        match self
+            .error_pages
+            .as_ref()
+            .and_then(|pages| pages.find(status))
+        {
+            Some(page) => error_page::write_page(response, status, &page, audience),
+            None => error_page::write_error(response, status, audience),
+        }
     }
 
     /// Puts the site's headers on a response that came from elsewhere.

@@ -36,6 +36,7 @@ pub(super) fn site() -> Site {
         tls: None,
         compression: None,
         cache: Caching::default(),
+        error_pages: vec![],
         api_only: false,
         hash: String::new(),
     }
@@ -47,6 +48,8 @@ pub(super) fn static_files(root: &Path) -> StaticFiles {
         root: root.into(),
         index_files,
         follow_symlinks: false,
+        directory_listing: false,
+        media_types: vec![],
     }
 }
 
@@ -68,6 +71,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             keep_alive_timeout: seconds(60),
             request_timeout: seconds(30),
             header_timeout: seconds(10),
+            min_rate: 240,
             read_buffer_size: 32768,
             write_buffer_size: 32768,
         },
@@ -85,6 +89,9 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             max_request_size: 1000,
             security_headers: vec![],
             rate_limiting: None,
+            trusted_proxies: vec![],
+            proxy_protocol: false,
+            request_id: false,
         },
         management: Management {
             enabled: false,
@@ -106,6 +113,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
         }],
         sites,
         certificates: vec![],
+        password_files: vec![],
         sources: vec![],
         hash: "feed".into(),
     }
@@ -167,17 +175,15 @@ pub(super) fn connect(service: &Rc<Service>) -> DuplexStream {
 fn serve(service: &Rc<Service>, version: Version, half_close: bool) -> DuplexStream {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let peer = Some("192.0.2.7:1234".parse().unwrap());
-    let connection = Rc::new(Connection {
-        listener: 0,
-        peer,
-        secure: false,
-    });
+    let connection = Rc::new(Connection::new(0, peer, false));
     let service = service.clone();
     let limit = service.shared.config.security.max_request_size;
     let answer = hyper::service::service_fn(move |request: Request<Incoming>| {
         let in_flight = InFlight::new(&Rc::new(Cell::new(0)));
         let request = request.map(|body| RequestBody::new(body, limit, in_flight));
-        let answer = service.clone().answer(request, connection.clone());
+        let mut request = request;
+        let connection = service.identify(&mut request, &connection);
+        let answer = service.clone().answer(request, connection);
         async move { Ok::<_, std::convert::Infallible>(answer.await.response.map(Wire)) }
     });
     tokio::task::spawn_local(async move {

@@ -1,11 +1,14 @@
 //! What a connection is doing, as its I/O, its requests and the sweep see it together.
 
 use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use super::framing::Refusal;
+use super::queued;
 use crate::http::proxy::Tunnel;
+use crate::http::uploads::Uploads;
 
 /// Coarse time of a thread: ticks of [`super::sweep::TICK`] since it started.
 pub type Ticks = u32;
@@ -33,8 +36,21 @@ pub enum Order {
     HeadTimeout,
     /// Nothing moved for too long, or the drain is over: close.
     Close,
+    /// The client is too slow: close, whatever it does right now.
+    TooSlow,
     /// Drain (HTTP/2): say GOAWAY.
     Drain,
+    /// HTTP/1: close when the client has left, whatever is under way.
+    Look,
+}
+
+/// How a client does that is waited for.
+#[derive(Clone, Copy, Default)]
+pub struct Pace {
+    /// Ticks of the sweep in which it was waited for.
+    pub ticks: Ticks,
+    /// [`Activity::moved`] at the first of them.
+    pub mark: u64,
 }
 
 /// State of one active connection.
@@ -42,8 +58,18 @@ pub struct Activity {
     clock: Rc<Clock>,
     /// Requests and bodies alive.
     pub in_flight: Rc<Cell<u32>>,
-    /// A handler waits for more of the request body.
-    pub awaiting_body: Rc<Cell<bool>>,
+    /// Handlers wait for more of a request body.
+    pub uploads: Rc<Uploads>,
+    /// Response bodies that have more for the client than it takes.
+    owed: Cell<u32>,
+    /// Bytes of response bodies that left for the client.
+    taken: Cell<u64>,
+    /// HTTP/1: the response to the last request has begun.
+    pub responding: Cell<bool>,
+    /// While the client is waited for: how long, and where it stood then.
+    pub pace: Cell<Pace>,
+    /// The client's socket, as long as the transport is in use.
+    pub socket: Cell<Option<RawFd>>,
     /// The last write could not be finished: something is still to be sent.
     pub write_blocked: Cell<bool>,
     /// Bytes came that belong to no request yet.
@@ -64,6 +90,10 @@ pub struct Activity {
     pub tunnel: RefCell<Option<Box<Tunnel>>>,
     /// A tunnel: how long it may be quiet.
     pub patience: Cell<Ticks>,
+    /// HTTP/1: somebody wants to know whether the client is still there.
+    pub look: Cell<bool>,
+    /// HTTP/1: it is not.
+    pub hung_up: Cell<bool>,
     /// When bytes last moved, or a phase began.
     pub since: Cell<Ticks>,
     order: Cell<Option<Order>>,
@@ -76,7 +106,12 @@ impl Activity {
         Self {
             clock,
             in_flight: Rc::default(),
-            awaiting_body: Rc::default(),
+            uploads: Rc::default(),
+            owed: Cell::default(),
+            taken: Cell::default(),
+            responding: Cell::default(),
+            pace: Cell::default(),
+            socket: Cell::default(),
             write_blocked: Cell::default(),
             head_started: Cell::default(),
             heads_waiting: Cell::default(),
@@ -87,6 +122,8 @@ impl Activity {
             undecided: Cell::default(),
             tunnel: RefCell::default(),
             patience: Cell::default(),
+            look: Cell::default(),
+            hung_up: Cell::default(),
             since,
             order: Cell::default(),
             waker: RefCell::default(),
@@ -139,8 +176,32 @@ impl Activity {
         self.head_started.set(in_head);
     }
 
+    /// So many bytes of a response body left.
+    pub fn note_taken(&self, bytes: u64) {
+        self.taken.set(self.taken.get().wrapping_add(bytes));
+    }
+
+    /// A response body begins or ceases to have more than the client takes.
+    pub fn note_owed(&self, before: bool, now: bool) {
+        let owed = self.owed.get() + u32::from(now) - u32::from(before);
+        self.owed.set(owed);
+    }
+
+    /// Whether the client has to do something now: send a body, or take a response.
+    pub fn waits_for_client(&self) -> bool {
+        self.write_blocked.get() || self.owed.get() > 0 || self.uploads.is_waited_for()
+    }
+
+    /// Body bytes that the client sent or took so far. What still waits in the kernel it did not take.
+    pub fn moved(&self) -> u64 {
+        let queued = self.socket.get().map_or(0, queued::bytes);
+        let moved = self.uploads.total().wrapping_add(self.taken.get());
+        moved.wrapping_sub(queued)
+    }
+
     /// A whole head arrived.
     pub fn note_request(&self) {
+        self.responding.set(false);
         self.head_started.set(false);
         let waiting = self.heads_waiting.get();
         self.heads_waiting.set(waiting.saturating_sub(1));
@@ -155,7 +216,10 @@ impl Activity {
     }
 
     pub fn give(&self, order: Order) {
-        self.order.set(Some(order));
+        match order {
+            Order::Look => self.look.set(true),
+            order => self.order.set(Some(order)),
+        }
         self.wake();
     }
 

@@ -4,6 +4,7 @@ mod reading;
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -54,6 +55,7 @@ pub struct ClientIo {
 
 impl ClientIo {
     pub fn new(transport: Transport, activity: Rc<Activity>, recorder: Recorder) -> Self {
+        activity.socket.set(Some(transport.descriptor()));
         Self {
             transport: Some(transport),
             gate: None,
@@ -175,7 +177,21 @@ impl ClientIo {
     }
 }
 
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_fd(),
+        }
+    }
+}
+
 impl Transport {
+    fn descriptor(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+
     fn poll_write_vectored(
         &mut self,
         context: &mut Context<'_>,
@@ -205,9 +221,8 @@ impl Transport {
     fn poll_try(
         &mut self,
         context: &mut Context<'_>,
-        mut call: impl FnMut(std::os::fd::BorrowedFd<'_>) -> io::Result<usize>,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        use std::os::fd::AsFd as _;
         loop {
             let result = match self {
                 Self::Tcp(stream) => {
@@ -238,6 +253,7 @@ impl Transport {
 
 impl Drop for ClientIo {
     fn drop(&mut self) {
+        self.activity.socket.set(None);
         if let Some(place) = &self.returns_to {
             *place.borrow_mut() = self.transport.take();
         }
@@ -303,7 +319,12 @@ impl AsyncWrite for ClientIo {
         true
     }
 
+    /// hyper calls this at every turn.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.look.take() {
+            let hung_up = self.transport().has_hung_up();
+            self.activity.hung_up.set(hung_up);
+        }
         let Transport::Tls(stream) = self.transport() else {
             return Poll::Ready(Ok(()));
         };

@@ -12,9 +12,14 @@ mod drain;
 mod file_window;
 mod frames;
 mod framing;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod hang_up;
 mod io;
 mod journal;
 mod parked;
+mod proxy_protocol;
+mod queued;
 mod start;
 mod sweep;
 mod thread;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::activity::{Order, Ticks};
+use super::activity::{Activity, Order, Pace, Ticks};
+use super::hang_up;
 use super::parked::{Entry, Reason};
 use super::thread::{Active, Protocol, Thread};
 use crate::config::types::Performance;
@@ -27,6 +28,8 @@ struct Limits {
     header: Ticks,
     keep_alive: Ticks,
     request: Ticks,
+    /// Bytes that a client must move in this time, while it is waited for.
+    least: u64,
     linger: Ticks,
 }
 
@@ -36,6 +39,7 @@ impl Limits {
             header: ticks(performance.header_timeout),
             keep_alive: ticks(performance.keep_alive_timeout),
             request: ticks(performance.request_timeout),
+            least: least(performance),
             linger: ticks(LINGER),
         }
     }
@@ -49,13 +53,14 @@ impl Limits {
         if active.protocol == Protocol::Tunnel {
             return (quiet >= activity.patience.get()).then_some(Order::Close);
         }
-        let waits_for_client = activity.write_blocked.get() || activity.awaiting_body.get();
-        if waits_for_client {
-            return (quiet >= self.request).then_some(Order::Close);
+        if activity.waits_for_client() {
+            return self.falls_short(activity).then_some(Order::TooSlow);
         }
         if activity.in_flight.get() > 0 {
-            return None;
+            let looks = active.protocol != Protocol::Http2 && hang_up::is_due(quiet);
+            return looks.then_some(Order::Look);
         }
+        activity.pace.set(Pace::default());
         match active.protocol {
             // A drained connection gets its GOAWAY first; what still stands a tick later is closed.
             Protocol::Http2 if quiet > self.keep_alive + 8 => Some(Order::Close),
@@ -70,6 +75,25 @@ impl Limits {
         }
     }
 
+    /// Whether a client moved less than it must, in as many ticks in which it was waited for.
+    fn falls_short(&self, activity: &Activity) -> bool {
+        let Pace { ticks, mark } = activity.pace.get();
+        if ticks > 0 && ticks < self.request {
+            let ticks = ticks + 1;
+            activity.pace.set(Pace { ticks, mark });
+            return false;
+        }
+        let moved = activity.moved();
+        activity.pace.set(Pace {
+            ticks: 1,
+            mark: moved,
+        });
+        // The difference may be negative: bytes went into the kernel's queue only.
+        ticks > 0
+            && i64::try_from(self.least)
+                .is_ok_and(|least| (moved.wrapping_sub(mark) as i64) < least)
+    }
+
     fn expired(&self, entry: &Entry, now: Ticks) -> bool {
         let limit = match entry.reason {
             Reason::Idle { served: true } => self.keep_alive,
@@ -78,6 +102,11 @@ impl Limits {
         };
         now.wrapping_sub(entry.since) >= limit
     }
+}
+
+fn least(performance: &Performance) -> u64 {
+    let seconds = performance.request_timeout.as_secs_f64();
+    ((performance.min_rate as f64 * seconds) as u64).max(1)
 }
 
 pub fn ticks(duration: Duration) -> Ticks {
@@ -119,6 +148,7 @@ mod tests {
         header: 10,
         keep_alive: 60,
         request: 30,
+        least: 1000,
         linger: 8,
     };
 
@@ -128,6 +158,24 @@ mod tests {
         prepare(&activity);
         (0..ticks).for_each(|_| clock.advance());
         LIMITS.order(&Active { activity, protocol })
+    }
+
+    /// The first order that a client gets which is waited for, and in which tick; it moves `bytes` with each.
+    fn stalled(bytes: u64) -> Option<(Ticks, Order)> {
+        let clock = Rc::new(Clock::default());
+        let activity = Rc::new(Activity::new(clock.clone()));
+        activity.in_flight.set(1);
+        activity.write_blocked.set(true);
+        let active = Active {
+            activity: activity.clone(),
+            protocol: Protocol::Http2,
+        };
+        (1..200).find_map(|tick| {
+            clock.advance();
+            activity.note_taken(bytes);
+            activity.touch();
+            Some((tick, LIMITS.order(&active)?))
+        })
     }
 
     #[test]
@@ -148,13 +196,16 @@ mod tests {
     #[test]
     fn a_request_in_hand_is_left_alone_unless_the_client_stalls() {
         let busy = |activity: &Activity| activity.in_flight.set(1);
-        assert_eq!(after(Protocol::Http1, 1000, busy), None);
-        let stalled = |activity: &Activity| {
-            activity.in_flight.set(1);
-            activity.write_blocked.set(true);
-        };
-        assert_eq!(after(Protocol::Http2, 29, stalled), None);
-        assert_eq!(after(Protocol::Http2, 30, stalled), Some(Order::Close));
+        assert_eq!(after(Protocol::Http1, 999, busy), None);
+        assert_eq!(after(Protocol::Http1, 1000, busy), Some(Order::Look));
+        assert_eq!(after(Protocol::Http2, 1000, busy), None);
+        assert_eq!(stalled(0), Some((31, Order::TooSlow)));
+    }
+
+    #[test]
+    fn bytes_now_and_then_do_not_help() {
+        assert_eq!(stalled(33), Some((31, Order::TooSlow)));
+        assert_eq!(stalled(34), None);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct WireBody {
     /// Where the connection can sendfile.
     queue: Option<Rc<FileQueue>>,
     exchange: Rc<Exchange>,
+    /// There is more for the client, as far as is known.
+    owes: bool,
     _request: RequestInFlight,
 }
 
@@ -35,12 +37,23 @@ impl WireBody {
         exchange: Rc<Exchange>,
         request: RequestInFlight,
     ) -> Self {
+        // Until it is asked for something nobody knows: HTTP/2 asks when the client's window allows.
+        let owes = !body.is_end_stream();
+        exchange.owes(false, owes);
         Self {
             body,
             file: None,
             queue,
             exchange,
+            owes,
             _request: request,
+        }
+    }
+
+    fn owe(&mut self, owes: bool) {
+        if self.owes != owes {
+            self.exchange.owes(self.owes, owes);
+            self.owes = owes;
         }
     }
 
@@ -84,6 +97,36 @@ fn add(rest: SizeHint, length: u64) -> SizeHint {
     sum
 }
 
+impl WireBody {
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<WireChunk>, BodyError>>> {
+        if let Some(slice) = self.file.take() {
+            return Poll::Ready(Some(self.next_of_file(slice).map(Frame::data)));
+        }
+        let frame = match ready!(self.body.poll_chunk(context)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Some(Ok(frame)) => frame,
+        };
+        Poll::Ready(Some(match frame.into_data() {
+            Ok(Chunk::Bytes(bytes)) => Ok(Frame::data(self.chunk(Data::Bytes(bytes)))),
+            Ok(Chunk::File(slice)) => self.next_of_file(slice).map(Frame::data),
+            Err(other) => match other.into_trailers() {
+                Ok(trailers) => Ok(Frame::trailers(trailers)),
+                Err(_) => return Poll::Ready(None),
+            },
+        }))
+    }
+}
+
+impl Drop for WireBody {
+    fn drop(&mut self) {
+        self.owe(false);
+    }
+}
+
 /// The next block of a file range, never empty.
 fn read_block(slice: &FileSlice) -> io::Result<Bytes> {
     slice.file.check_unchanged()?;
@@ -107,22 +150,9 @@ impl http_body::Body for WireBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<WireChunk>, BodyError>>> {
-        if let Some(slice) = self.file.take() {
-            return Poll::Ready(Some(self.next_of_file(slice).map(Frame::data)));
-        }
-        let frame = match ready!(self.body.poll_chunk(context)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Some(Ok(frame)) => frame,
-        };
-        Poll::Ready(Some(match frame.into_data() {
-            Ok(Chunk::Bytes(bytes)) => Ok(Frame::data(self.chunk(Data::Bytes(bytes)))),
-            Ok(Chunk::File(slice)) => self.next_of_file(slice).map(Frame::data),
-            Err(other) => match other.into_trailers() {
-                Ok(trailers) => Ok(Frame::trailers(trailers)),
-                Err(_) => return Poll::Ready(None),
-            },
-        }))
+        let polled = self.poll_next(context);
+        self.owe(matches!(polled, Poll::Ready(Some(Ok(_)))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -116,7 +116,14 @@ def content(server):
     return root
 
 
-def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None):
+def proxying(proxy_to, method):
+    """BWS's tables for a site that is a proxy to these ports."""
+    servers = ", ".join(f'{{ name = "pool", url = "http://127.0.0.1:{port}" }}' for port in proxy_to)
+    return (f'[sites.proxy]\nenabled = true\nupstreams = [{servers}]\n'
+            f'load_balancing = {{ method = "{method}" }}\n')
+
+
+def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, proxy_to=None, method="round_robin"):
     def config(server, number):
         root = content(server)
         head = f"[performance]\nmax_connections = {connections}\nkeep_alive_timeout = 600\n"
@@ -127,8 +134,9 @@ def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None):
                      f'access_log = "{server.folder}/access.log"\n')
         return head + "".join(
             f'[[sites]]\nname = "site{i}"\nhostname = "site{i}.test"\n'
-            f'listen = "127.0.0.1:{server.port}"\nstatic_dir = "{root}"\n'
-            f'headers = {{ x-config = "{number if i == 0 else 0}" }}\n' for i in range(sites))
+            f'listen = "127.0.0.1:{server.port}"\n' + ("" if proxy_to else f'static_dir = "{root}"\n') +
+            f'headers = {{ x-config = "{number if i == 0 else 0}" }}\n'
+            + (proxying(proxy_to, method) if proxy_to else "") for i in range(sites))
 
     def command(server):
         return [bws_binary(), "--config", str(server.path)]
@@ -136,7 +144,9 @@ def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None):
     return Server("BWS", command, config, signal.SIGHUP, cpu)
 
 
-def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False):
+def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False, proxy_to=None, method=""):
+    """`method` is a directive of its `upstream` block, as "least_conn;"."""
+
     def config(server, number):
         root, folder = content(server), server.folder
         temporary = "".join(f"{name}_temp_path {folder}/{name};\n"
@@ -150,8 +160,14 @@ def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False
             "keepalive_requests 1000000000; keepalive_timeout 600;\n"
             "open_file_cache max=1000 inactive=60s; open_file_cache_valid 1s;\n"
             "server_names_hash_max_size 65536; server_names_hash_bucket_size 128;\n"
+            + (f"upstream pool {{ {method} "
+               + "".join(f"server 127.0.0.1:{port}; " for port in proxy_to) + "keepalive 64; }\n"
+               'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;\n'
+               "proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;\n"
+               "proxy_set_header X-Forwarded-Host $host;\n" if proxy_to else "")
             + "".join(
                 f"server {{ listen 127.0.0.1:{server.port}; server_name site{i}.test; root {root};\n"
+                + ("location / { proxy_pass http://pool; }\n" if proxy_to else "") +
                 f"add_header x-config {number if i == 0 else 0}; }}\n" for i in range(sites))
             + "}\n")
 
@@ -162,11 +178,19 @@ def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False
     return Server("nginx", command, config, signal.SIGHUP, cpu)
 
 
-def haproxy(sites=1):
-    """HAProxy serves no files: each site answers 1 KiB from memory."""
+def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin"):
+    """HAProxy serves no files: each site answers 1 KiB from memory, or is a proxy."""
 
     def config(server, number):
         (server.folder / "body").write_bytes(b"a" * 1024)
+        if proxy_to:
+            servers = "".join(f"    server s{port} 127.0.0.1:{port}\n" for port in proxy_to)
+            return (
+                "global\n    maxconn 4000\n    nbthread 1\ndefaults\n    mode http\n    timeout connect 5s\n"
+                "    timeout client 600s\n    timeout server 60s\n    http-reuse always\n    option forwardfor\n"
+                f"frontend all\n    bind 127.0.0.1:{server.port}\n    default_backend pool\n"
+                f"backend pool\n    balance {method}\n    http-request set-header X-Forwarded-Proto http\n"
+                f"    http-request set-header X-Forwarded-Host %[req.hdr(host)]\n{servers}")
         return (
             "global\n    maxconn 4000\ndefaults\n    mode http\n    timeout connect 5s\n"
             "    timeout client 600s\n    timeout server 60s\n"
@@ -179,7 +203,7 @@ def haproxy(sites=1):
     def command(server):
         return ["/usr/sbin/haproxy", "-W", "-db", "-f", str(server.path)]
 
-    return Server("HAProxy", command, config, signal.SIGUSR2)
+    return Server("HAProxy", command, config, signal.SIGUSR2, cpu)
 
 
 def version(program, *arguments):

@@ -8,7 +8,7 @@ mod compression;
 mod connection;
 mod control;
 mod definitions;
-mod frames;
+pub mod frames;
 mod messages;
 mod streams;
 

@@ -1,8 +1,11 @@
 //! What stands before the content, seen with curl: on files and proxied paths, over HTTP/1.1 and HTTP/2.
 
 mod addresses;
+mod client;
 mod cors;
-mod curl;
+pub mod curl;
+mod passwords;
+mod proxy_protocol;
 mod rate_limit;
 mod redirects;
 

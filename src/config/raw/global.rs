@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::defaults::{
-    BUFFER_SIZE_RANGE, MAX_CONNECTIONS_RANGE, MAX_REQUEST_SIZE_RANGE, SHORT_TIMEOUT_RANGE,
-    TIMEOUT_RANGE, WORKER_THREADS_RANGE, WORKERS_RANGE,
+    BUFFER_SIZE_RANGE, MAX_CONNECTIONS_RANGE, MAX_REQUEST_SIZE_RANGE, MIN_RATE_RANGE,
+    SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, WORKER_THREADS_RANGE, WORKERS_RANGE,
 };
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
@@ -47,6 +47,7 @@ pub(in crate::config) struct Performance {
     pub(in crate::config) keep_alive_timeout: Option<Duration>,
     pub(in crate::config) request_timeout: Option<Duration>,
     pub(in crate::config) header_timeout: Option<Duration>,
+    pub(in crate::config) min_rate: Option<u64>,
     pub(in crate::config) read_buffer_size: Option<u64>,
     pub(in crate::config) write_buffer_size: Option<u64>,
 }
@@ -59,6 +60,7 @@ impl Performance {
             keep_alive_timeout: table.duration("keep_alive_timeout", TIMEOUT_RANGE),
             request_timeout: table.duration("request_timeout", TIMEOUT_RANGE),
             header_timeout: table.duration("header_timeout", TIMEOUT_RANGE),
+            min_rate: table.size("min_rate", MIN_RATE_RANGE),
             read_buffer_size: table.size("read_buffer_size", BUFFER_SIZE_RANGE),
             write_buffer_size: table.size("write_buffer_size", BUFFER_SIZE_RANGE),
         };
@@ -122,6 +124,9 @@ pub(in crate::config) struct Security {
     pub(in crate::config) max_request_size: Option<u64>,
     pub(in crate::config) security_headers: Option<Pairs>,
     pub(in crate::config) rate_limiting: Option<RateLimit>,
+    pub(in crate::config) trusted_proxies: Vec<Located<String>>,
+    pub(in crate::config) proxy_protocol: Option<Located<bool>>,
+    pub(in crate::config) request_id: Option<Located<bool>>,
 }
 
 impl Security {
@@ -133,6 +138,9 @@ impl Security {
             rate_limiting: table
                 .table("rate_limiting", "security.rate_limiting")
                 .map(RateLimit::read),
+            trusted_proxies: table.strings("trusted_proxies").unwrap_or_default(),
+            proxy_protocol: table.boolean("proxy_protocol"),
+            request_id: table.boolean("request_id"),
         };
         table.finish();
         security

@@ -1,5 +1,6 @@
 //! What of `[[sites]]` stands between a request and its content.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::defaults::{
@@ -43,15 +44,28 @@ impl Middleware {
 pub(in crate::config) struct Access {
     pub(in crate::config) allow_ips: Vec<Located<String>>,
     pub(in crate::config) deny_ips: Vec<Located<String>>,
+    pub(in crate::config) require_auth: Option<Located<bool>>,
+    pub(in crate::config) auth_realm: Option<Located<String>>,
+    pub(in crate::config) auth_file: Option<Located<PathBuf>>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
 }
+
+const AUTH_TYPES: [(&str, ()); 1] = [("basic", ())];
 
 impl Access {
     fn read(table: Table<'_>) -> Self {
-        let access = Self {
+        table.begin_own_keys();
+        table.choice("auth_type", &AUTH_TYPES);
+        let mut access = Self {
             allow_ips: table.strings("allow_ips").unwrap_or_default(),
             deny_ips: table.strings("deny_ips").unwrap_or_default(),
+            require_auth: table.boolean("require_auth"),
+            auth_realm: table.string("auth_realm"),
+            auth_file: table.path("auth_file"),
+            damaged: false,
         };
-        table.finish();
+        access.damaged = table.finish();
         access
     }
 }

@@ -23,6 +23,9 @@ pub(in crate::config) struct Site {
     pub(in crate::config) static_dir: Option<Located<PathBuf>>,
     pub(in crate::config) index_files: Option<Vec<Located<String>>>,
     pub(in crate::config) follow_symlinks: Option<Located<bool>>,
+    pub(in crate::config) directory_listing: Option<Located<bool>>,
+    pub(in crate::config) mime_types: Pairs,
+    pub(in crate::config) error_pages: Pairs,
     pub(in crate::config) headers: Pairs,
     pub(in crate::config) api_only: Option<Located<bool>>,
     pub(in crate::config) compression: Option<Compression>,
@@ -58,6 +61,9 @@ impl Site {
             static_dir: table.path("static_dir"),
             index_files: index_files(&table),
             follow_symlinks: table.boolean("follow_symlinks"),
+            directory_listing: directory_listing(&table),
+            mime_types: table.map("mime_types").unwrap_or_default(),
+            error_pages: table.map("error_pages").unwrap_or_default(),
             headers: table.map("headers").unwrap_or_default(),
             api_only: table.boolean("api_only"),
             compression,
@@ -70,6 +76,13 @@ impl Site {
         site.damaged = table.finish();
         site
     }
+}
+
+/// Both spellings are documented.
+fn directory_listing(table: &Table<'_>) -> Option<Located<bool>> {
+    let spellings = ["directory_listing", "enable_directory_listing"];
+    let [short, long] = spellings.map(|key| table.boolean(key));
+    short.filter(|it| it.value).or(long)
 }
 
 /// Both spellings are documented.

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -340,7 +339,7 @@ fn external_account(table: &raw::site::Acme, findings: &Findings) -> Option<Exte
         }
     };
     let text = key.value.trim_end_matches('=');
-    match BASE64_URL_SAFE_NO_PAD.decode(text) {
+    match Base64UrlUnpadded::decode_vec(text) {
         Ok(hmac_key) if !hmac_key.is_empty() => Some(ExternalAccount {
             kid: kid.value.clone(),
             hmac_key,

@@ -7,7 +7,7 @@ use super::super::raw;
 use super::super::report::{Finding, Findings};
 use super::super::source::Located;
 use super::super::types::{Header, Logging, Management, Monitoring, Performance, Security, Server};
-use super::{Context, headers, paths, rate_limit};
+use super::{Context, headers, networks, paths, rate_limit};
 
 pub(super) fn server(raw: raw::Server, findings: &Findings) -> Server {
     if let Some(name) = raw
@@ -47,6 +47,7 @@ pub(super) fn performance(raw: &raw::Performance) -> Performance {
             .unwrap_or(defaults::KEEP_ALIVE_TIMEOUT),
         request_timeout: raw.request_timeout.unwrap_or(defaults::REQUEST_TIMEOUT),
         header_timeout: raw.header_timeout.unwrap_or(defaults::HEADER_TIMEOUT),
+        min_rate: raw.min_rate.unwrap_or(defaults::MIN_RATE),
         read_buffer_size: buffer(raw.read_buffer_size),
         write_buffer_size: buffer(raw.write_buffer_size),
     }
@@ -84,6 +85,7 @@ pub(super) fn logging(raw: raw::Logging, context: &Context<'_>) -> Logging {
 }
 
 pub(super) fn security(raw: raw::Security, findings: &Findings) -> Security {
+    check_proxy_protocol(&raw, findings);
     Security {
         hide_server_header: is_on(raw.hide_server_header.as_ref(), false),
         max_request_size: raw.max_request_size.unwrap_or(defaults::MAX_REQUEST_SIZE),
@@ -91,7 +93,21 @@ pub(super) fn security(raw: raw::Security, findings: &Findings) -> Security {
             .rate_limiting
             .as_ref()
             .and_then(|limit| rate_limit::resolve(limit, findings)),
+        trusted_proxies: networks::resolve(&raw.trusted_proxies, findings),
+        proxy_protocol: is_on(raw.proxy_protocol.as_ref(), false),
+        request_id: is_on(raw.request_id.as_ref(), false),
         security_headers: security_headers(raw.security_headers.unwrap_or_default(), findings),
+    }
+}
+
+fn check_proxy_protocol(raw: &raw::Security, findings: &Findings) {
+    let switch = raw.proxy_protocol.as_ref().filter(|switch| switch.value);
+    if let (Some(switch), true) = (switch, raw.trusted_proxies.is_empty()) {
+        findings.push(
+            Finding::error("'security.proxy_protocol' is on and nobody is trusted to speak it")
+                .at(switch.place, "")
+                .help("name the proxies: trusted_proxies = [\"10.0.0.1\"]"),
+        );
     }
 }
 

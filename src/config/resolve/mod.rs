@@ -7,14 +7,17 @@ mod certificates;
 mod content;
 mod cors;
 mod credentials;
+mod files;
 mod global;
 mod headers;
 mod hostnames;
+mod htpasswd;
 mod https;
 mod listeners;
 mod middleware;
 mod names;
 mod networks;
+mod passwords;
 mod paths;
 mod proxy;
 mod rate_limit;
@@ -46,6 +49,7 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
     /// The folder for what BWS keeps.
     state: &'a Path,
@@ -58,6 +62,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
     state: &'a Path,
@@ -71,6 +76,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            passwords: knowledge.passwords,
             for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
             state: knowledge.state,
@@ -100,7 +106,7 @@ pub(super) fn resolve(
     options: &Options,
 ) -> Resolved {
     let state = state_folder(sources, options);
-    let none_yet = certificates::Store::default();
+    let none_yet = (certificates::Store::default(), passwords::Store::default());
     let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
     let for_all_sites = content::ForAllSites::new(compression, caching, findings);
     let knowledge = Knowledge {
@@ -109,13 +115,16 @@ pub(super) fn resolve(
             folder: options.credentials.as_deref(),
             serving: options.serving,
         },
-        certificates: &none_yet,
+        certificates: &none_yet.0,
+        passwords: &none_yet.1,
         for_all_sites: &for_all_sites,
         state: &state,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
+    let passwords = passwords::read(&raw, &Context::new(knowledge, findings));
     let knowledge = Knowledge {
         certificates: &store,
+        passwords: &passwords,
         ..knowledge
     };
     names::check(raw.sites(), findings);
@@ -127,6 +136,7 @@ pub(super) fn resolve(
     let listeners = listeners::gather(&drafts, &management, findings);
     let sites = listeners::with_defaults(drafts, &listeners);
     let (certificates, certificate_files) = store.finish();
+    let (password_files, password_paths) = passwords.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
         performance: global::performance(&raw.performance),
@@ -137,10 +147,12 @@ pub(super) fn resolve(
         sites,
         listeners,
         certificates,
+        password_files,
         sources: watched,
         hash: String::new(),
     };
     config.sources.extend(certificate_files);
+    config.sources.extend(password_paths);
     https::resolve(&mut config, &wishes, findings);
     acme::check_answer(&config, by_http, findings);
     hash::fill(&mut config);

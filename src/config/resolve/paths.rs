@@ -86,6 +86,30 @@ fn allows(path: &Path, access: Access) -> bool {
     matches!(answer, Ok(()) | Err(rustix::io::Errno::NOSYS))
 }
 
+/// Checks that a page for an error is a file that can be read.
+pub(super) fn check_file(path: &Path, place: Place, findings: &Findings) {
+    let (problem, help) = match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            ("does not exist".to_owned(), advice(&error).to_owned())
+        }
+        Err(error) => (
+            format!("cannot be used: {}", reason(&error)),
+            advice(&error).to_owned(),
+        ),
+        Ok(metadata) if !metadata.is_file() => (
+            "is not a file".to_owned(),
+            "name the file that holds the page".to_owned(),
+        ),
+        Ok(_) if !allows(path, Access::READ_OK) => (
+            "cannot be read by this user".to_owned(),
+            format!("allow it, for example: chmod o+r '{}'", path.display()),
+        ),
+        Ok(_) => return,
+    };
+    let message = format!("error page '{}' {problem}", path.display());
+    findings.push(Finding::error(message).at(place, "").help(help));
+}
+
 /// Checks that a log file can be written, or made.
 pub(super) fn check_log(path: &Path, place: Place, findings: &Findings) {
     let problem = match std::fs::metadata(path) {

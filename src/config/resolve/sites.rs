@@ -6,7 +6,7 @@ use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
 use super::super::types::{HostPattern, ListenAddress, Site, SiteTls, StaticFiles};
 use super::global::is_on;
-use super::{Context, acme, certificates, headers, hostnames, listeners, middleware, proxy};
+use super::{Context, acme, certificates, files, headers, hostnames, listeners, middleware, proxy};
 
 /// A site before its listener is known, with the places that later findings point to.
 pub(super) struct Draft {
@@ -50,6 +50,8 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
     let api_only = is_on(raw.api_only.as_ref(), false);
     let (hostnames, hostname_places) = hostnames.into_iter().map(|it| (it.value, it.place)).unzip();
     let static_files = static_files(&raw, context);
+    let root = static_files.as_ref().map(|files| files.root.as_path());
+    let error_pages = files::error_pages(&raw.error_pages, root, context);
     let content = context.for_all_sites;
     let compression = content.compression(raw.compression, context.findings);
     let caching = content.caching(raw.caching, context.findings);
@@ -67,6 +69,7 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         tls: certificate,
         compression,
         cache: caching,
+        error_pages,
         api_only,
         hash: String::new(),
     };
@@ -153,6 +156,8 @@ fn static_files(raw: &raw::Site, context: &mut Context<'_>) -> Option<StaticFile
         root,
         index_files: index_files.unwrap_or_else(defaults::index_files),
         follow_symlinks: is_on(raw.follow_symlinks.as_ref(), false),
+        directory_listing: is_on(raw.directory_listing.as_ref(), false),
+        media_types: files::media_types(&raw.mime_types, context.findings),
     })
 }
 

@@ -1,8 +1,11 @@
 //! How requests are shared out among the servers of a pool.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::UpstreamAddress;
 
 /// `[sites.proxy.load_balancing]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,4 +60,17 @@ pub struct Retry {
     pub on_timeout: bool,
     /// When it answers with one of these.
     pub on_status: Vec<u16>,
+}
+
+/// As operators know it: `10.0.0.1:3000`, `[::1]:3000`, `unix:/run/app.sock`.
+impl fmt::Display for UpstreamAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { host, port } if host.contains(':') => {
+                write!(formatter, "[{host}]:{port}")
+            }
+            Self::Http { host, port } => write!(formatter, "{host}:{port}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
 }

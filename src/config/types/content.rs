@@ -1,5 +1,7 @@
 //! What is done to the content that a site sends: compression, caching, media types, pages for errors.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// `[sites.compression]`, enabled.
@@ -45,4 +47,22 @@ impl Default for Caching {
             last_modified: true,
         }
     }
+}
+
+/// One of `error_pages`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorPage {
+    /// 400 to 599.
+    pub status: u16,
+    /// Absolute.
+    pub file: PathBuf,
+}
+
+/// One of `mime_types`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaType {
+    /// Lower case, without its dot.
+    pub extension: String,
+    /// The value of `Content-Type`.
+    pub value: String,
 }

@@ -1,6 +1,7 @@
 //! What stands between a request and its content.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ pub struct Middleware {
     pub https_port: Option<u16>,
     pub redirects: Vec<Redirect>,
     pub cors: Option<Cors>,
+    /// `[sites.access]`: `require_auth` and what belongs to it.
+    pub basic_auth: Option<BasicAuth>,
 }
 
 /// Addresses that share their first `prefix` bits; the others of `address` are 0. An IPv4 network is never written as
@@ -95,4 +98,39 @@ pub struct Rate {
     pub requests_per_minute: u32,
     /// Requests at once of a client that was quiet, at least 1.
     pub burst_size: u32,
+}
+
+/// Names and passwords, RFC 7617.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BasicAuth {
+    /// What browsers show; without control characters.
+    pub realm: String,
+    pub file: PasswordFileIndex,
+}
+
+/// Points into `Config::password_files`.
+pub type PasswordFileIndex = u32;
+
+/// A file of names and passwords, read by the master.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordFile {
+    pub path: PathBuf,
+    /// No name twice.
+    pub users: Vec<User>,
+}
+
+/// `Debug` does not show the hash.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Not empty, without a colon.
+    pub name: String,
+    /// bcrypt or SHA-crypt in the form of crypt(5), checked.
+    pub hash: String,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("User");
+        shown.field("name", &self.name).finish_non_exhaustive()
+    }
 }

@@ -71,6 +71,7 @@ pub(super) async fn answer(
 enum Endpoint {
     Status,
     Workers,
+    Upstreams,
     Reload,
     Check,
     Certificates,
@@ -83,6 +84,7 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
         "/api/status" => (Endpoint::Status, "GET, HEAD"),
         "/api/workers" => (Endpoint::Workers, "GET, HEAD"),
         "/api/certificates" => (Endpoint::Certificates, "GET, HEAD"),
+        "/api/upstreams" => (Endpoint::Upstreams, "GET, HEAD"),
         "/metrics" => (Endpoint::Metrics, "GET, HEAD"),
         "/health" | "/api/health" => (Endpoint::Health, "GET, HEAD"),
         "/api/config/reload" => (Endpoint::Reload, "POST"),
@@ -117,6 +119,9 @@ impl Endpoint {
                     &json!({ "generations": status.generations }),
                 )
             }),
+            Self::Upstreams => ask(inputs, Input::Upstreams)
+                .await
+                .map(|upstreams| json(StatusCode::OK, &json!({ "upstreams": upstreams }))),
             Self::Reload => ask(inputs, reload)
                 .await
                 .map(|report| reload_report(&report)),

@@ -34,6 +34,7 @@ impl Master {
             listeners: outline
                 .map(|outline| outline.listeners.clone())
                 .unwrap_or_default(),
+            upstreams: self.upstream_counts(),
             generations: self.generation_statuses(),
             reloads: self.figures.reloads,
             last_reload: self.last_reload.clone(),

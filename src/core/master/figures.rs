@@ -83,6 +83,7 @@ impl Master {
         let totals = self.totals();
         write_traffic(&mut page, &totals);
         write_sites(&mut page, &totals);
+        self.write_upstreams(&mut page);
         self.write_certificates(&mut page);
         page.finish()
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Prepared;
 use super::answer::url;
 use super::load::Candidate;
+use super::upstreams::UpstreamOutline;
 use crate::config::types::{Config, Site};
 use crate::core::management::Tcp;
 use crate::core::report::Details;
@@ -56,6 +57,8 @@ pub struct SiteOutline {
     /// As a URL without a path.
     pub(super) listener: String,
     pub(super) hostnames: Vec<String>,
+    #[serde(default)]
+    pub(super) upstreams: Vec<UpstreamOutline>,
 }
 
 /// The program that a generation was made by.
@@ -91,6 +94,7 @@ impl SiteOutline {
             name: site.name.clone(),
             listener: listener.to_owned(),
             hostnames: site.hostnames.iter().map(ToString::to_string).collect(),
+            upstreams: UpstreamOutline::all(site),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::orders::News;
 use super::takeover::Checked;
 use crate::core::management::Presence;
 use crate::core::ports::Question;
-use crate::core::report::{Certificates, CheckReport, ReloadReport, Status};
+use crate::core::report::{Certificates, CheckReport, ReloadReport, Status, UpstreamStatus};
 use crate::ipc::message::{FromWorker, WorkerId};
 
 pub enum Input {
@@ -41,6 +41,7 @@ pub enum Input {
     Status(oneshot::Sender<Status>),
     Certificates(oneshot::Sender<Certificates>),
     Metrics(oneshot::Sender<String>),
+    Upstreams(oneshot::Sender<Vec<UpstreamStatus>>),
     /// A watched file may have changed.
     SourcesTouched,
     /// What a look at the changed files found: the hash of a valid configuration, or why it is none.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::AtomicU64;
 
 use crate::core::takeover::descriptors::{self, Number};
 use crate::ipc::shared_page::SharedPage;
@@ -44,6 +45,12 @@ impl Lasting {
 
     pub fn record(&self) -> Number {
         Number(self.0.memory().as_raw_fd())
+    }
+
+    /// What is known of upstream servers.
+    pub fn upstreams(&self) -> &[AtomicU64] {
+        let lasting = lasting::Lasting::open(self.0.words());
+        lasting.expect("it was opened before").upstreams()
     }
 
     pub fn page(&self) -> &SharedPage {

@@ -9,6 +9,7 @@
 //! - `orders`: certificates that BWS gets by itself
 //! - `ports`: what root binds for us
 //! - `takeover`: going on as another program
+//! - `upstreams`: how the upstream servers are
 //! - `run`: start, loop, end
 
 mod answer;
@@ -25,6 +26,7 @@ mod prepare;
 mod run;
 mod status_line;
 mod takeover;
+mod upstreams;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -152,6 +154,7 @@ impl Master {
             Input::Status(reply) => drop(reply.send(self.status())),
             Input::Certificates(reply) => drop(reply.send(self.certificate_statuses())),
             Input::Metrics(reply) => drop(reply.send(self.metrics())),
+            Input::Upstreams(reply) => drop(reply.send(self.upstreams())),
             Input::SourcesTouched => self.sources_touched(),
             Input::SourcesChecked(result) => self.sources_checked(result),
             Input::Orders(news) => self.heard_of_orders(news),

@@ -4,9 +4,7 @@ use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
 use crate::config::types::Algorithm;
-
-/// Thousandths, as a weight has three digits behind its point.
-type Weight = u16;
+use crate::http::weight::{FULL, Weight, weight};
 
 /// What is not named is still acceptable, if nothing is wanted more.
 const LEAST: Weight = 1;
@@ -98,34 +96,11 @@ impl Named {
         };
         let weight = parts
             .next()
-            .map_or(Some(1000), |text| weight(text.trim_ascii()));
+            .map_or(Some(FULL), |text| weight(text.trim_ascii()));
         if let Some(weight) = weight {
             *place = Some(place.map_or(weight, |before| before.max(weight)));
         }
     }
-}
-
-/// `q=0.5` in thousandths (RFC 9110 section 12.4.2); None when it is malformed.
-fn weight(text: &[u8]) -> Option<Weight> {
-    let [b'q' | b'Q', b'=', digits @ ..] = text else {
-        return None;
-    };
-    let (whole, fraction) = match digits {
-        [whole] => (whole, &b""[..]),
-        [whole, b'.', fraction @ ..] if fraction.len() <= 3 => (whole, fraction),
-        _ => return None,
-    };
-    let mut thousandths = match whole {
-        b'0' => 0,
-        b'1' => 1000,
-        _ => return None,
-    };
-    let mut unit = 100;
-    for digit in fraction {
-        thousandths += Weight::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?) * unit;
-        unit /= 10;
-    }
-    (thousandths <= 1000).then_some(thousandths)
 }
 
 #[cfg(test)]
@@ -187,6 +162,17 @@ mod tests {
             ("gzip, *;q=0", true),
         ] {
             assert_eq!(accepted(value).refuses_identity(), refused, "{value}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_ranked_is_wanted(value in "[a-z*;=, q0-9.]{0,60}|((gzip|br|zstd|identity|\\*)(;q=[01](\\.[0-9]{1,3})?)?, ?){0,6}") {
+            let accepted = accepted(&value);
+            let ranked = ranked(&value);
+            let weights: Vec<_> = ranked.iter().map(|it| accepted.weight(*it)).collect();
+            assert!(weights.iter().all(|weight| *weight > 0 && *weight >= accepted.identity));
+            assert!(weights.is_sorted_by(|one, next| one >= next));
         }
     }
 }

@@ -22,9 +22,6 @@ const OURS: [HeaderName; 5] = [
     ACCESS_CONTROL_MAX_AGE,
 ];
 
-/// Scheme, and the dot with what follows it.
-type Subdomains = (Option<Box<str>>, Box<str>);
-
 #[derive(Debug)]
 pub(super) struct Cors {
     any: bool,
@@ -35,6 +32,15 @@ pub(super) struct Cors {
     credentials: bool,
     /// Seconds.
     max_age: Option<HeaderValue>,
+}
+
+/// All names under a domain.
+#[derive(Debug)]
+struct Subdomains {
+    /// None: http and https.
+    scheme: Option<Box<str>>,
+    /// With a dot before it.
+    domain: Box<str>,
 }
 
 /// What a preflight is told.
@@ -72,8 +78,10 @@ impl Cors {
                 OriginPattern::Any => {}
                 OriginPattern::Exact(origin) => drop(prepared.exact.insert(origin.as_str().into())),
                 OriginPattern::Subdomains { scheme, domain } => {
-                    let scheme = scheme.as_deref().map(Into::into);
-                    subdomains.push((scheme, format!(".{domain}").into()));
+                    subdomains.push(Subdomains {
+                        scheme: scheme.as_deref().map(Into::into),
+                        domain: format!(".{domain}").into(),
+                    });
                 }
             }
         }
@@ -96,7 +104,7 @@ impl Cors {
         let Ok(origin) = origin.to_str() else {
             return false;
         };
-        self.exact.contains(origin) || self.subdomains.iter().any(|it| is_subdomain(origin, it))
+        self.exact.contains(origin) || self.subdomains.iter().any(|it| it.contain(origin))
     }
 
     /// What the answer to a preflight has beside [`Self::replace`]; None when `request` is none.
@@ -167,22 +175,20 @@ impl Listed {
     }
 }
 
-fn is_subdomain(origin: &str, (scheme, domain): &(Option<Box<str>>, Box<str>)) -> bool {
-    let Some((of, host)) = origin.split_once("://") else {
-        return false;
-    };
-    let fits = match scheme {
-        Some(scheme) => **scheme == *of,
-        None => of == "https" || of == "http",
-    };
-    let labels = host.strip_suffix(&**domain).unwrap_or_default();
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    fits && labels.split('.').all(is_label)
+impl Subdomains {
+    fn contain(&self, origin: &str) -> bool {
+        let Some((scheme, host)) = origin.split_once("://") else {
+            return false;
+        };
+        let fits = match &self.scheme {
+            Some(wanted) => **wanted == *scheme,
+            None => scheme == "https" || scheme == "http",
+        };
+        let labels = host.strip_suffix(&*self.domain).unwrap_or_default();
+        let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_label = |label: &str| !label.is_empty() && label.bytes().all(fit);
+        fits && labels.split('.').all(is_label)
+    }
 }
 
 /// RFC 9110 section 5.6: what may stand in lists of methods and field names.

@@ -1,32 +1,42 @@
 //! What stands between a request and its content, and what happens to the response after it. One file each, always in
 //! this order; what refuses a request is over before anything that costs more:
 //!
-//! 1. `address_rules`: who may come at all (403)
-//! 2. `rate_limit`: all sites' limit, then the site's own (403, 429)
-//! 3. `https`: not without TLS (308)
-//! 4. `redirects`: paths that moved (301, 302, 303, 307, 308)
-//! 5. `cors`: preflights of other origins (204)
+//! 1. `request_id`: a name for the request; on its way back the response shows it
+//! 2. `client`: who is behind a trusted proxy; everything after works with that address
+//! 3. `address_rules`: who may come at all (403)
+//! 4. `rate_limit`: all sites' limit, then the site's own (403, 429)
+//! 5. `https`: not without TLS (308)
+//! 6. `redirects`: paths that moved (301, 302, 303, 307, 308)
+//! 7. `cors`: preflights of other origins (204); on the way back every response tells them what they may
+//! 8. `basic_auth`: names and passwords (401)
+//! 9. the size of the request body (413, in `http::body`), then the content
 //!
+//! (The PROXY protocol comes before all of it, in `worker`; a site's own headers are put on by `http::site`.)
 //! A site that has none of it has no [`Chain`].
 
 mod address_rules;
+mod basic_auth;
+mod client;
 mod cors;
 mod https;
 mod networks;
 mod rate_limit;
 mod redirects;
+mod request_id;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 
 use self::address_rules::AddressRules;
+use self::basic_auth::{BasicAuth, Entry, Question, Registry};
 use self::cors::{Cors, Grant};
+use self::networks::Networks;
 use self::rate_limit::RateLimit;
 use self::redirects::Redirects;
-use super::service::Connection;
+use super::connection::{Connection, Visit};
 use crate::config::types::{self, Config};
 use crate::metrics::lasting::Lasting;
 
@@ -35,6 +45,9 @@ pub(super) struct Common {
     lasting: Lasting<'static>,
     /// Of all sites together.
     rate_limit: Option<Arc<RateLimit>>,
+    trusted: Networks,
+    request_id: bool,
+    auth: Registry,
 }
 
 impl Common {
@@ -42,8 +55,59 @@ impl Common {
         let limit = config.security.rate_limiting.as_ref();
         Self {
             rate_limit: limit.map(|limit| Arc::new(RateLimit::new(limit, "", &lasting))),
+            trusted: Networks::new(&config.security.trusted_proxies),
+            request_id: config.security.request_id,
+            auth: Registry::new(config, &lasting),
             lasting,
         }
+    }
+
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.contain(peer)
+    }
+
+    /// What `request` shows of its connection; the connection itself where nobody wants to know more.
+    pub(super) fn identify<B>(
+        &self,
+        request: &mut Request<B>,
+        connection: &Rc<Connection>,
+    ) -> Rc<Connection> {
+        if self.trusted.is_empty() && !self.request_id && !self.auth.is_used() {
+            return connection.clone();
+        }
+        let peer = connection.peer.map(|peer| peer.ip());
+        let proxy = peer.filter(|peer| self.trusted.contain(*peer));
+        let headers = request.headers_mut();
+        let request_id = self
+            .request_id
+            .then(|| request_id::name(headers, proxy.is_some()));
+        let mut shown = Connection::clone(connection);
+        if let Some(proxy) = proxy {
+            let claim = client::believe(headers, proxy, &self.trusted);
+            shown.peer = Some(SocketAddr::new(claim.client, 0));
+            shown.secure = claim.secure.unwrap_or(connection.secure);
+        }
+        shown.visit = Some(Rc::new(Visit {
+            through: proxy,
+            request_id,
+            ..Visit::default()
+        }));
+        Rc::new(shown)
+    }
+}
+
+/// Notes who came in.
+pub(super) fn remember(connection: &Connection, user: Box<str>) {
+    if let Some(visit) = &connection.visit {
+        // Nobody comes in twice with one request.
+        let _ = visit.user.set(user);
+    }
+}
+
+/// Names the request to the client.
+pub(super) fn show_request_id(visit: &Visit, response: &mut HeaderMap) {
+    if let Some(id) = &visit.request_id {
+        response.insert(request_id::X_REQUEST_ID, id.clone());
     }
 }
 
@@ -54,14 +118,16 @@ pub(super) struct Chain {
     https_port: Option<u16>,
     redirects: Option<Redirects>,
     cors: Option<Cors>,
+    auth: Option<BasicAuth>,
 }
 
 /// What becomes of a request.
-#[derive(Debug)]
 pub(super) enum Verdict {
     /// On to the content.
     Pass,
     Refuse(Refusal),
+    /// On, when the password is right.
+    Ask(Question),
     /// 204 with these headers.
     Preflight(cors::Headers),
 }
@@ -92,6 +158,7 @@ impl Chain {
     /// None when the site wants nothing of it.
     pub(super) fn new(site: &types::Site, common: &Common) -> Option<Rc<Self>> {
         let wanted = &site.middleware;
+        let auth = wanted.basic_auth.as_ref();
         let own = wanted.rate_limit.as_ref();
         let own = own.map(|limit| Arc::new(RateLimit::new(limit, &site.name, &common.lasting)));
         let chain = Self {
@@ -100,6 +167,7 @@ impl Chain {
             https_port: wanted.https_port,
             redirects: Redirects::new(&wanted.redirects),
             cors: wanted.cors.as_ref().map(Cors::new),
+            auth: auth.and_then(|auth| BasicAuth::new(auth, &common.auth)),
         };
         let is_empty = chain.rate_limits.is_empty()
             && matches!(
@@ -109,6 +177,7 @@ impl Chain {
                     https_port: None,
                     redirects: None,
                     cors: None,
+                    auth: None,
                     ..
                 }
             );
@@ -149,7 +218,17 @@ impl Chain {
                 return Verdict::Preflight(headers);
             }
         }
-        Verdict::Pass
+        match &self.auth {
+            None => Verdict::Pass,
+            Some(auth) => match auth.check(request.headers_mut()) {
+                Entry::Known(user) => {
+                    remember(connection, user);
+                    Verdict::Pass
+                }
+                Entry::Refused(refusal) => Verdict::Refuse(refusal),
+                Entry::Ask(question) => Verdict::Ask(question),
+            },
+        }
     }
 
     /// The way of a response back to its client.

@@ -125,7 +125,7 @@ impl Patient {
             .header(CONNECTION, "close")
             .body(Upload::empty())
             .map_err(|_| Cause::CheckSilence)?;
-        let response = sender.send_request(request).await;
+        let response = sender.try_send_request(request).await;
         response
             .map(|response| response.status().as_u16())
             .map_err(|_| Cause::CheckSilence)

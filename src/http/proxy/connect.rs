@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use hyper::client::conn::http1;
@@ -14,9 +13,6 @@ use super::Stream;
 use super::body::Upload;
 use super::server::{Sender, Server};
 use crate::config::types::UpstreamAddress;
-
-/// How long a resolved name is believed.
-const RESOLVED_FOR: Duration = Duration::from_secs(10);
 
 /// Why there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +42,9 @@ async fn open_before(server: &Server, deadline: Instant) -> io::Result<Stream> {
     match &server.address {
         UpstreamAddress::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         UpstreamAddress::Http { host, port } => {
-            let addresses = resolve(server, host, *port).await?;
-            let stream = connect_any(&addresses, deadline).await?;
+            let addresses = server.name.addresses(host, *port).await?;
+            let stream = connect_any(&addresses, deadline).await;
+            let stream = stream.inspect_err(|_| server.name.doubt())?;
             stream.set_nodelay(true)?;
             Ok(Stream::Tcp(stream))
         }
@@ -67,38 +64,6 @@ async fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<
         };
     }
     Err(failure)
-}
-
-/// The addresses of `host`, remembered for a while; the old ones when the name cannot be resolved any more.
-async fn resolve(server: &Server, host: &str, port: u16) -> io::Result<Rc<[SocketAddr]>> {
-    if let Ok(address) = host.parse() {
-        return Ok([SocketAddr::new(address, port)].into());
-    }
-    let known = server.resolved.borrow().clone();
-    if let Some((at, addresses)) = &known {
-        if at.elapsed() < RESOLVED_FOR {
-            return Ok(addresses.clone());
-        }
-        // One asks again, the others go on with what is known.
-        server
-            .resolved
-            .replace(Some((Instant::now(), addresses.clone())));
-    }
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map(Vec::from_iter);
-    match (found, known) {
-        (Ok(found), _) if !found.is_empty() => {
-            let addresses: Rc<[SocketAddr]> = found.into();
-            server
-                .resolved
-                .replace(Some((Instant::now(), addresses.clone())));
-            Ok(addresses)
-        }
-        (_, Some((_, addresses))) => Ok(addresses),
-        (Ok(_), None) => Err(io::ErrorKind::AddrNotAvailable.into()),
-        (Err(error), None) => Err(error),
-    }
 }
 
 async fn shake_hands(stream: Stream) -> hyper::Result<Sender> {

@@ -11,8 +11,9 @@ use super::upgrade::Upgrade;
 use crate::config::types::{Proxy, Retry};
 use crate::http::admission;
 use crate::http::body::{Body, RequestBody};
-use crate::http::error_page::{self, Audience};
+use crate::http::error_page::Audience;
 use crate::http::service::Connection;
+use crate::http::site::Site;
 use crate::metrics::upstreams::now;
 use std::rc::Rc;
 
@@ -35,9 +36,10 @@ impl Unanswered {
         }
     }
 
-    /// As the client sees it.
-    pub(in crate::http) fn respond(self, audience: Audience) -> Response<Body> {
-        let mut response = error_page::respond_error(self.status, audience);
+    /// As a client of `site` sees it.
+    pub(in crate::http) fn respond(self, site: &Site, audience: Audience) -> Response<Body> {
+        let mut response = Response::new(Body::Empty);
+        site.write_error(&mut response, self.status, audience);
         if let Some(seconds) = self.retry_after {
             let headers = response.headers_mut();
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

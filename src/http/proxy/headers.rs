@@ -101,7 +101,8 @@ fn add_via(headers: &mut HeaderMap, version: Version) {
     );
 }
 
-/// Says who the client is. What it says itself of that is not believed, so it is replaced.
+/// Says who the client is. What it says itself of that is not believed, so it is replaced; what a trusted proxy says is
+/// continued.
 fn tell_of_client(
     headers: &mut HeaderMap,
     host: &str,
@@ -110,38 +111,51 @@ fn tell_of_client(
 ) {
     let proto = if connection.secure { "https" } else { "http" };
     let address = connection.peer.map(|peer| peer.ip().to_canonical());
-    if rules.add_x_forwarded || rules.add_forwarded {
-        headers.remove(FORWARDED);
-    }
+    let through = connection.visit.as_ref().and_then(|visit| visit.through);
+    let earlier = headers.remove(FORWARDED).filter(|_| through.is_some());
     if rules.add_x_forwarded {
-        set(
-            headers,
-            X_FORWARDED_FOR,
-            address.map(|address| address.to_string()),
-        );
-        set(
-            headers,
-            X_FORWARDED_HOST,
-            Some(host.to_owned()).filter(|host| !host.is_empty()),
-        );
+        let list = match through.and_then(|proxy| joined(headers, proxy)) {
+            Some(list) => Some(list),
+            None => address.map(|address| address.to_string()),
+        };
+        set(headers, X_FORWARDED_FOR, list);
+        if through.is_none() || !headers.contains_key(X_FORWARDED_HOST) {
+            let host = Some(host.to_owned()).filter(|host| !host.is_empty());
+            set(headers, X_FORWARDED_HOST, host);
+        }
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
     }
     if rules.add_forwarded {
-        let client = match address {
-            Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
-            Some(IpAddr::V4(address)) => address.to_string(),
-            None => "unknown".to_owned(),
+        let named = match host {
+            "" => String::new(),
+            host => format!(";host=\"{host}\""),
         };
-        let named = if host.is_empty() {
-            String::new()
-        } else {
-            format!(";host=\"{host}\"")
+        let first = match earlier.as_ref().and_then(|value| value.to_str().ok()) {
+            Some(earlier) => earlier.to_owned(),
+            None => format!("for={};proto={proto}{named}", node(address)),
         };
-        set(
-            headers,
-            FORWARDED,
-            Some(format!("for={client};proto={proto}{named}")),
-        );
+        let last = through.map_or_else(String::new, |proxy| format!(", for={}", node(Some(proxy))));
+        set(headers, FORWARDED, Some(first + &last));
+    }
+}
+
+/// The list that a trusted proxy sent, with itself at its end.
+fn joined(headers: &HeaderMap, proxy: IpAddr) -> Option<String> {
+    let lines: Option<Vec<&str>> = headers
+        .get_all(X_FORWARDED_FOR)
+        .iter()
+        .map(|line| line.to_str().ok().map(str::trim))
+        .collect();
+    let list = lines?.join(", ");
+    (!list.is_empty()).then(|| format!("{list}, {proxy}"))
+}
+
+/// RFC 7239 section 6.
+fn node(address: Option<IpAddr>) -> String {
+    match address {
+        Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        None => "unknown".to_owned(),
     }
 }
 
@@ -208,11 +222,7 @@ mod tests {
     fn rewritten(headers: &[(&'static str, &'static str)], rules: &ProxyHeaders) -> HeaderMap {
         let mut headers = map(headers);
         let peer = "[::ffff:192.0.2.1]:1".parse().ok();
-        let connection = Connection {
-            listener: 0,
-            peer,
-            secure: true,
-        };
+        let connection = Connection::new(0, peer, true);
         rewrite_request(
             &mut headers,
             Version::HTTP_11,
@@ -283,6 +293,49 @@ mod tests {
         assert_eq!(headers.get_all("x-forwarded-for").iter().count(), 1);
         assert!(!headers.contains_key("x-secret"));
         assert_eq!(headers["x-added"], "1");
+    }
+
+    #[test]
+    fn the_word_of_a_trusted_proxy_is_continued() {
+        let mut headers = map(&[
+            ("x-forwarded-for", "6.6.6.6, 192.0.2.1"),
+            ("x-forwarded-for", "10.0.0.2"),
+            ("x-forwarded-host", "shop.example"),
+            ("forwarded", "for=192.0.2.1;proto=https"),
+        ]);
+        let mut connection = Connection::new(0, "192.0.2.1:0".parse().ok(), true);
+        connection.visit = Some(std::rc::Rc::new(crate::http::service::Visit {
+            through: "10.0.0.1".parse().ok(),
+            ..Default::default()
+        }));
+        rewrite_request(
+            &mut headers,
+            Version::HTTP_11,
+            "a.example",
+            &connection,
+            &rules(),
+        );
+        for (name, value) in [
+            ("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.2, 10.0.0.1"),
+            ("x-forwarded-host", "shop.example"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=192.0.2.1;proto=https, for=10.0.0.1"),
+        ] {
+            assert_eq!(
+                headers.get_all(name).iter().collect::<Vec<_>>(),
+                [value],
+                "{name}"
+            );
+        }
+        let mut headers = HeaderMap::new();
+        rewrite_request(
+            &mut headers,
+            Version::HTTP_11,
+            "a.example",
+            &connection,
+            &rules(),
+        );
+        assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! - [`standing`]: what all threads know of the servers; [`health`]: how it changes; [`waiting`]: for a server with room;
 //!   [`budget`]: how much may be sent again
 //! - [`check`]: asks servers how they are
-//! - [`server`]: one thread's idle connections; [`connect`]: new ones
+//! - [`server`]: one thread's idle connections; [`connect`]: new ones; [`names`]: to which addresses
 //! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`body`]: streams
 //! - [`upgrade`]: which requests ask for another protocol; [`switch`] sends them, and a [`Tunnel`] comes of it
 mod balance;
@@ -16,7 +16,12 @@ mod connect;
 mod exchange;
 mod failover;
 mod headers;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing {
+    pub(in crate::http) use super::headers::strip_hop_by_hop as strip;
+}
 mod health;
+mod names;
 mod pool;
 mod redirect;
 mod route;

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
 use super::body::Upload;
+use super::names::Name;
 use super::standing::Standings;
 use crate::config::types::UpstreamAddress;
 
@@ -61,8 +61,8 @@ impl Default for Servers {
 
 pub(super) struct Server {
     pub(super) address: UpstreamAddress,
-    /// What the name resolved to, and when.
-    pub(super) resolved: RefCell<Option<(Instant, Rc<[SocketAddr]>)>>,
+    /// What its host name stands for.
+    pub(super) name: Rc<Name>,
     /// Newest last, since when idle.
     idle: RefCell<Vec<(Sender, Instant)>>,
     sweeping: Cell<bool>,
@@ -72,7 +72,7 @@ impl Server {
     fn new(address: UpstreamAddress) -> Self {
         Self {
             address,
-            resolved: RefCell::new(None),
+            name: Rc::default(),
             idle: RefCell::new(Vec::new()),
             sweeping: Cell::new(false),
         }
@@ -123,7 +123,13 @@ async fn sweep(server: Weak<Server>) {
         let Some(server) = server.upgrade() else {
             return;
         };
+        if let UpstreamAddress::Http { host, port } = &server.address {
+            server.name.refresh(host, *port);
+        }
         let mut idle = server.idle.borrow_mut();
+        if server.name.take_clearing() {
+            idle.clear();
+        }
         idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_LIMIT);
         if idle.is_empty() {
             server.sweeping.set(false);

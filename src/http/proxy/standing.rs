@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::budget::Budget;
 use super::health;
 use super::waiting::Waiting;
-use crate::config::types::{Config, Pool, SiteIndex, Upstream, UpstreamAddress};
+use crate::config::types::{Config, Pool, SiteIndex, Upstream};
 use crate::metrics::lasting::Lasting;
 use crate::metrics::upstreams::{Cause, Condition, Identity, Slot, State, Word, now};
 
@@ -99,7 +99,7 @@ struct Active(AtomicU32);
 impl PoolStanding {
     fn new(all: &Standings, site: &str, pool: &Pool, checked: bool) -> Self {
         let make = |upstream: &Upstream| {
-            let address = show(&upstream.address);
+            let address = upstream.address.to_string();
             let identity = Identity::new(site, &pool.name, &address);
             Standing {
                 active: Active(AtomicU32::new(0)),
@@ -333,14 +333,5 @@ impl Standing {
             let old = State::unpack(old);
             act(old, next(old));
         }
-    }
-}
-
-/// An address as operators know it.
-pub fn show(address: &UpstreamAddress) -> String {
-    match address {
-        UpstreamAddress::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        UpstreamAddress::Http { host, port } => format!("{host}:{port}"),
-        UpstreamAddress::Unix(path) => format!("unix:{}", path.display()),
     }
 }

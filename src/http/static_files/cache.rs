@@ -7,9 +7,10 @@ use std::rc::Rc;
 use http::StatusCode;
 
 use super::locate::{Located, locate};
-use super::prepared::{Prepared, Stamp};
+use super::prepared::Prepared;
 use super::root::Root;
 use super::siblings;
+use super::stamp::Stamp;
 use crate::config::types::SiteIndex;
 use crate::http::clock;
 
@@ -31,6 +32,8 @@ pub(in crate::http) enum Entry {
     Folder {
         has_index: bool,
     },
+    /// A folder to be listed: its path below the root, with a slash behind it unless it is the root.
+    Listing(Rc<Vec<u8>>),
     Missing(StatusCode),
 }
 
@@ -38,6 +41,7 @@ impl Entry {
     fn weight(&self) -> usize {
         match self {
             Self::File(prepared) => prepared.weight(),
+            Self::Listing(name) => name.len() + 64,
             _ => 64,
         }
     }
@@ -148,6 +152,7 @@ impl State {
         let (file, stat, name) = match located {
             Located::File { file, stat, name } => (file, stat, name),
             Located::Folder { has_index } => return Looked::New(Entry::Folder { has_index }),
+            Located::Listing(name) => return Looked::New(Entry::Listing(Rc::new(name))),
             Located::Missing(status) if status.is_server_error() => {
                 return Looked::Passing(Entry::Missing(status));
             }

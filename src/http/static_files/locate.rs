@@ -20,6 +20,8 @@ pub(super) enum Located {
     },
     /// A folder named without its slash.
     Folder { has_index: bool },
+    /// A folder that is to be listed, named with its slash; empty for the root.
+    Listing(Vec<u8>),
     /// 404, 403, 400, or 503 when descriptors ran out.
     Missing(StatusCode),
 }
@@ -48,7 +50,8 @@ fn locate_name(root: &Root, name: Cow<'_, [u8]>) -> Result<Located, Errno> {
         FileType::Directory => {
             let mut folder = name.into_owned();
             folder.push(b'/');
-            let has_index = matches!(locate_index(root, &folder), Ok(Located::File { .. }));
+            let index = locate_index(root, &folder);
+            let has_index = matches!(index, Ok(Located::File { .. }));
             Ok(Located::Folder { has_index })
         }
         _ => Ok(Located::Missing(StatusCode::FORBIDDEN)),
@@ -68,10 +71,14 @@ fn locate_index(root: &Root, folder: &[u8]) -> Result<Located, Errno> {
     }
     let name = if folder.is_empty() { b"." } else { folder };
     root.open(name)?;
-    Ok(Located::Missing(StatusCode::FORBIDDEN))
+    Ok(if root.rules.listing {
+        Located::Listing(folder.to_vec())
+    } else {
+        Located::Missing(StatusCode::FORBIDDEN)
+    })
 }
 
-fn status_of(error: Errno) -> StatusCode {
+pub(super) fn status_of(error: Errno) -> StatusCode {
     match error {
         Errno::ACCESS | Errno::PERM => StatusCode::FORBIDDEN,
         // LOOP: a symbolic link that may not be followed; XDEV: one that leads out of the root.
@@ -100,6 +107,7 @@ mod tests {
         match locate(root, path) {
             Located::File { .. } => 200,
             Located::Folder { .. } => 301,
+            Located::Listing(_) => 999,
             Located::Missing(status) => status.as_u16(),
         }
     }

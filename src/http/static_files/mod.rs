@@ -3,7 +3,11 @@
 mod beneath;
 mod cache;
 mod conditional;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
+mod listing;
 mod locate;
+mod media_type;
 mod multipart;
 mod path;
 mod prepared;
@@ -12,10 +16,13 @@ mod respond;
 mod root;
 mod rules;
 mod siblings;
+mod stamp;
 mod variants;
 
 pub(super) use cache::{Entry, FileCache};
-pub(super) use prepared::Stamp;
+pub(super) use listing::respond_listing;
+pub(super) use prepared::Prepared;
 pub(super) use respond::{respond_file, respond_methods, respond_redirect};
 pub(super) use root::Root;
 pub(super) use rules::Rules;
+pub(super) use stamp::Stamp;

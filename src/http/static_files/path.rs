@@ -62,12 +62,16 @@ fn decode_byte(digits: &[u8]) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
+/// What begins with a dot is nobody's business, but for RFC 8615.
+pub(super) fn is_hidden(name: &[u8]) -> bool {
+    name.first() == Some(&b'.') && name != b".well-known"
+}
+
 fn check_names(file: &[u8]) -> Result<(), StatusCode> {
-    let hidden = |name: &[u8]| name.first() == Some(&b'.') && name != b".well-known";
     if file.contains(&0) {
         return Err(StatusCode::BAD_REQUEST);
     }
-    if file.split(|&byte| byte == b'/').any(hidden) {
+    if file.split(|&byte| byte == b'/').any(is_hidden) {
         Err(StatusCode::NOT_FOUND)
     } else {
         Ok(())

@@ -3,22 +3,24 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED,
 };
 use http::{HeaderMap, HeaderValue};
-use rustix::fs::Stat;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use super::conditional::Validators;
 use super::range::Part;
 use super::rules::Rules;
 use super::siblings::Sibling;
+use super::stamp::Stamp;
 use super::variants::Variants;
 use crate::config::types::Algorithm;
 use crate::http::body::{Body, Chunk, FileSlice};
@@ -29,75 +31,6 @@ use crate::http::open_file::OpenFile;
 const SMALL: u64 = 64 * 1024;
 /// How often a file that keeps changing is read again.
 const MAX_READS: usize = 16;
-/// A file that changed this recently may change again without its times moving (the kernel's clock ticks).
-const RACY: Duration = Duration::from_millis(20);
-/// The last second that an HTTP date can tell.
-const LAST_DATE: i64 = 253_402_300_799;
-
-/// Tells one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::http) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-#[cfg(test)]
-impl Stamp {
-    pub(in crate::http) fn of_size(size: u64) -> Self {
-        Self {
-            device: 1,
-            inode: 1,
-            size,
-            modified: (0, 0),
-            changed: (0, 0),
-        }
-    }
-}
-
-impl Stamp {
-    // The widths of these fields differ by architecture.
-    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
-    pub(super) fn new(stat: &Stat) -> Self {
-        Self {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
-            size: stat.st_size as u64,
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-        }
-    }
-
-    /// A strong validator (RFC 9110 section 8.8.1).
-    fn etag(&self) -> String {
-        let nanoseconds = |(seconds, nanoseconds): (i64, i64)| {
-            i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
-        };
-        let (modified, changed) = (nanoseconds(self.modified), nanoseconds(self.changed));
-        format!(
-            "\"{:x}-{:x}-{:x}-{:x}\"",
-            self.inode,
-            self.size,
-            modified,
-            changed.wrapping_sub(modified)
-        )
-    }
-
-    /// Whether it may change again unseen, or be in the midst of a write.
-    pub(super) fn is_racy(&self) -> bool {
-        let (seconds, nanoseconds) = self.changed;
-        let Ok(seconds) = u64::try_from(seconds) else {
-            return false;
-        };
-        let changed = Duration::new(seconds, u32::try_from(nanoseconds).unwrap_or(0));
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        changed + RACY > now
-    }
-}
 
 pub(super) enum Content {
     Memory(Bytes),
@@ -107,12 +40,12 @@ pub(super) enum Content {
 /// All that a response needs of a file.
 pub(in crate::http) struct Prepared {
     /// The whole head of a 200 response.
-    pub(super) headers: HeaderMap,
+    pub(in crate::http) headers: HeaderMap,
     /// None when the site sends none, as `modified`.
     etag: Option<HeaderValue>,
     /// `Last-Modified`, and the same in seconds since the epoch.
     modified: Option<(HeaderValue, i64)>,
-    pub(super) length: u64,
+    pub(in crate::http) length: u64,
     pub(super) content: Content,
     pub(super) stamp: Stamp,
     /// Whether its stamp is enough to see the next change.
@@ -131,7 +64,7 @@ impl Prepared {
             Content::Disk(_) => stamp.size,
         };
         let etag = rules.etag.then(|| header_value(&stamp.etag()));
-        let modified = rules.last_modified.then(|| last_modified(stamp));
+        let modified = rules.last_modified.then(|| stamp.last_modified());
         let mut prepared = Self {
             headers: HeaderMap::new(),
             etag,
@@ -173,6 +106,17 @@ impl Prepared {
             add_vary(&mut prepared.headers);
         }
         Ok(prepared)
+    }
+
+    /// Opens the file at `path`, wherever that is, and reads it when it is small.
+    pub(in crate::http) fn open(path: &Path, rules: &Rules) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = rustix::fs::open(path, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Self::new(file, &stat, path.as_os_str().as_bytes(), rules)
     }
 
     /// Whether these are the siblings that it was prepared with.
@@ -220,7 +164,7 @@ impl Prepared {
     }
 
     /// A file that is not in memory may have been written to since.
-    pub(super) fn is_current(&self) -> bool {
+    pub(in crate::http) fn is_current(&self) -> bool {
         let own = match &self.content {
             Content::Memory(_) => true,
             Content::Disk(file) => file.is_as_opened(),
@@ -248,6 +192,11 @@ impl Prepared {
         }
     }
 
+    /// A body of all of it.
+    pub(in crate::http) fn whole_body(&self) -> Body {
+        self.body(self.whole())
+    }
+
     /// A body of nothing but `part`.
     pub(super) fn body(&self, part: Part) -> Body {
         match self.chunk(part) {
@@ -259,7 +208,7 @@ impl Prepared {
     fn whole_headers(&self, name: &[u8], rules: &Rules) -> HeaderMap {
         let mut headers = rules.base.clone();
         if !headers.contains_key(CONTENT_TYPE) {
-            headers.insert(CONTENT_TYPE, media_type(name));
+            headers.insert(CONTENT_TYPE, rules.media_types.of(name));
         }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(self.length));
         if let Some((date, _)) = &self.modified {
@@ -285,19 +234,6 @@ fn http_date(seconds: i64) -> HeaderValue {
 
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("entity tags and dates are visible ASCII")
-}
-
-/// Never later than now (RFC 9110 section 8.8.2.1), never outside of what a date can tell.
-fn last_modified(stamp: Stamp) -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    stamp
-        .modified
-        .0
-        .min(i64::try_from(now).unwrap_or(LAST_DATE))
-        .clamp(0, LAST_DATE)
 }
 
 /// The bytes of a small file are of one state: the stamp is the same before and after, or we read again. While a
@@ -339,31 +275,10 @@ fn read_up_to(file: &File, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn media_type(name: &[u8]) -> HeaderValue {
-    let name: &Path = std::ffi::OsStr::new(std::str::from_utf8(name).unwrap_or("")).as_ref();
-    let Some(media) = mime_guess::from_path(name).first_raw() else {
-        return HeaderValue::from_static("application/octet-stream");
-    };
-    let text = media.starts_with("text/")
-        || [
-            "application/javascript",
-            "application/json",
-            "application/xml",
-            "image/svg+xml",
-        ]
-        .contains(&media)
-        || media.ends_with("+xml")
-        || media.ends_with("+json");
-    if text {
-        header_value(&format!("{media}; charset=utf-8"))
-    } else {
-        HeaderValue::from_static(media)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
 
     fn prepare(folder: &Path, name: &str) -> Prepared {
         let file = File::open(folder.join(name)).unwrap();
@@ -373,21 +288,6 @@ mod tests {
 
     fn modified(folder: &Path) -> i64 {
         prepare(folder, "x").modified.unwrap().1
-    }
-
-    #[test]
-    fn media_types_come_from_extensions() {
-        for (name, media) in [
-            ("a/index.html", "text/html; charset=utf-8"),
-            ("x.js", "text/javascript; charset=utf-8"),
-            ("x.json", "application/json; charset=utf-8"),
-            ("x.svg", "image/svg+xml; charset=utf-8"),
-            ("x.PNG", "image/png"),
-            ("x", "application/octet-stream"),
-            ("x.", "application/octet-stream"),
-        ] {
-            assert_eq!(media_type(name.as_bytes()), media, "{name}");
-        }
     }
 
     #[test]

@@ -227,4 +227,31 @@ mod tests {
         assert_eq!(select(b"bytes=0-", 0), Selection::Unsatisfiable);
         assert_eq!(select(b"bytes=-1", 0), Selection::Unsatisfiable);
     }
+
+    proptest::proptest! {
+        /// Whatever is asked for: parts lie within the file, no byte comes twice, and they are few.
+        #[test]
+        fn parts_are_bounded(
+            ranges in proptest::collection::vec("[0-9]{0,3}-[0-9]{0,3}", 0..300),
+            length in 0u64..1200,
+        ) {
+            let value = format!("bytes={}", ranges.join(", "));
+            let parts = match select(value.as_bytes(), length) {
+                Selection::One(part) => vec![part],
+                Selection::Several(parts) => parts,
+                Selection::Whole | Selection::Unsatisfiable => vec![],
+            };
+            assert!(parts.len() <= MAX_PARTS);
+            let mut sorted = parts.clone();
+            sorted.sort_unstable_by_key(|part| part.start);
+            assert!(sorted.iter().all(|part| part.length > 0 && part.end() <= length));
+            assert!(sorted.windows(2).all(|pair| pair[0].end() <= pair[1].start));
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(value: Vec<u8>, length: u64) {
+            let _ = select(&value, length);
+            let _ = select(&[b"bytes=", &value[..]].concat(), length);
+        }
+    }
 }

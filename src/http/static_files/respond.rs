@@ -71,7 +71,7 @@ fn respond_whole(file: &Prepared, method: &Method) -> Response<Body> {
     let body = if method == Method::HEAD {
         Body::Empty
     } else {
-        file.body(file.whole())
+        file.whole_body()
     };
     let mut response = Response::new(body);
     *response.headers_mut() = file.headers.clone();

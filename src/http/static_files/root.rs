@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Result;
 
 use super::beneath;
+use super::listing::Reader;
 use super::rules::Rules;
 use crate::config::types::StaticFiles;
 use crate::http::clock;
@@ -47,6 +48,15 @@ impl Root {
         let file = beneath::open(folder.as_fd(), name, flags, self.follow_symlinks)?;
         let stat = rustix::fs::fstat(&file)?;
         Ok((file, stat))
+    }
+
+    /// Reads the folder `name` (relative, with a slash behind it, or empty) on another thread.
+    pub(super) fn reader(&self, name: &[u8]) -> Result<Reader> {
+        Ok(Reader {
+            root: rustix::io::fcntl_dupfd_cloexec(&*self.folder()?, 0)?,
+            folder: name.to_vec(),
+            follow_symlinks: self.follow_symlinks,
+        })
     }
 
     fn folder(&self) -> Result<Rc<OwnedFd>> {

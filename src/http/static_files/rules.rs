@@ -5,7 +5,8 @@ use std::rc::Rc;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue};
 
-use crate::config::types::Caching;
+use super::media_type::MediaTypes;
+use crate::config::types::{Caching, MediaType, StaticFiles};
 use crate::http::compression::Compression;
 
 pub(in crate::http) struct Rules {
@@ -14,11 +15,15 @@ pub(in crate::http) struct Rules {
     pub(super) etag: bool,
     pub(super) last_modified: bool,
     pub(super) compression: Option<Rc<Compression>>,
+    pub(super) media_types: MediaTypes,
+    /// Folders without an index are listed.
+    pub(super) listing: bool,
 }
 
 impl Rules {
     /// `base`: the site's headers, which win over what `cache` says.
     pub(in crate::http) fn new(
+        files: &StaticFiles,
         base: &HeaderMap,
         cache: &Caching,
         compression: Option<Rc<Compression>>,
@@ -33,6 +38,22 @@ impl Rules {
             etag: cache.etag,
             last_modified: cache.last_modified,
             compression,
+            media_types: MediaTypes::new(&files.media_types),
+            listing: files.directory_listing,
+        }
+    }
+}
+
+impl Rules {
+    /// For pages that are not asked for by their name.
+    pub(in crate::http) fn of_pages(media_types: &[MediaType]) -> Self {
+        Self {
+            base: HeaderMap::new(),
+            etag: false,
+            last_modified: false,
+            compression: None,
+            media_types: MediaTypes::new(media_types),
+            listing: false,
         }
     }
 }
@@ -40,6 +61,11 @@ impl Rules {
 #[cfg(test)]
 impl Rules {
     pub(super) fn plain() -> Self {
-        Self::new(&HeaderMap::new(), &Caching::default(), None)
+        Self::new(
+            &crate::http::testing::static_files("/".as_ref()),
+            &HeaderMap::new(),
+            &Caching::default(),
+            None,
+        )
     }
 }

@@ -128,7 +128,7 @@ fn compressed_body(
     let bytes = match &file.content {
         Content::Memory(bytes) => bytes,
         Content::Disk(_) => {
-            let source = file.body(file.whole());
+            let source = file.whole_body();
             let length = Some(file.length);
             let stream =
                 Compressed::new(source, algorithm, compression.strength, length, compressors);

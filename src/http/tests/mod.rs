@@ -4,6 +4,7 @@ mod challenges;
 mod encodings;
 mod files;
 mod messages;
+mod pages;
 mod proxy;
 mod trouble;
 pub(super) mod upstream;

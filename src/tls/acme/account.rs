@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 use tokio::sync::Mutex;
 
@@ -52,7 +51,7 @@ fn file(acme: &Acme) -> PathBuf {
     let kid = acme.external_account.as_ref().map(|account| &account.kid);
     let parts = format!("{}\n{:?}\n{kid:?}", acme.directory_url, acme.email);
     let digest = digest(&SHA256, parts.as_bytes());
-    let name = BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..NAME]);
+    let name = Base64UrlUnpadded::encode_string(&digest.as_ref()[..NAME]);
     acme.accounts.join(name + ".json")
 }
 

@@ -13,6 +13,7 @@ use super::line::{Record, RequestLine};
 use crate::config::types::SiteIndex;
 use crate::http::service::Connection;
 use crate::metrics::counters::{Recorder, SITE_BYTES};
+use crate::worker::activity::Activity;
 use crate::worker::thread::Thread;
 
 /// What is logged for a client that left before its response began, as nginx does.
@@ -20,6 +21,7 @@ const CLIENT_LEFT: u16 = 499;
 
 pub struct Exchange {
     recorder: Recorder,
+    activity: Rc<Activity>,
     site: Cell<Option<SiteIndex>>,
     status: Cell<u16>,
     /// Body bytes.
@@ -46,6 +48,7 @@ impl Exchange {
     pub fn begin<B>(
         thread: &Rc<Thread>,
         connection: &Rc<Connection>,
+        activity: &Rc<Activity>,
         request: &Request<B>,
     ) -> Rc<Self> {
         let header = |name| request.headers().get(name).cloned();
@@ -65,6 +68,7 @@ impl Exchange {
         });
         Rc::new(Self {
             recorder: thread.recorder,
+            activity: activity.clone(),
             site: Cell::new(None),
             status: Cell::new(CLIENT_LEFT),
             sent: Cell::new(0),
@@ -81,6 +85,12 @@ impl Exchange {
     /// So many bytes of the body left.
     pub fn sent(&self, bytes: usize) {
         self.sent.set(self.sent.get() + bytes as u64);
+        self.activity.note_taken(bytes as u64);
+    }
+
+    /// The body has something for the client, or the client has all that there is.
+    pub fn owes(&self, before: bool, now: bool) {
+        self.activity.note_owed(before, now);
     }
 }
 
@@ -100,6 +110,7 @@ impl Exchange {
         let site = self.site.get().map(|site| site as usize);
         let sites = &logged.thread.process.config.sites;
         let site = site.and_then(|site| sites.get(site));
+        let visit = logged.connection.visit.as_deref();
         Record {
             at: SystemTime::now(),
             took: logged.started.elapsed(),
@@ -116,6 +127,8 @@ impl Exchange {
             sent: self.sent.get(),
             referer: logged.referer.as_ref(),
             user_agent: logged.user_agent.as_ref(),
+            user: visit.and_then(|visit| visit.user.get()).map(|user| &**user),
+            request_id: visit.and_then(|visit| visit.request_id.as_ref()),
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct Record<'a> {
     pub sent: u64,
     pub referer: Option<&'a HeaderValue>,
     pub user_agent: Option<&'a HeaderValue>,
+    /// Whose password was right.
+    pub user: Option<&'a str>,
+    pub request_id: Option<&'a HeaderValue>,
 }
 
 /// What a request begins with.
@@ -97,7 +100,12 @@ fn write_common(out: &mut Vec<u8>, stamp: &Stamp, record: &Record<'_>) {
         Some(address) => write!(out, "{address}"),
         None => write!(out, "unix:"),
     };
-    let _ = write!(out, " - - [{}] \"", stamp.common);
+    out.extend(b" - ");
+    match record.user {
+        Some(user) => escape_word(out, user.as_bytes()),
+        None => out.push(b'-'),
+    }
+    let _ = write!(out, " [{}] \"", stamp.common);
     match &record.request {
         Some(request) => {
             escape(out, request.method.as_str().as_bytes());
@@ -127,6 +135,19 @@ fn protocol(version: Version) -> &'static str {
         Version::HTTP_11 => "HTTP/1.1",
         Version::HTTP_2 => "HTTP/2.0",
         _ => "HTTP/3.0",
+    }
+}
+
+/// The same for what stands without quotes: a blank would end it.
+fn escape_word(out: &mut Vec<u8>, bytes: &[u8]) {
+    for part in bytes.split_inclusive(|&byte| byte == b' ') {
+        match part.strip_suffix(b" ") {
+            Some(part) => {
+                escape(out, part);
+                out.extend(b"\\x20");
+            }
+            None => escape(out, part),
+        }
     }
 }
 
@@ -181,6 +202,9 @@ fn write_json(out: &mut Vec<u8>, stamp: &Stamp, record: &Record<'_>) {
         "user_agent",
         record.user_agent.map(HeaderValue::as_bytes),
     );
+    member(out, "remote_user", record.user.map(str::as_bytes));
+    let id = record.request_id.map(HeaderValue::as_bytes);
+    member(out, "request_id", id);
     out.push(b'}');
 }
 
@@ -219,6 +243,8 @@ mod tests {
             sent: 1024,
             referer: None,
             user_agent: Some(&agent),
+            user: None,
+            request_id: None,
         };
         let mut stamp = Stamp::default();
         stamp.move_to(at);
@@ -262,6 +288,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_one_word() {
+        let mut out = Vec::new();
+        escape_word(&mut out, "J\u{fc}r \"x\" ".as_bytes());
+        assert_eq!(out, b"J\\xC3\\xBCr\\x20\\x22x\\x22\\x20");
+    }
+
+    #[test]
     fn json_has_what_programs_need() {
         let json = line(
             AccessLogFormat::Json,
@@ -273,7 +306,8 @@ mod tests {
         let wanted = serde_json::json!({
             "time": "2026-11-22T09:09:18.042Z", "remote_addr": "192.0.2.7", "scheme": "https", "site": "shop",
             "host": "shop.example", "method": "GET", "uri": "/x", "protocol": "HTTP/2.0", "status": 206,
-            "bytes": 1024, "duration_ms": 1.25, "referer": null, "user_agent": "a",
+            "bytes": 1024, "duration_ms": 1.25, "referer": null, "user_agent": "a", "remote_user": null,
+            "request_id": null,
         });
         assert_eq!(value, wanted);
     }

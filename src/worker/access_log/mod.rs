@@ -65,6 +65,8 @@ impl AccessLog {
             sent: 0,
             referer: None,
             user_agent: None,
+            user: None,
+            request_id: None,
         });
     }
 

@@ -1,9 +1,11 @@
 //! How a connection ends, or comes to rest.
 
 use std::future::poll_fn;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use http::StatusCode;
+use rustix::net::sockopt;
 use tokio::io::AsyncWriteExt as _;
 
 use super::Client;
@@ -64,6 +66,12 @@ pub async fn finish(mut transport: Transport, client: Client) {
     if peek(&socket) != Peeked::Closed {
         park_socket(socket, Reason::Lingering, client);
     }
+}
+
+/// Closes without a word to a client that does not take what it is sent: with FIN the kernel would keep it all, and wait.
+pub fn reset(transport: &Transport) {
+    // Where this fails there is no connection any more.
+    let _ = sockopt::set_socket_linger(transport.as_fd(), Some(Duration::ZERO));
 }
 
 /// The transport without TLS, for reading to the end.

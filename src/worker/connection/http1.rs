@@ -77,6 +77,11 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Ordered(Order::Park) => {
                 return close::park(transport, Reason::Idle { served }, client);
             }
+            End::Ordered(Order::TooSlow) if !stretch.responding => {
+                note_malformed(&client, 408);
+                return close::answer(transport, StatusCode::REQUEST_TIMEOUT, client).await;
+            }
+            End::Ordered(Order::TooSlow) => return close::reset(&transport),
             // In the middle of something there is no polite end.
             End::Ordered(_) if stretch.idle => return close::finish(transport, client).await,
             End::Ordered(_) => return,
@@ -112,6 +117,8 @@ struct Stretch {
     answered: bool,
     /// Nothing was under way in either direction.
     idle: bool,
+    /// The response to the last request has begun.
+    responding: bool,
 }
 
 async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bool) -> Stretch {
@@ -149,6 +156,7 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
         unread,
         answered: answered.get(),
         idle: activity.is_idle(),
+        responding: activity.responding.get(),
     }
 }
 
@@ -182,6 +190,9 @@ where
         Poll::Ready(Err(error)) => return Poll::Ready(End::Failed(error)),
         Poll::Pending => {}
     }
+    if activity.hung_up.get() {
+        return Poll::Ready(End::Ordered(Order::Look));
+    }
     if let (Some(refusal), true) = (activity.refusal.get(), activity.has_answered()) {
         return Poll::Ready(End::Refused(refusal));
     }
@@ -197,6 +208,7 @@ where
         Some(Order::HeadTimeout) if activity.head_started.get() && activity.quiet() > 0 => {
             Poll::Ready(End::Ordered(Order::HeadTimeout))
         }
+        Some(Order::TooSlow) => Poll::Ready(End::Ordered(Order::TooSlow)),
         Some(Order::Close) if activity.quiet() > 0 => Poll::Ready(End::Ordered(Order::Close)),
         _ => Poll::Pending,
     }

@@ -28,7 +28,7 @@ const SEND_BUFFER: usize = 128 * 1024;
 /// `worker::frames` says.
 const MAX_PENDING_RESETS: usize = 32;
 /// Streams that we may have to reset for a client's mistakes, refused ones included (CVE-2025-8671).
-const MAX_OWN_RESETS: usize = 256;
+const MAX_OWN_RESETS: usize = 128;
 
 /// Runs the futures of a connection's streams on its own thread.
 #[derive(Clone, Copy)]
@@ -75,9 +75,10 @@ pub async fn serve(transport: Transport, client: Client) {
     })
     .await;
     drop(connection);
-    let transport = returned.take();
-    if let (true, Some(transport)) = (polite, transport) {
-        close::finish(transport, client).await;
+    match returned.take() {
+        Some(transport) if polite => close::finish(transport, client).await,
+        Some(transport) if activity.write_blocked.get() => close::reset(&transport),
+        _ => {}
     }
 }
 
@@ -88,6 +89,13 @@ fn obey(activity: &Activity, say_goaway: impl FnOnce()) -> bool {
             say_goaway();
             false
         }
+        // In the middle of streams there is no better end than GOAWAY; hyper writes it with its next poll.
+        Some(Order::TooSlow) => {
+            say_goaway();
+            activity.give(Order::Close);
+            false
+        }
+        Some(Order::Close) if activity.waits_for_client() => true,
         Some(Order::Close) => activity.quiet() > 0 || activity.in_block() > 0,
         _ => false,
     }

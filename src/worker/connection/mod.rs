@@ -3,7 +3,6 @@
 pub mod close;
 mod http1;
 mod http2;
-mod leftover;
 mod opening;
 mod request;
 
@@ -41,16 +40,15 @@ pub async fn serve(socket: OwnedFd, listener: u32, peer: Option<SocketAddr>, adm
     } else {
         Socket::Unix(socket)
     };
-    let Ok(transport) = activate(socket) else {
+    let Ok(mut transport) = activate(socket) else {
         return;
     };
     let thread = admission.thread().clone();
+    let Some(peer) = opening::introduce(&mut transport, peer, &thread).await else {
+        return;
+    };
     let tls = thread.process.tls[listener as usize].as_ref();
-    let connection = Rc::new(Connection {
-        listener,
-        peer,
-        secure: tls.is_some(),
-    });
+    let connection = Rc::new(Connection::new(listener, peer, tls.is_some()));
     let client = Client {
         connection,
         admission,
@@ -81,11 +79,7 @@ pub async fn resume(entry: Entry) {
     let Ok(transport) = activate(socket) else {
         return;
     };
-    let connection = Rc::new(Connection {
-        listener,
-        peer,
-        secure: false,
-    });
+    let connection = Rc::new(Connection::new(listener, peer, false));
     let served = reason == Reason::Idle { served: true };
     let client = Client {
         connection,

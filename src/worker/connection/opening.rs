@@ -1,7 +1,8 @@
-//! The first moments of a connection: the TLS handshake, and which HTTP the client speaks.
+//! The first moments of a connection: who it is from, the TLS handshake, and which HTTP the client speaks.
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::tls::{TlsListener, challenges};
 use crate::worker::io::Transport;
+use crate::worker::proxy_protocol::{self, Source};
 use crate::worker::thread::Thread;
 
 /// How an HTTP/2 client with prior knowledge begins (RFC 9113 section 3.4): enough of it to tell it from HTTP/1.
@@ -33,6 +35,31 @@ pub enum Opened {
 pub enum Failure {
     Tls,
     Gone,
+}
+
+/// Who is at the other end, which a trusted proxy may have to say first. None when it does not, and the connection is
+/// to be closed.
+pub async fn introduce(
+    transport: &mut Transport,
+    peer: Option<SocketAddr>,
+    thread: &Thread,
+) -> Option<Option<SocketAddr>> {
+    let (Transport::Tcp(stream), Some(proxy)) = (transport, peer) else {
+        return Some(peer);
+    };
+    if !thread.process.http.is_introduced_by(proxy.ip()) {
+        return Some(peer);
+    }
+    let limit = thread.process.config.performance.header_timeout;
+    match tokio::time::timeout(limit, Box::pin(proxy_protocol::read(stream))).await {
+        Ok(Ok(Source::Client(client))) => Some(Some(client)),
+        Ok(Ok(Source::Proxy)) => Some(peer),
+        Ok(Err(error)) => {
+            tracing::debug!(%proxy, %error, "no PROXY protocol header");
+            None
+        }
+        Err(_late) => None,
+    }
 }
 
 /// Handshake and protocol choice, within the header timeout.

@@ -9,10 +9,10 @@ use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::leftover;
 use crate::http::body::RequestBody;
 use crate::http::in_flight::InFlight;
 use crate::http::service::{Answered, Connection};
+use crate::http::uploads::Claim;
 use crate::metrics::counters::{Global, Recorder, SITE_CONNECTIONS};
 use crate::worker::access_log::Exchange;
 use crate::worker::activity::Activity;
@@ -73,20 +73,21 @@ pub async fn answer(
     let asks_to_switch = asks_to_switch(&request);
     let http2_tunnel =
         (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
-    let exchange = Exchange::begin(&thread, &connection, &request);
+    let shown = thread.service.identify(&mut request, &connection);
+    let exchange = Exchange::begin(&thread, &shown, &activity, &request);
+    let claim = claim(&activity, request.body());
+    let open_ended = claim.clone().filter(|_| is_open_ended(&request));
     let limit = thread.process.config.security.max_request_size;
-    let request = request.map(|incoming| {
-        let body = RequestBody::new(incoming, limit, in_flight.clone())
-            .reporting_to(activity.awaiting_body.clone());
-        match version {
-            Version::HTTP_2 => body.leaving_rest_to(leftover::drain),
-            _ => body,
-        }
-    });
+    let request = request
+        .map(|incoming| RequestBody::new(incoming, limit, in_flight.clone()).reporting_to(claim));
     let guard = RequestInFlight::new(in_flight, thread.recorder);
-    let answer = thread.service.clone().answer(request, connection.clone());
+    let answer = thread.service.clone().answer(request, shown);
     let Answered { mut response, site } = answer.await;
     exchange.answered(response.status().as_u16(), site);
+    activity.responding.set(true);
+    if let Some(claim) = open_ended {
+        claim.release();
+    }
     if let (false, Some(site)) = (counted.replace(true), site) {
         thread.recorder.site(site, SITE_CONNECTIONS, 1);
     }
@@ -109,6 +110,16 @@ pub async fn answer(
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| WireBody::new(body, files, exchange, guard)))
+}
+
+/// What a body that is still to come is waited for by.
+fn claim(activity: &Activity, body: &Incoming) -> Option<Rc<Claim>> {
+    (!body.is_end_stream()).then(|| Claim::new(&activity.uploads))
+}
+
+/// Whether the client may go on with `request` while it is answered, as gRPC does.
+fn is_open_ended(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_2 && request.body().size_hint().exact().is_none()
 }
 
 /// Whether the bytes after `request` wait for its answer: exactly when `framing` says so.

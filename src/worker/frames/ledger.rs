@@ -4,8 +4,9 @@
 use super::{Frame, flag, kind};
 use crate::worker::activity::Ticks;
 
-/// The most that a client has, and begins with.
+/// The most that a client has, and what it begins with: less, for who was cut comes back.
 const MOST: u32 = 1000;
+const FIRST: u32 = 300;
 
 /// Given back with each tick of the sweep: 100 a second.
 const BY_TICK: u32 = 25;
@@ -16,7 +17,7 @@ const BY_REQUEST: u32 = 2;
 /// Given back with so many bytes sent: a client grants its window anew in steps that may be small.
 const BYTES: u32 = 1024;
 
-/// A request that is taken back cost us all the work (CVE-2023-44487): 500 at once, then 50 a second.
+/// A request that is taken back cost us all the work (CVE-2023-44487): 150 at once, then 50 a second.
 const RESET: u32 = 4;
 
 /// SETTINGS are looked at one by one and change every stream.
@@ -34,7 +35,7 @@ pub struct Ledger {
 impl Ledger {
     pub fn new(now: Ticks) -> Self {
         Self {
-            credit: MOST,
+            credit: FIRST,
             bytes: 0,
             since: now,
         }

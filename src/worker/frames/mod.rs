@@ -24,8 +24,9 @@ const PREFACE: u32 = 24;
 /// Length of a frame's head (RFC 9113 section 4.1).
 const HEAD: usize = 9;
 
-/// Frames that a connection may send before others have their turn.
+/// Frames that a connection may send before others have their turn; a request is work for more.
 const FRAMES_A_TURN: u32 = 256;
+const REQUEST_IN_FRAMES: u32 = 8;
 
 /// Frame types (RFC 9113 section 6).
 mod kind {
@@ -204,7 +205,6 @@ impl Watch {
                 self.fault = Some(fault);
                 return at;
             }
-            self.frames += 1;
             self.skip = frame.length;
             at += HEAD;
         }
@@ -227,8 +227,10 @@ impl Watch {
         }
         if frame.kind == kind::HEADERS && frame.stream > self.newest {
             self.newest = frame.stream;
+            self.frames += REQUEST_IN_FRAMES;
             self.ledger.earn_by_request();
         }
+        self.frames += 1;
         self.ledger.charge(frame).ok_or(Fault::EnhanceYourCalm)
     }
 }
@@ -245,4 +247,32 @@ fn check_length(frame: Frame) -> Result<(), Fault> {
         _ => true,
     };
     right.then_some(()).ok_or(Fault::FrameSize)
+}
+
+/// For tests: what hyper gets when the bytes come in pieces of `size`.
+#[cfg(any(test, fuzzing))]
+pub fn sifted(bytes: &[u8], size: usize) -> (Vec<u8>, Option<Fault>) {
+    let mut watch = Watch::new(0);
+    let mut given = Vec::new();
+    for piece in bytes.chunks(size) {
+        if watch.is_over() {
+            break;
+        }
+        if watch.holds() {
+            watch.extend(piece, 0);
+        } else {
+            let passed = watch.sift(piece, 0);
+            given.extend_from_slice(&piece[..passed]);
+        }
+        // Smaller than a head, so that hyper gets what is held in parts.
+        let mut space = [0; 5];
+        loop {
+            let mut buffer = ReadBuf::new(&mut space);
+            if !watch.give(&mut buffer) {
+                break;
+            }
+            given.extend_from_slice(buffer.filled());
+        }
+    }
+    (given, watch.fault)
 }

@@ -13,33 +13,6 @@ fn opening() -> Vec<u8> {
     [preface, frame(kind::SETTINGS, 0, 0, &[0; 6])].concat()
 }
 
-/// What hyper gets when the bytes come in pieces of `size`.
-fn sifted(bytes: &[u8], size: usize) -> (Vec<u8>, Option<Fault>) {
-    let mut watch = Watch::new(0);
-    let mut given = Vec::new();
-    for piece in bytes.chunks(size) {
-        if watch.is_over() {
-            break;
-        }
-        if watch.holds() {
-            watch.extend(piece, 0);
-        } else {
-            let passed = watch.sift(piece, 0);
-            given.extend_from_slice(&piece[..passed]);
-        }
-        // Smaller than a head, so that hyper gets what is held in parts.
-        let mut space = [0; 5];
-        loop {
-            let mut buffer = ReadBuf::new(&mut space);
-            if !watch.give(&mut buffer) {
-                break;
-            }
-            given.extend_from_slice(buffer.filled());
-        }
-    }
-    (given, watch.fault)
-}
-
 #[test]
 fn any_cut_gives_the_same() {
     let harmless = [
@@ -66,14 +39,14 @@ fn any_cut_gives_the_same() {
 #[test]
 fn what_costs_and_brings_nothing_comes_to_an_end() {
     let floods = [
-        (frame(kind::PING, 0, 0, &[0; 8]), 1000),
-        (frame(kind::SETTINGS, 0, 0, b""), 333),
-        (frame(kind::SETTINGS, 0, 0, &[0; 6000]), 10),
-        (frame(kind::PRIORITY, 0, 3, &[0; 5]), 1000),
-        (frame(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]), 1000),
-        (frame(0xfa, 0, 0, b""), 1000),
-        (frame(kind::DATA, 0, 1, b""), 1000),
-        (frame(kind::RST_STREAM, 0, 1, &[0; 4]), 250),
+        (frame(kind::PING, 0, 0, &[0; 8]), 300),
+        (frame(kind::SETTINGS, 0, 0, b""), 100),
+        (frame(kind::SETTINGS, 0, 0, &[0; 600]), 23),
+        (frame(kind::PRIORITY, 0, 3, &[0; 5]), 300),
+        (frame(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]), 300),
+        (frame(0xfa, 0, 0, b""), 300),
+        (frame(kind::DATA, 0, 1, b""), 300),
+        (frame(kind::RST_STREAM, 0, 1, &[0; 4]), 75),
     ];
     for (flood, allowed) in floods {
         let spent = usize::from(flood[3] != kind::SETTINGS) * 3;
@@ -114,7 +87,6 @@ fn time_gives_back_and_never_too_much() {
     let mut watch = Watch::new(0);
     watch.sift(&opening(), 0);
     let pings = frame(kind::PING, 0, 0, &[0; 8]).repeat(990);
-    watch.sift(&pings, 0);
     watch.sift(&pings, 1_000_000);
     assert_eq!(watch.fault, None);
     watch.sift(&pings, 1_000_001);

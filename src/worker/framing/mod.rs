@@ -10,12 +10,16 @@
 //! Nothing is judged twice: `Host` and the form of the target are `http::admission`'s, for HTTP/2 as well.
 
 mod chunk;
+#[cfg(any(test, fuzzing))]
+mod differential;
 mod field;
 mod gate;
 mod head;
 #[cfg(test)]
 mod tests;
 
+#[cfg(fuzzing)]
+pub use differential::{cut, served, sifted, verdict};
 pub use gate::Gate;
 
 use head::{Body, Head};

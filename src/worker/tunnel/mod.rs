@@ -48,12 +48,8 @@ pub fn begin(transport: Transport, early: Bytes, tunnel: Tunnel, client: Client)
 
 /// Goes on with a tunnel of an older generation.
 pub fn resume(passenger: Passenger, thread: &Rc<Thread>) {
-    let connection = Rc::new(Connection {
-        // Whatever it was: no request will come any more.
-        listener: 0,
-        peer: passenger.tunnel.peer,
-        secure: false,
-    });
+    // Whatever the listener was: no request will come any more.
+    let connection = Rc::new(Connection::new(0, passenger.tunnel.peer, false));
     let client = Client {
         connection,
         admission: Admission::new(thread),

@@ -6,8 +6,9 @@
 //! - [`notify`]: what a service tells systemd, in order
 //! - [`certificates`]: an authority for a test
 //! - [`switching`]: one that leaves HTTP
-//! - [`upstream`]: a small server to proxy to
+//! - [`upstream`]: a small server to proxy to; [`backend`]: one that misbehaves as told
 //! - [`demo`]: the content and the configurations that loads run on
+pub mod backend;
 pub mod bws;
 pub mod certificates;
 pub mod demo;

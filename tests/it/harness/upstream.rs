@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -127,7 +128,10 @@ fn empty(status: u16) -> Answer {
 }
 
 fn pattern(length: usize) -> Answer {
-    Response::new(Pattern { left: length }.boxed_unsync())
+    let mut answer = Response::new(Pattern { left: length }.boxed_unsync());
+    let kind = HeaderValue::from_static("application/octet-stream");
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
 }
 
 /// Bytes "p" without a buffer of their size.

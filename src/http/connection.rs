@@ -1,0 +1,48 @@
+//! What a request needs to know of the connection that it came by, and of who is at its other end.
+
+use std::cell::OnceCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use http::HeaderValue;
+
+/// A connection, or what one request shows of it: through a trusted proxy come the requests of many clients.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Index into `Config::listeners`.
+    pub listener: u32,
+    /// The client. None on a Unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The client speaks TLS, with us or with the proxy that we trust.
+    pub secure: bool,
+    /// Of one request, where the configuration wants to know more.
+    pub visit: Option<Rc<Visit>>,
+}
+
+/// What is known of who makes a request.
+#[derive(Debug, Default)]
+pub struct Visit {
+    /// The address of the trusted proxy whose word on the client was taken.
+    pub through: Option<IpAddr>,
+    /// `X-Request-Id`.
+    pub request_id: Option<HeaderValue>,
+    /// The name whose password was right.
+    pub user: OnceCell<Box<str>>,
+}
+
+impl Connection {
+    pub fn new(listener: u32, peer: Option<SocketAddr>, secure: bool) -> Self {
+        Self {
+            listener,
+            peer,
+            secure,
+            visit: None,
+        }
+    }
+
+    /// Whose password was right.
+    pub fn user(&self) -> Option<&str> {
+        let user = self.visit.as_ref()?.user.get();
+        user.map(|user| &**user)
+    }
+}

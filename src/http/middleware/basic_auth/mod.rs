@@ -1,0 +1,221 @@
+//! Names and passwords: RFC 7617.
+//!
+//! - `credentials`: what a client sends
+//! - `verifier`: whether it is right
+
+mod credentials;
+mod verifier;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use self::credentials::Credentials;
+use self::verifier::Verifier;
+use super::Refusal;
+use crate::config::types::{self, Config};
+use crate::metrics::lasting::Lasting;
+
+/// What the sites and threads of a worker share.
+pub(super) struct Registry {
+    files: Vec<Arc<Users>>,
+    verifier: Arc<Verifier>,
+}
+
+struct Users {
+    /// Hashes by name.
+    hashes: HashMap<Box<str>, Arc<str>>,
+    /// What an unknown name is measured by, so that it takes as long as a known one.
+    decoy: Option<Arc<str>>,
+}
+
+/// The door of one site.
+pub(super) struct BasicAuth {
+    users: Arc<Users>,
+    verifier: Arc<Verifier>,
+    challenge: HeaderValue,
+}
+
+/// What a request's credentials are worth.
+pub(super) enum Entry {
+    Known(Box<str>),
+    Refused(Refusal),
+    /// To be found out.
+    Ask(Question),
+}
+
+/// A password that is to be hashed.
+pub(in crate::http) struct Question {
+    verifier: Arc<Verifier>,
+    credentials: Credentials,
+    hash: Arc<str>,
+    /// The name is known, the hash is its own.
+    is_known: bool,
+    challenge: HeaderValue,
+}
+
+impl Registry {
+    pub(super) fn new(config: &Config, lasting: &Lasting<'static>) -> Self {
+        Self {
+            files: config.password_files.iter().map(Users::new).collect(),
+            verifier: Arc::new(Verifier::new(&lasting.secret())),
+        }
+    }
+
+    /// Somebody will be asked for a name.
+    pub(super) fn is_used(&self) -> bool {
+        !self.files.is_empty()
+    }
+}
+
+impl Users {
+    fn new(file: &types::PasswordFile) -> Arc<Self> {
+        let entry = |user: &types::User| (user.name.as_str().into(), user.hash.as_str().into());
+        Arc::new(Self {
+            hashes: file.users.iter().map(entry).collect(),
+            decoy: file.users.first().map(|user| user.hash.as_str().into()),
+        })
+    }
+}
+
+impl BasicAuth {
+    /// None when the file is not in the configuration, which the master prevents.
+    pub(super) fn new(auth: &types::BasicAuth, registry: &Registry) -> Option<Self> {
+        let quoted = auth.realm.replace('\\', "\\\\").replace('"', "\\\"");
+        let challenge = format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"");
+        Some(Self {
+            users: registry.files.get(auth.file as usize)?.clone(),
+            verifier: registry.verifier.clone(),
+            challenge: HeaderValue::try_from(challenge)
+                .unwrap_or(HeaderValue::from_static("Basic realm=\"Restricted\"")),
+        })
+    }
+
+    /// Takes the credentials out of `headers`: they are for us, not for an upstream.
+    pub(super) fn check(&self, headers: &mut HeaderMap) -> Entry {
+        let Some(credentials) = Credentials::of(headers) else {
+            return Entry::Refused(unauthorized(self.challenge.clone()));
+        };
+        headers.remove(AUTHORIZATION);
+        let hash = self.users.hashes.get(&*credentials.user);
+        if hash.is_some_and(|hash| self.verifier.knows(hash, &credentials.password)) {
+            return Entry::Known(credentials.user.into());
+        }
+        let Some(measure) = hash.or(self.users.decoy.as_ref()) else {
+            return Entry::Refused(unauthorized(self.challenge.clone()));
+        };
+        Entry::Ask(Question {
+            verifier: self.verifier.clone(),
+            hash: measure.clone(),
+            is_known: hash.is_some(),
+            credentials,
+            challenge: self.challenge.clone(),
+        })
+    }
+}
+
+impl Question {
+    /// The name, when its password is right.
+    pub(in crate::http) async fn answer(self) -> Result<Box<str>, Refusal> {
+        let Credentials { user, password } = self.credentials;
+        match self.verifier.verify(self.hash, password).await {
+            Ok(true) if self.is_known => Ok(user.into()),
+            Ok(_) => Err(unauthorized(self.challenge)),
+            Err(verifier::Busy) => Err(Refusal {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                header: Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            }),
+        }
+    }
+}
+
+fn unauthorized(challenge: HeaderValue) -> Refusal {
+    Refusal {
+        status: StatusCode::UNAUTHORIZED,
+        header: Some((WWW_AUTHENTICATE, challenge)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing::run;
+
+    /// "U*U", bcrypt of the least cost.
+    const HASH: &str = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
+    fn door() -> BasicAuth {
+        let user = types::User {
+            name: "alice".into(),
+            hash: HASH.into(),
+        };
+        let file = types::PasswordFile {
+            path: "/users".into(),
+            users: vec![user],
+        };
+        let registry = Registry {
+            files: vec![Users::new(&file)],
+            verifier: Arc::new(Verifier::new(&[1; 32])),
+        };
+        let auth = types::BasicAuth {
+            realm: "a \"b\" \\".into(),
+            file: 0,
+        };
+        BasicAuth::new(&auth, &registry).unwrap()
+    }
+
+    /// Who came in or the status, and whether nobody had to hash.
+    async fn knock(door: &BasicAuth, pair: &str) -> (Result<String, u16>, bool) {
+        use base64ct::{Base64, Encoding as _};
+        let mut headers = HeaderMap::new();
+        let value = format!("Basic {}", Base64::encode_string(pair.as_bytes()));
+        headers.insert(AUTHORIZATION, value.parse().unwrap());
+        let status = |refusal: Refusal| refusal.status.as_u16();
+        let result = match door.check(&mut headers) {
+            Entry::Known(user) => (Ok(user.into()), true),
+            Entry::Refused(refusal) => (Err(status(refusal)), true),
+            Entry::Ask(question) => (
+                question.answer().await.map(Into::into).map_err(status),
+                false,
+            ),
+        };
+        assert!(!headers.contains_key(AUTHORIZATION));
+        result
+    }
+
+    #[test]
+    fn who_is_known_comes_in_and_pays_once() {
+        run(async {
+            let door = door();
+            assert_eq!(knock(&door, "alice:U*U").await, (Ok("alice".into()), false));
+            assert_eq!(knock(&door, "alice:U*U").await, (Ok("alice".into()), true));
+            assert_eq!(knock(&door, "alice:wrong").await, (Err(401), false));
+        });
+    }
+
+    #[test]
+    fn who_is_unknown_costs_the_same_and_stays_out() {
+        run(async {
+            let door = door();
+            assert_eq!(knock(&door, "alice:U*U").await, (Ok("alice".into()), false));
+            // Even with the password that the measure belongs to.
+            assert_eq!(knock(&door, "mallory:U*U").await, (Err(401), false));
+            assert_eq!(knock(&door, "Alice:U*U").await, (Err(401), false));
+        });
+    }
+
+    #[test]
+    fn the_question_quotes_the_realm() {
+        let Entry::Refused(refusal) = door().check(&mut HeaderMap::new()) else {
+            panic!("nobody came in")
+        };
+        let (name, value) = refusal.header.unwrap();
+        assert_eq!(
+            (refusal.status, name),
+            (StatusCode::UNAUTHORIZED, WWW_AUTHENTICATE)
+        );
+        assert_eq!(value, "Basic realm=\"a \\\"b\\\" \\\\\", charset=\"UTF-8\"");
+    }
+}

@@ -1,0 +1,84 @@
+//! What the requests of a connection wait for from its client, and how much came.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// The bodies of a connection's requests.
+#[derive(Default)]
+pub struct Uploads {
+    waited_for: Cell<u32>,
+    received: Cell<u64>,
+}
+
+impl Uploads {
+    /// Whether a reader waits for the client to send more.
+    pub fn is_waited_for(&self) -> bool {
+        self.waited_for.get() > 0
+    }
+
+    /// Bytes of all bodies so far.
+    pub fn total(&self) -> u64 {
+        self.received.get()
+    }
+
+    pub(super) fn received(&self, bytes: u64) {
+        self.received.set(self.received.get().wrapping_add(bytes));
+    }
+}
+
+/// One body's part in it.
+pub struct Claim {
+    pub(super) uploads: Rc<Uploads>,
+    waits: Cell<bool>,
+    released: Cell<bool>,
+}
+
+impl Claim {
+    pub fn new(uploads: &Rc<Uploads>) -> Rc<Self> {
+        Rc::new(Self {
+            uploads: uploads.clone(),
+            waits: Cell::new(false),
+            released: Cell::new(false),
+        })
+    }
+
+    /// A reader waits for the client, or does not any more.
+    pub(super) fn wait(&self, waits: bool) {
+        let waits = waits && !self.released.get();
+        if self.waits.replace(waits) == waits {
+            return;
+        }
+        let count = &self.uploads.waited_for;
+        count.set(if waits {
+            count.get() + 1
+        } else {
+            count.get() - 1
+        });
+    }
+
+    /// The client may take its time from now on.
+    pub fn release(&self) {
+        self.wait(false);
+        self.released.set(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_waited_for_until_it_comes_or_may_take_its_time() {
+        let uploads = Rc::new(Uploads::default());
+        let (one, other) = (Claim::new(&uploads), Claim::new(&uploads));
+        one.wait(true);
+        one.wait(true);
+        other.wait(true);
+        other.wait(false);
+        assert!(uploads.is_waited_for());
+        one.release();
+        assert!(!uploads.is_waited_for());
+        one.wait(true);
+        assert!(!uploads.is_waited_for());
+    }
+}
