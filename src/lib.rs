@@ -10,7 +10,7 @@
 //! - [`worker`]: listeners, connections, drain (config::types, ipc, http, tls, metrics,
 //!   systemd::events)
 //! - [`http`]: a request becomes a response; knows neither sockets nor TLS (config::types, metrics)
-//! - [`tls`]: certificates and their choice by SNI (config::types, metrics)
+//! - [`tls`]: certificates, their choice by SNI, and how to get them from an authority (config::types, metrics)
 //! - [`systemd`]: socket activation, notification, journal (config::types)
 //! - [`metrics`]: counters and their text form (nothing of ours)
 

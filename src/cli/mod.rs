@@ -6,6 +6,7 @@
 
 mod arguments;
 mod bind_ports;
+mod certificates;
 mod check;
 mod client;
 mod generate;

@@ -2,6 +2,7 @@
 
 use crate::core::report::SiteStatus;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,9 +10,10 @@ use anyhow::Context as _;
 use http::Method;
 
 use super::arguments;
+use super::certificates;
 use super::client;
 use super::output::{count, try_print};
-use crate::core::report::{GenerationStatus, LastReload, Status};
+use crate::core::report::{CertificateStatus, Certificates, GenerationStatus, LastReload, Status};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -19,6 +21,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
 pub(super) fn run(status: &arguments::Status) -> anyhow::Result<ExitCode> {
+    let control = status.control.clone();
     loop {
         let answer = client::ask(
             status.control.as_deref(),
@@ -31,7 +34,9 @@ pub(super) fn run(status: &arguments::Status) -> anyhow::Result<ExitCode> {
             false => {
                 let status: Status = serde_json::from_slice(&answer.body)
                     .context("the answer of the master is not understood")?;
-                table(&status)
+                let mut text = table(&status);
+                certificates::write(&mut text, &certificates(&control), now());
+                text
             }
         };
         let clear = if status.watch && !status.json {
@@ -45,6 +50,19 @@ pub(super) fn run(status: &arguments::Status) -> anyhow::Result<ExitCode> {
         }
         std::thread::sleep(WATCH_INTERVAL);
     }
+}
+
+/// None from a master that does not know the question.
+fn certificates(control: &Option<PathBuf>) -> Vec<CertificateStatus> {
+    let path = "/api/certificates";
+    let answer = client::ask(control.as_deref(), Method::GET, path, TIMEOUT).ok();
+    let read = answer.and_then(|answer| serde_json::from_slice::<Certificates>(&answer.body).ok());
+    read.map(|read| read.certificates).unwrap_or_default()
+}
+
+fn now() -> i64 {
+    let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    i64::try_from(now).unwrap_or(i64::MAX)
 }
 
 fn table(status: &Status) -> String {
@@ -181,7 +199,7 @@ fn last_reload(status: &Status) -> String {
 }
 
 /// "12 s", "3 min", "5 h", "8 d".
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min", seconds / 60),

@@ -10,6 +10,14 @@ use super::types::{AccessLogFormat, Algorithm, BalancingMethod, LogLevel, LogOut
 pub(super) const MAX_FILE_SIZE: u64 = 64 << 20;
 /// Bytes of one certificate or key file.
 pub(super) const MAX_PEM_SIZE: u64 = 1 << 20;
+/// Where certificates and accounts are kept beside a configuration that no service runs.
+pub(super) const STATE_FOLDER: &str = "bws-state";
+/// Let's Encrypt.
+pub(super) const ACME_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
+/// Its test service.
+pub(super) const ACME_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+/// Names that authorities put into one certificate.
+pub(super) const MAX_ACME_NAMES: usize = 100;
 /// Bytes of one file of names and passwords: a hundred thousand users.
 pub(super) const MAX_PASSWORD_FILE_SIZE: u64 = 16 << 20;
 /// Files that one configuration may include.

@@ -342,7 +342,7 @@ fn tls_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
             Vec::new()
         };
     };
-    let mut names = differing!(before, after, "ssl.", [min_version]);
+    let mut names = differing!(before, after, "ssl.", [min_version, acme]);
     let earlier = old.0.certificates.get(before.certificate as usize);
     if earlier != new.0.certificates.get(after.certificate as usize) {
         names.push("certificate".to_owned());

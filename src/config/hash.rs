@@ -39,6 +39,11 @@ pub(super) fn fill(config: &mut Config) {
     config.sources = sources;
 }
 
+/// SHA-256 in hexadecimal.
+pub(super) fn of_text(text: &str) -> String {
+    digest([text.as_bytes()])
+}
+
 /// Certificate and passwords count with their content: their indices change when other sites come and go.
 fn site_hash(site: &mut Site, certificates: &[String], passwords: &[String]) -> String {
     site.hash.clear();

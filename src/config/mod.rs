@@ -53,6 +53,8 @@ pub struct Options {
     pub serving: bool,
     /// Where systemd put the credentials of this process.
     pub credentials: Option<PathBuf>,
+    /// Where certificates and accounts are kept; None: in a folder beside the configuration.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -62,8 +64,16 @@ impl Default for Options {
             connect_timeout: defaults::TEST_CONNECTION_TIMEOUT,
             serving: false,
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            state: state_directory(),
         }
     }
+}
+
+/// What systemd's StateDirectory= made, the first of several.
+fn state_directory() -> Option<PathBuf> {
+    let told = std::env::var_os("STATE_DIRECTORY")?;
+    let first = std::env::split_paths(&told).next();
+    first.filter(|folder| folder.is_absolute())
 }
 
 /// A configuration without errors.
@@ -90,6 +100,18 @@ pub fn addresses(path: &Path) -> Result<Addresses, Report> {
 /// Loads, resolves and checks a file; all problems at once.
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     load::load(path, options)
+}
+
+/// A configuration in which nothing changes but the certificates of those sites for which BWS gets them by itself and
+/// `is_meant` says yes: they are read anew.
+pub fn with_new_certificates(
+    config: &types::Config,
+    is_meant: impl Fn(&str) -> bool,
+) -> types::Config {
+    let mut config = config.clone();
+    resolve::refresh_certificates(&mut config, is_meant);
+    hash::fill(&mut config);
+    config
 }
 
 /// The configuration that `bws DIR --port P` serves: one site for any host, without a management port.

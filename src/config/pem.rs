@@ -1,7 +1,7 @@
 //! A certificate chain and its key, read from PEM files, parsed and matched.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
@@ -11,7 +11,7 @@ use x509_parser::time::ASN1Time;
 
 use super::defaults::MAX_PEM_SIZE;
 use super::source;
-use super::types::PrivateKey;
+use super::types::{Certificate, PrivateKey};
 
 /// What two files hold.
 pub(super) struct Pair {
@@ -20,6 +20,8 @@ pub(super) struct Pair {
     pub(super) key: PrivateKey,
     /// Subject alternative names, lower case.
     pub(super) names: Vec<String>,
+    /// As X.509 writes it.
+    pub(super) issuer: String,
     /// Seconds since the epoch.
     pub(super) not_before: i64,
     /// Seconds since the epoch.
@@ -64,6 +66,7 @@ impl Pair {
         check_match(&chain, &key, cert_file, key_file)?;
         Ok(Self {
             names: names(&leaf),
+            issuer: leaf.issuer().to_string(),
             not_before: leaf.validity().not_before.timestamp(),
             not_after: leaf.validity().not_after.timestamp(),
             key: key_der(&key),
@@ -72,6 +75,23 @@ impl Pair {
                 .map(|certificate| certificate.to_vec())
                 .collect(),
         })
+    }
+}
+
+impl Pair {
+    /// What these files hold.
+    pub(super) fn certificate(self, cert_file: PathBuf, key_file: PathBuf) -> Certificate {
+        Certificate {
+            cert_file,
+            key_file,
+            chain: self.chain,
+            key: self.key,
+            names: self.names,
+            issuer: self.issuer,
+            authority: None,
+            not_before: self.not_before,
+            not_after: self.not_after,
+        }
     }
 }
 

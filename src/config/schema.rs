@@ -51,7 +51,8 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         "enabled", "cert_file", "key_file", "auto_cert", "domains", "min_version", "client_ca", "acme",
     ]),
     ("sites.ssl.acme", &[
-        "enabled", "email", "staging", "challenge_dir", "directory_url", "ca_file", "challenge",
+        "enabled", "email", "staging", "challenge_dir", "directory_url", "ca_file", "challenge", "eab_kid",
+        "eab_hmac_key",
     ]),
     ("sites.proxy", &[
         "enabled", "upstreams", "routes", "load_balancing", "health_check", "timeout", "headers", "retry",

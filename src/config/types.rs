@@ -3,6 +3,7 @@
 //! These values cross the process boundary (a sealed memfd, postcard-encoded), so a worker runs exactly what the
 //! master checked and never reads a configuration, certificate or key file itself.
 
+mod acme;
 mod balancing;
 mod content;
 mod middleware;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use middleware::{
@@ -258,6 +260,8 @@ pub struct StaticFiles {
 pub struct SiteTls {
     pub certificate: CertificateIndex,
     pub min_version: TlsVersion,
+    /// How BWS gets the certificate by itself; None: the operator does.
+    pub acme: Option<Box<Acme>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -271,11 +275,15 @@ pub enum TlsVersion {
 pub struct Certificate {
     pub cert_file: PathBuf,
     pub key_file: PathBuf,
-    /// DER, the leaf first.
+    /// DER, the leaf first. Empty while BWS has not got the certificate yet: a worker shows one of its own instead.
     pub chain: Vec<Vec<u8>>,
     pub key: PrivateKey,
     /// Subject alternative names (DNS names and IP addresses), lower case.
     pub names: Vec<String>,
+    /// Who made it, as X.509 writes it.
+    pub issuer: String,
+    /// The directory of the authority that BWS got it from; None: a file of the operator's.
+    pub authority: Option<String>,
     /// Seconds since the epoch.
     pub not_before: i64,
     /// Seconds since the epoch.
@@ -288,6 +296,13 @@ pub enum PrivateKey {
     Pkcs8(Vec<u8>),
     Pkcs1(Vec<u8>),
     Sec1(Vec<u8>),
+}
+
+impl Certificate {
+    /// There is none yet.
+    pub fn is_placeholder(&self) -> bool {
+        self.chain.is_empty()
+    }
 }
 
 impl std::fmt::Debug for Certificate {

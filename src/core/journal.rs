@@ -106,6 +106,34 @@ pub fn certificate_expiring(site: &str, file: &str, not_after: &str) {
     );
 }
 
+/// `renewed`: there was one before.
+pub fn certificate_got(site: &str, not_after: &str, renewed: bool) {
+    match renewed {
+        false => tell!(
+            CERTIFICATE_ISSUED,
+            BWS_SITE = site,
+            BWS_NOT_AFTER = not_after;
+            "site '{site}' got its certificate, valid until {not_after}"
+        ),
+        true => tell!(
+            CERTIFICATE_RENEWED,
+            BWS_SITE = site,
+            BWS_NOT_AFTER = not_after;
+            "the certificate of site '{site}' was renewed, valid until {not_after}"
+        ),
+    }
+}
+
+pub fn certificate_failed(site: &str, reason: &str, wait: Duration) {
+    tell!(
+        CERTIFICATE_FAILED,
+        BWS_SITE = site,
+        BWS_REASON = reason,
+        BWS_DURATION_MS = milliseconds(wait);
+        "site '{site}' got no certificate: {reason}; next attempt in {} s", wait.as_secs()
+    );
+}
+
 pub fn watched_file_invalid(version: u64, complaint: &str) {
     tell!(
         WATCHED_FILE_INVALID,

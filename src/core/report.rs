@@ -59,6 +59,36 @@ pub struct Status {
     pub last_reload: Option<LastReload>,
 }
 
+/// The certificate of a site, and how it is renewed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    pub site: String,
+    /// "file" or "acme".
+    pub source: String,
+    /// "valid", "expired" or "missing".
+    pub state: String,
+    pub names: Vec<String>,
+    pub issuer: String,
+    /// Seconds since the epoch, as all times here; zero without a certificate.
+    pub not_before: i64,
+    pub not_after: i64,
+    pub file: String,
+    /// The directory of the authority.
+    pub authority: Option<String>,
+    /// An order is under way.
+    pub ordering: bool,
+    /// When the next one is due.
+    pub next_order: Option<i64>,
+    /// Orders that failed one after the other, and why the last one did.
+    pub failures: u32,
+    pub last_error: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Certificates {
+    pub certificates: Vec<CertificateStatus>,
+}
+
 /// A site of the configuration in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SiteStatus {

@@ -6,6 +6,7 @@
 mod admission;
 pub mod body;
 mod caching;
+mod challenges;
 mod clock;
 mod compression;
 mod connection;

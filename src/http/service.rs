@@ -1,5 +1,6 @@
 //! A request becomes a response.
 
+mod authority;
 mod list;
 mod passage;
 mod room;
@@ -17,6 +18,7 @@ use self::room::Room;
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
+use super::challenges::{self, Challenges};
 use super::compression::{self, Compressors};
 pub use super::connection::{Connection, User, Visit};
 use super::endpoints;
@@ -38,6 +40,8 @@ pub struct Shared {
     upstream_tls: Arc<TlsClients>,
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
+    /// What authorities are answered.
+    pub challenges: Challenges,
     router: Router,
     middleware: Common,
     upstreams: Arc<Standings>,
@@ -53,6 +57,7 @@ impl Shared {
         tell: Tell,
     ) -> Self {
         let router = Router::new(&config);
+        let challenges = Challenges::new(&config);
         let middleware = Common::new(&config, lasting);
         let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
@@ -60,6 +65,7 @@ impl Shared {
             config,
             identity,
             lasting,
+            challenges,
             router,
             middleware,
             upstreams,
@@ -191,6 +197,12 @@ impl Service {
             Err(refusal) => return (Answer::Now(self.refuse(&request, refusal)), None),
         };
         let index = site.index;
+        if let Some(token) = challenges::token(request.uri().path()) {
+            if let Some(response) = self.answer_authority(&site, token, &request) {
+                leftover::finish(request);
+                return (Answer::Now(response), Some(index));
+            }
+        }
         let answer = match &site.chain {
             None => self.answer_content(site, request, connection),
             Some(chain) => self.pass(chain.clone(), site, request, connection),

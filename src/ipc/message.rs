@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::types::ListenAddress;
+use crate::config::types::{ChallengeAnswer, ListenAddress};
 
 /// Version of this protocol and of the configuration types. A worker of another version than its master says so in
 /// [`FromWorker::Hello`] and is refused, rather than misunderstood.
-pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+2");
+pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+3");
 
 /// The version of this program, as its protocol names it.
 pub fn version() -> &'static str {
@@ -55,6 +55,11 @@ pub enum ToWorker {
     /// Carry on these tunnels of an older generation; of each come two descriptors along, the client's and the
     /// upstream's, in the same order.
     AdoptTunnels { tunnels: Vec<TravellingTunnel> },
+    /// From now on give authorities these answers and no others, and say so ([`FromWorker::AnswersKnown`]).
+    Answer {
+        revision: u64,
+        answers: Vec<ChallengeAnswer>,
+    },
 }
 
 /// Worker to master.
@@ -76,6 +81,8 @@ pub enum FromWorker {
     Draining { connections: u64, requests: u64 },
     /// Tunnels for the next generation; of each come two descriptors along, as in [`ToWorker::AdoptTunnels`].
     HandOverTunnels { tunnels: Vec<TravellingTunnel> },
+    /// The answers of [`ToWorker::Answer`] are given by all threads.
+    AnswersKnown { revision: u64 },
 }
 
 /// What a worker is told at start beside its configuration.

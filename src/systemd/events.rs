@@ -160,6 +160,23 @@ events! {
         '@BWS_FILE@' and reload:\n\
         \n    systemctl reload bws"
 
+    CERTIFICATE_ISSUED = "04bf830f37594ad3a93a539be7c2e43e" "certificate-issued" INFO
+        "Site '@BWS_SITE@' got its certificate"
+        "The authority issued it after it had seen whose the names are; it is valid until @BWS_NOT_AFTER@. A reload of this\n\
+        certificate alone follows, and then clients see it. 'bws status' shows when it will be renewed."
+
+    CERTIFICATE_RENEWED = "b8886eafe74c4c63baf4b7d7df77a0dd" "certificate-renewed" INFO
+        "The certificate of site '@BWS_SITE@' was renewed"
+        "The new one is valid until @BWS_NOT_AFTER@. A reload of this certificate alone follows; clients notice nothing."
+
+    CERTIFICATE_FAILED = "cdb70fe3f72a4d8bbf9b537a22ad5151" "certificate-failed" WARN
+        "Site '@BWS_SITE@' got no certificate"
+        "The reason: @BWS_REASON@.\n\
+        It is tried again in @BWS_DURATION_MS@ ms, after further failures later and later; 'systemctl reload bws' tries at\n\
+        once. Meanwhile the site shows the certificate that it has, or one that no client trusts.\n\
+        If the authority could not reach the site: its names must lead to this machine, port 80 (http-01) or 443\n\
+        (tls-alpn-01) must be open to the world, and BWS must listen there."
+
     WATCHED_FILE_INVALID = "145097170e8941a29f81b0af1ce0b1d9" "watched-file-invalid" WARN
         "A watched file changed, but makes no valid configuration"
         "Nothing was reloaded: version @BWS_CONFIG_VERSION@ serves on. The message says what is wrong. When it is\n\

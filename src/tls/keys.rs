@@ -8,6 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::placeholder;
 use super::server_config::TlsError;
 use crate::config::types::{Certificate, CertificateIndex, Config, Listener, PrivateKey};
 
@@ -77,6 +78,9 @@ fn certified_key(
     certificate: &Certificate,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, rustls::Error> {
+    if certificate.is_placeholder() {
+        return placeholder::shared(provider);
+    }
     let chain = certificate
         .chain
         .iter()

@@ -1,6 +1,9 @@
 //! TLS of a listener: certificates, their choice by SNI (RFC 6066 section 3), protocol versions and ALPN (RFC 7301).
 
+pub mod acme;
+pub mod challenges;
 mod keys;
+mod placeholder;
 mod resolver;
 mod server_config;
 pub mod tickets;

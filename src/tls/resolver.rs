@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::challenges::Challenges;
 use crate::config::types::HostPattern;
 
 /// What belongs to each server name of one listener.
@@ -54,12 +55,20 @@ impl<T: Clone> NameTable<T> {
 }
 
 #[derive(Debug)]
-pub(super) struct CertificateByName(pub(super) NameTable<Arc<CertifiedKey>>);
+pub(super) struct CertificateByName {
+    pub(super) names: NameTable<Arc<CertifiedKey>>,
+    pub(super) challenges: Option<Arc<Challenges>>,
+}
 
 impl ResolvesServerCert for CertificateByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().map(str::to_ascii_lowercase);
-        Some(self.0.find(name.as_deref()).clone())
+        if let Some(challenges) = &self.challenges {
+            if Challenges::concerns(&hello) {
+                return challenges.find(name.as_deref());
+            }
+        }
+        Some(self.names.find(name.as_deref()).clone())
     }
 }
 

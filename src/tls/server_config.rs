@@ -7,6 +7,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::version::{TLS12, TLS13};
 
+use super::challenges::{self, Challenges};
 use super::keys;
 use super::resolver::{CertificateByName, NameTable};
 use super::tickets::Tickets;
@@ -52,6 +53,7 @@ impl TlsListener {
         config: &Config,
         listener: &Listener,
         tickets: &Arc<Tickets>,
+        challenges: Option<&Arc<Challenges>>,
     ) -> Result<Option<Self>, TlsError> {
         let default = &config.sites[listener.default_site as usize];
         if !listener.tls {
@@ -80,7 +82,10 @@ impl TlsListener {
         });
         let make = Factory {
             provider,
-            keys: Arc::new(CertificateByName(keys)),
+            keys: Arc::new(CertificateByName {
+                names: keys,
+                challenges: challenges.cloned(),
+            }),
             tickets: tickets.clone(),
         };
         Ok(Some(if mixed {
@@ -117,6 +122,9 @@ impl Factory {
             .with_no_client_auth()
             .with_cert_resolver(self.keys.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if self.keys.challenges.is_some() {
+            config.alpn_protocols.push(challenges::PROTOCOL.to_vec());
+        }
         // Resumption is by tickets alone: nothing to keep, nothing to share between threads.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = self.tickets.clone();

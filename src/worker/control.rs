@@ -271,6 +271,11 @@ impl Control<'_> {
                 (self.hooks.reopen_logs)();
                 self.crew.reopen_access_log();
             }
+            ToWorker::Answer { revision, answers } => {
+                self.crew.answer_authorities(&answers);
+                self.outbox
+                    .send(FromWorker::AnswersKnown { revision }, Vec::new());
+            }
             ToWorker::Ping { sequence } => {
                 self.pending.pong = Some((sequence, 0));
                 self.crew.tell(|| Command::Ping { sequence });

@@ -12,11 +12,12 @@ use super::access_log::Writer;
 use super::journal;
 use super::thread::{self, Arrival, Command, Outfit, Process, Report};
 use super::tunnel::Passenger;
-use crate::config::types::{Config, Listener};
+use crate::config::types::{ChallengeAnswer, Config, Listener};
 use crate::http::service::{Identity, Shared};
 use crate::ipc::message::{Assignment, Travelling, TravellingTunnel};
 use crate::metrics::counters::{Recorder, page_words};
 use crate::metrics::lasting::Lasting;
+use crate::tls::challenges::Challenges;
 use crate::tls::tickets::{KeyRing, Tickets};
 use crate::tls::{TlsError, TlsListener};
 
@@ -55,6 +56,14 @@ impl Crew {
         for thread in &self.commands {
             // A thread that has ended needs no more commands.
             let _ = thread.send(command());
+        }
+    }
+
+    /// From now on authorities get these answers and no others.
+    pub fn answer_authorities(&self, answers: &[ChallengeAnswer]) {
+        self.process.http.challenges.set(answers);
+        if let Some(challenges) = &self.process.challenges {
+            challenges.set(answers);
         }
     }
 
@@ -179,8 +188,9 @@ fn process(
     };
     let listeners = config.listeners.iter();
     let tickets = Tickets::new(KeyRing::new(lasting.ticket_keys()));
+    let challenges = Challenges::new(&config);
     let tls = listeners
-        .map(|listener| TlsListener::new(&config, listener, &tickets))
+        .map(|listener| TlsListener::new(&config, listener, &tickets, challenges.as_ref()))
         .collect::<Result<_, TlsError>>()?;
     Ok(Process {
         access_log: access_log(&config)?,
@@ -192,6 +202,7 @@ fn process(
         )),
         config,
         tls,
+        challenges,
     })
 }
 

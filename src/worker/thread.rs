@@ -21,6 +21,7 @@ use crate::http::service::{Connection, Service, Shared};
 use crate::ipc::message::Travelling;
 use crate::metrics::counters::{Global, Recorder};
 use crate::tls::TlsListener;
+use crate::tls::challenges::Challenges;
 
 /// What all threads of the process share.
 pub struct Process {
@@ -28,6 +29,8 @@ pub struct Process {
     pub http: Arc<Shared>,
     /// By listener index; `None` for cleartext.
     pub tls: Vec<Option<TlsListener>>,
+    /// What authorities are shown; None: no site needs it.
+    pub challenges: Option<Arc<Challenges>>,
     /// Where requests are logged.
     pub access_log: Option<Arc<Writer>>,
 }

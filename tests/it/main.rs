@@ -15,6 +15,7 @@ mod client;
 mod harness;
 
 mod access_log;
+mod acme;
 mod commands;
 mod connections;
 mod credentials;

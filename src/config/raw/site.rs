@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::super::availability;
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
-use super::super::types::TlsVersion;
+use super::super::types::{AcmeChallenge, TlsVersion};
 use super::Pairs;
 use super::content::{Caching, Compression};
 use super::middleware::Middleware;
@@ -106,6 +105,7 @@ pub(in crate::config) struct Ssl {
     /// A path, or `credential:NAME`, as `key_file`.
     pub(in crate::config) cert_file: Option<Located<PathBuf>>,
     pub(in crate::config) key_file: Option<Located<PathBuf>>,
+    pub(in crate::config) auto_cert: Option<Located<bool>>,
     pub(in crate::config) domains: Vec<Located<String>>,
     pub(in crate::config) min_version: Option<TlsVersion>,
     pub(in crate::config) acme: Option<Acme>,
@@ -124,12 +124,12 @@ impl Ssl {
     fn read(table: Table<'_>) -> Self {
         let acme = table.table("acme", "sites.ssl.acme").map(Acme::read);
         table.begin_own_keys();
-        check_automatic_certificate(&table);
         let mut ssl = Self {
             place: table.place,
             enabled: table.boolean("enabled"),
             cert_file: table.path("cert_file"),
             key_file: table.path("key_file"),
+            auto_cert: table.boolean("auto_cert"),
             domains: table.strings("domains").unwrap_or_default(),
             min_version: table.choice("min_version", &TLS_VERSIONS),
             acme,
@@ -140,40 +140,38 @@ impl Ssl {
     }
 }
 
-/// `auto_cert = true` may be refused.
-fn check_automatic_certificate(table: &Table<'_>) {
-    let Some(value) = table.value("auto_cert") else {
-        return;
-    };
-    let wanted = value.boolean().is_some_and(|wanted| wanted.value);
-    if wanted && availability::lacks_value(table.name, "auto_cert", "true") {
-        value.value_not_available::<()>("true", "name 'cert_file' and 'key_file'");
-    }
-}
-
 /// `[sites.ssl.acme]`.
 #[derive(Debug)]
 pub(in crate::config) struct Acme {
-    pub(in crate::config) place: Place,
     pub(in crate::config) enabled: Option<Located<bool>>,
     pub(in crate::config) email: Option<Located<String>>,
+    pub(in crate::config) staging: Option<Located<bool>>,
     pub(in crate::config) directory_url: Option<Located<String>>,
+    /// A path, or `credential:NAME`.
+    pub(in crate::config) ca_file: Option<Located<PathBuf>>,
+    pub(in crate::config) challenge: Option<AcmeChallenge>,
+    pub(in crate::config) eab_kid: Option<Located<String>>,
+    pub(in crate::config) eab_hmac_key: Option<Located<String>>,
 }
 
-const CHALLENGES: [(&str, ()); 2] = [("http-01", ()), ("tls-alpn-01", ())];
+const CHALLENGES: [(&str, AcmeChallenge); 2] = [
+    ("http-01", AcmeChallenge::Http01),
+    ("tls-alpn-01", AcmeChallenge::TlsAlpn01),
+];
 
 impl Acme {
     fn read(table: Table<'_>) -> Self {
-        // Checked though nothing acts on them yet: with certificate files given, the table only stands ready.
-        table.boolean("staging");
+        // Answers are in memory: the folder that other servers put them in is not needed.
         table.path("challenge_dir");
-        table.path("ca_file");
-        table.choice("challenge", &CHALLENGES);
         let acme = Self {
-            place: table.place,
             enabled: table.boolean("enabled"),
             email: table.string("email"),
+            staging: table.boolean("staging"),
             directory_url: table.string("directory_url"),
+            ca_file: table.path("ca_file"),
+            challenge: table.choice("challenge", &CHALLENGES),
+            eab_kid: table.string("eab_kid"),
+            eab_hmac_key: table.string("eab_hmac_key"),
         };
         table.finish();
         acme

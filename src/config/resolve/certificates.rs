@@ -13,12 +13,12 @@ use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
 use super::super::types::{Certificate, CertificateIndex, HostPattern};
 use super::global::is_on;
-use super::{Context, hostnames};
+use super::{Context, acme, hostnames};
 
 /// The certificates of a configuration.
 #[derive(Default)]
 pub(super) struct Store {
-    /// By the place of `cert_file`; a pair that was refused is not in here.
+    /// By the place of `cert_file`, or of the table where BWS gets it by itself; a pair that was refused is not in here.
     named: HashMap<Place, CertificateIndex>,
     certificates: Vec<Certificate>,
     /// Where they came from.
@@ -56,13 +56,15 @@ pub(super) fn read(raw: &Raw, context: &Context<'_>, now: SystemTime) -> Store {
             });
         places.push((cert_file.place, number));
     }
-    Store::new(wanted, &places, context.findings, seconds(now))
+    let mut store = Store::new(wanted, &places, context.findings, seconds(now));
+    store.add(acme::read(raw, context));
+    store
 }
 
 /// The files of a table that is not switched off.
 pub(super) fn files(ssl: &raw::site::Ssl) -> Option<(&Located<PathBuf>, &Located<PathBuf>)> {
     let files = ssl.cert_file.as_ref().zip(ssl.key_file.as_ref());
-    files.filter(|_| is_on(ssl.enabled.as_ref(), true))
+    files.filter(|_| is_on(ssl.enabled.as_ref(), true) && !acme::acts(ssl))
 }
 
 impl Store {
@@ -89,6 +91,16 @@ impl Store {
             .filter_map(|(place, number)| Some((*place, indices[*number]?)));
         store.named = known.collect();
         store
+    }
+
+    /// Adds those that BWS gets by itself.
+    fn add(&mut self, automatic: Vec<(Place, Certificate)>) {
+        for (place, certificate) in automatic {
+            if let Ok(index) = CertificateIndex::try_from(self.certificates.len()) {
+                self.named.insert(place, index);
+                self.certificates.push(certificate);
+            }
+        }
     }
 
     /// The certificates, and the files that they came from.
@@ -119,19 +131,16 @@ impl Wanted {
         };
         check_dates(&pair, now, cert, findings);
         check_mode(key, findings);
-        Some(Certificate {
-            cert_file: self.cert.value,
-            key_file: self.key.value,
-            chain: pair.chain,
-            key: pair.key,
-            names: pair.names,
-            not_before: pair.not_before,
-            not_after: pair.not_after,
-        })
+        Some(pair.certificate(self.cert.value, self.key.value))
     }
 }
 
 impl Context<'_> {
+    /// The certificate of the site whose table stands at `place`.
+    pub(super) fn automatic_certificate(&self, place: Place) -> Option<CertificateIndex> {
+        self.certificates.named.get(&place).copied()
+    }
+
     /// The certificate for a site with these hostnames, if it could be read.
     pub(super) fn certificate(
         &self,

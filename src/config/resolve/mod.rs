@@ -1,6 +1,7 @@
 //! What a configuration means: defaults filled in, references resolved, everything checked that can be checked before
 //! a worker runs it.
 
+mod acme;
 mod balancing;
 mod certificates;
 mod content;
@@ -26,14 +27,16 @@ mod trust;
 mod upstream_tls;
 mod upstreams;
 
+pub(super) use acme::refresh as refresh_certificates;
 pub(super) use listeners::show as show_address;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Options;
 use super::connectivity::Target;
+use super::defaults::STATE_FOLDER;
 use super::hash;
 use super::parallel;
 use super::raw::{self, Raw};
@@ -51,6 +54,8 @@ struct Knowledge<'a> {
     authorities: &'a trust::Authorities,
     passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
+    /// The folder for what BWS keeps.
+    state: &'a Path,
 }
 
 /// What resolving needs to know, and what it learns on the way. Sites are resolved in parts, several at once: what one
@@ -64,6 +69,7 @@ struct Context<'a> {
     passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
+    state: &'a Path,
     targets: Vec<Target>,
 }
 
@@ -78,6 +84,7 @@ impl<'a> Context<'a> {
             passwords: knowledge.passwords,
             for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
+            state: knowledge.state,
             targets: Vec::new(),
         }
     }
@@ -103,6 +110,7 @@ pub(super) fn resolve(
     watched: Vec<PathBuf>,
     options: &Options,
 ) -> Resolved {
+    let state = state_folder(sources, options);
     let none_yet = (
         certificates::Store::default(),
         passwords::Store::default(),
@@ -120,6 +128,7 @@ pub(super) fn resolve(
         passwords: &none_yet.1,
         authorities: &none_yet.2,
         for_all_sites: &for_all_sites,
+        state: &state,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
     let passwords = passwords::read(&raw, &Context::new(knowledge, findings));
@@ -132,6 +141,7 @@ pub(super) fn resolve(
     };
     names::check(raw.sites(), findings);
     let wishes = https_wishes(raw.sites());
+    let by_http = acme::first_by_http(raw.sites());
     let management = global::management(&raw.management, findings);
     let logging = global::logging(raw.logging, &Context::new(knowledge, findings));
     let (drafts, targets) = drafts(raw.sites, knowledge, findings);
@@ -159,8 +169,18 @@ pub(super) fn resolve(
     config.sources.extend(trust_files);
     config.sources.extend(password_paths);
     https::resolve(&mut config, &wishes, findings);
+    acme::check_answer(&config, by_http, findings);
     hash::fill(&mut config);
     Resolved { config, targets }
+}
+
+/// Where BWS keeps what it gets by itself: what systemd says, else a folder beside the configuration.
+fn state_folder(sources: &[Arc<Source>], options: &Options) -> PathBuf {
+    match (&options.state, sources.first()) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(source)) => source.folder.join(STATE_FOLDER),
+        (None, None) => PathBuf::from(STATE_FOLDER),
+    }
 }
 
 /// The sites with all that can be said without looking at another, and the upstreams.

@@ -6,7 +6,7 @@ use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
 use super::super::types::{HostPattern, ListenAddress, Site, SiteTls, StaticFiles};
 use super::global::is_on;
-use super::{Context, certificates, files, headers, hostnames, listeners, middleware, proxy};
+use super::{Context, acme, certificates, files, headers, hostnames, listeners, middleware, proxy};
 
 /// A site before its listener is known, with the places that later findings point to.
 pub(super) struct Draft {
@@ -41,7 +41,7 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
     let certificate = raw
         .ssl
         .as_ref()
-        .and_then(|ssl| resolve_tls(ssl, &hostnames, context));
+        .and_then(|ssl| resolve_tls(ssl, &name, &hostnames, context));
     let default = raw
         .default
         .as_ref()
@@ -173,6 +173,7 @@ fn check_index_file(file: &Located<String>, findings: &Findings) {
 
 fn resolve_tls(
     ssl: &raw::site::Ssl,
+    site: &str,
     hostnames: &[Located<HostPattern>],
     context: &mut Context<'_>,
 ) -> Option<SiteTls> {
@@ -190,6 +191,9 @@ fn resolve_tls(
     if !is_on(ssl.enabled.as_ref(), true) {
         return None;
     }
+    if acme::acts(ssl) {
+        return acme::resolve(ssl, site, hostnames, context);
+    }
     let Some((cert_file, _)) = certificates::files(ssl) else {
         if !ssl.damaged {
             context.findings.push(missing_files(ssl));
@@ -200,21 +204,11 @@ fn resolve_tls(
     Some(SiteTls {
         certificate,
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
+        acme: None,
     })
 }
 
 fn missing_files(ssl: &raw::site::Ssl) -> Finding {
-    let wants_acme = ssl
-        .acme
-        .as_ref()
-        .filter(|acme| is_on(acme.enabled.as_ref(), true));
-    if let (Some(acme), None, None) = (wants_acme, &ssl.cert_file, &ssl.key_file) {
-        return Finding::error(
-            "a certificate by 'sites.ssl.acme' alone is not available in this version of BWS",
-        )
-        .at(acme.place, "")
-        .help("set 'cert_file' and 'key_file' in [sites.ssl]; the table may stay");
-    }
     let missing = match (&ssl.cert_file, &ssl.key_file) {
         (None, None) => "neither 'cert_file' nor 'key_file'",
         (None, _) => "no 'cert_file'",
@@ -222,7 +216,7 @@ fn missing_files(ssl: &raw::site::Ssl) -> Finding {
     };
     Finding::error(format!("'sites.ssl' has {missing}"))
         .at(ssl.place, "")
-        .help("name both files, PEM, or write 'enabled = false'")
+        .help("name both files, PEM, or write 'auto_cert = true', or 'enabled = false'")
 }
 
 fn check_acme(acme: &raw::site::Acme, findings: &Findings) {

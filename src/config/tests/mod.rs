@@ -1,6 +1,7 @@
 //! The room as a whole: files in, configurations or reports out.
 
 mod accepted;
+mod acme;
 mod balancing;
 mod certificates;
 mod changes;

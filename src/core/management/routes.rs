@@ -74,6 +74,7 @@ enum Endpoint {
     Upstreams,
     Reload,
     Check,
+    Certificates,
     Metrics,
     Health,
 }
@@ -82,6 +83,7 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
     let (endpoint, allowed) = match path {
         "/api/status" => (Endpoint::Status, "GET, HEAD"),
         "/api/workers" => (Endpoint::Workers, "GET, HEAD"),
+        "/api/certificates" => (Endpoint::Certificates, "GET, HEAD"),
         "/api/upstreams" => (Endpoint::Upstreams, "GET, HEAD"),
         "/metrics" => (Endpoint::Metrics, "GET, HEAD"),
         "/health" | "/api/health" => (Endpoint::Health, "GET, HEAD"),
@@ -124,6 +126,9 @@ impl Endpoint {
                 .await
                 .map(|report| reload_report(&report)),
             Self::Check => ask(inputs, Input::Check).await.map(|report| check(&report)),
+            Self::Certificates => ask(inputs, Input::Certificates)
+                .await
+                .map(|certificates| json(StatusCode::OK, &certificates)),
             Self::Metrics => ask(inputs, Input::Metrics).await.map(metrics),
             Self::Health => ask(inputs, Input::Status)
                 .await

@@ -3,14 +3,34 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Master;
-use crate::config::types::{Certificate, Site};
+use crate::config::types::{Acme, Certificate, Config, Site};
 use crate::core::journal;
+use crate::core::report::{CertificateStatus, Certificates};
 use crate::metrics::prometheus::{Exposition, Kind};
+use crate::tls::acme::schedule::Phase;
 
 /// An operator has this much time to act.
 const WARN_BEFORE: i64 = 14 * 86_400;
 
 impl Master {
+    /// Each site that speaks TLS, in order.
+    pub(super) fn certificate_statuses(&self) -> Certificates {
+        let config = self.active().and_then(|active| active.config.as_deref());
+        let now = super::orders::now();
+        let status = |(config, site): (&Config, &Site)| {
+            let tls = site.tls.as_ref()?;
+            let certificate = config.certificates.get(tls.certificate as usize)?;
+            let phase = self.orders.schedule.phase(&site.name);
+            let status = certificate_status(&site.name, certificate, tls.acme.as_deref(), now);
+            Some(with_phase(status, phase))
+        };
+        let sites = config.into_iter();
+        let sites = sites.flat_map(|config| config.sites.iter().map(move |site| (config, site)));
+        Certificates {
+            certificates: sites.filter_map(status).collect(),
+        }
+    }
+
     /// The sites with a certificate, in order.
     fn certified(&self) -> impl Iterator<Item = (&Site, &Certificate)> {
         let config = self.active().and_then(|active| active.config.as_deref());
@@ -18,7 +38,8 @@ impl Master {
             let with_certificate = |site| -> Option<(&Site, &Certificate)> {
                 let site: &Site = site;
                 let index = site.tls.as_ref()?.certificate;
-                Some((site, config.certificates.get(index as usize)?))
+                let certificate = config.certificates.get(index as usize)?;
+                Some((site, certificate)).filter(|_| !certificate.is_placeholder())
             };
             config.sites.iter().filter_map(with_certificate)
         })
@@ -42,7 +63,13 @@ impl Master {
         let mut told = std::collections::HashSet::new();
         for (site, certificate) in self.certified() {
             let left = certificate.not_after.saturating_sub(now);
-            if left < WARN_BEFORE && told.insert(&certificate.cert_file) {
+            // What BWS renews by itself is worth a word only when that did not work for long.
+            let life = certificate.not_after.saturating_sub(certificate.not_before);
+            let limit = match certificate.authority {
+                Some(_) => WARN_BEFORE.min(life / 6),
+                None => WARN_BEFORE,
+            };
+            if left < limit && told.insert(&certificate.cert_file) {
                 let file = certificate.cert_file.display().to_string();
                 journal::certificate_expiring(&site.name, &file, &date(certificate.not_after));
             }
@@ -50,8 +77,47 @@ impl Master {
     }
 }
 
+fn certificate_status(
+    site: &str,
+    certificate: &Certificate,
+    acme: Option<&Acme>,
+    now: i64,
+) -> CertificateStatus {
+    CertificateStatus {
+        site: site.to_owned(),
+        source: acme.map_or("file", |_| "acme").to_owned(),
+        state: match certificate.is_placeholder() {
+            true => "missing",
+            false if certificate.not_after < now => "expired",
+            false => "valid",
+        }
+        .to_owned(),
+        names: match acme {
+            Some(acme) if certificate.is_placeholder() => acme.names.clone(),
+            _ => certificate.names.clone(),
+        },
+        issuer: certificate.issuer.clone(),
+        not_before: certificate.not_before,
+        not_after: certificate.not_after,
+        file: certificate.cert_file.display().to_string(),
+        authority: acme.map(|acme| acme.directory_url.clone()),
+        ..CertificateStatus::default()
+    }
+}
+
+fn with_phase(status: CertificateStatus, phase: Option<Phase>) -> CertificateStatus {
+    let Some(phase) = phase else { return status };
+    CertificateStatus {
+        ordering: phase.ordering,
+        next_order: phase.due,
+        failures: phase.failures,
+        last_error: phase.error,
+        ..status
+    }
+}
+
 /// As in `Fri, 01 Jan 2027 00:00:00 GMT`.
-fn date(seconds: i64) -> String {
+pub(super) fn date(seconds: i64) -> String {
     let since = u64::try_from(seconds).unwrap_or_default();
     let time = SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(since));
     // Beyond the year 9999 HTTP has no date.

@@ -17,9 +17,12 @@ use crate::systemd::{logging, notify};
 impl Master {
     pub(super) fn execute(&mut self, action: Action) {
         match action {
-            Action::LoadConfig => self.load_or_take_over(),
+            Action::LoadConfig => self.load_what_is_asked_for(),
             Action::Spawn { worker, generation } => self.spawn(worker, generation),
-            Action::Accept(worker) => self.tell(worker, ToWorker::Accept),
+            Action::Accept(worker) => {
+                self.tell_answers_to(worker);
+                self.tell(worker, ToWorker::Accept);
+            }
             Action::StopAccepting(worker) => self.tell(worker, ToWorker::StopAccepting),
             Action::Drain { worker, deadline } => self.drain_worker(worker, deadline),
             Action::Ping { worker, sequence } => self.tell(worker, ToWorker::Ping { sequence }),
@@ -113,7 +116,7 @@ impl Master {
         }
     }
 
-    fn tell(&self, worker: WorkerId, message: ToWorker) {
+    pub(super) fn tell(&self, worker: WorkerId, message: ToWorker) {
         if let Some(process) = self.workers.get(&worker) {
             process.tell(message);
         }
@@ -163,6 +166,8 @@ impl Master {
             true => Watch::start(&config.sources, self.inputs.clone()),
             false => None,
         };
+        let impatient = !self.active().is_some_and(|active| active.certificates_only);
+        self.adopt_orders(impatient);
     }
 
     fn notify_ready(&mut self) {

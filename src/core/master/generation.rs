@@ -33,6 +33,8 @@ pub(super) struct Resources {
     pub(super) missing: Vec<String>,
     /// Takes over when the generation is in force.
     pub(super) tcp: Option<Tcp>,
+    /// Only certificates differ from the generation before.
+    pub(super) certificates_only: bool,
     /// The program that understands the snapshot, when it is another than this one.
     pub(super) origin: Option<Origin>,
 }
@@ -119,6 +121,7 @@ impl Resources {
             snapshot,
             summary,
             details,
+            certificates_only,
         } = candidate;
         Self {
             outline,
@@ -130,6 +133,7 @@ impl Resources {
             details,
             missing,
             tcp,
+            certificates_only,
             origin: None,
         }
     }
@@ -221,6 +225,7 @@ impl Record {
             details: self.details,
             missing: self.missing,
             tcp: None,
+            certificates_only: false,
             origin: image
                 .filter(|_| !ours)
                 .map(|image| Origin { protocol, image }),

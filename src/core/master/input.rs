@@ -5,10 +5,11 @@ use std::os::fd::OwnedFd;
 use tokio::sync::oneshot;
 
 use super::load::{Candidate, Refused};
+use super::orders::News;
 use super::takeover::Checked;
 use crate::core::management::Presence;
 use crate::core::ports::Question;
-use crate::core::report::{CheckReport, ReloadReport, Status, UpstreamStatus};
+use crate::core::report::{Certificates, CheckReport, ReloadReport, Status, UpstreamStatus};
 use crate::ipc::message::{FromWorker, WorkerId};
 
 pub enum Input {
@@ -38,12 +39,15 @@ pub enum Input {
     Ports(Question),
     Check(oneshot::Sender<CheckReport>),
     Status(oneshot::Sender<Status>),
+    Certificates(oneshot::Sender<Certificates>),
     Metrics(oneshot::Sender<String>),
     Upstreams(oneshot::Sender<Vec<UpstreamStatus>>),
     /// A watched file may have changed.
     SourcesTouched,
     /// What a look at the changed files found: the hash of a valid configuration, or why it is none.
     SourcesChecked(Result<String, String>),
+    /// Of certificates that BWS gets by itself.
+    Orders(News),
     ReopenLogs,
     Stop,
 }

@@ -1,5 +1,6 @@
 //! From a file to something that workers can be started with. Everything here may take long and runs beside the loop.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -71,6 +72,8 @@ pub struct Candidate {
     /// What it changes, in one line.
     pub summary: String,
     pub details: Details,
+    /// Nothing was read but certificates.
+    pub certificates_only: bool,
 }
 
 /// Why there is none.
@@ -90,24 +93,43 @@ pub fn candidate(
     journal::validating(context);
     process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
     let loaded = source.read(verbose).map_err(|report| refused(&report))?;
+    let mut made = make(loaded, old)?;
+    if old.is_none() && context == Context::Reload {
+        // The one in force is of a version whose configurations this one does not know.
+        made.summary = format!("BWS {} took over", version());
+    }
+    Ok(made)
+}
+
+/// What is in force, with the new certificates of these sites.
+pub fn with_new_certificates(old: &Config, sites: &BTreeSet<String>) -> Result<Candidate, Refused> {
+    process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
+    let loaded = Loaded {
+        config: config::with_new_certificates(old, |site| sites.contains(site)),
+        warnings: Report::default(),
+    };
+    Ok(Candidate {
+        certificates_only: true,
+        ..make(loaded, Some(old))?
+    })
+}
+
+fn make(loaded: Loaded, old: Option<&Config>) -> Result<Candidate, Refused> {
     let config = &loaded.config;
     let tell = || (describe(&loaded, old), Outline::new(config));
     let seal = || snapshot::seal(config);
-    let (((mut summary, details), outline), snapshot) = match config.sites.len() < MANY_SITES {
+    let (((summary, details), outline), snapshot) = match config.sites.len() < MANY_SITES {
         true => (tell(), seal()),
         false => parallel::both(tell, seal),
     };
     let snapshot = snapshot.map_err(|error| refused_by(&error))?;
-    if old.is_none() && context == Context::Reload {
-        // The one in force is of a version whose configurations this one does not know.
-        summary = format!("BWS {} took over", version());
-    }
     Ok(Candidate {
         config: Arc::new(loaded.config),
         outline,
         snapshot,
         summary,
         details,
+        certificates_only: false,
     })
 }
 

@@ -6,6 +6,7 @@
 //! - `answer`: status, metrics, checks; `status_line`: what systemctl shows; `figures`: what /metrics shows
 //! - `generation`: what workers run on
 //! - `lasting`: what workers share with those before and after them
+//! - `orders`: certificates that BWS gets by itself
 //! - `ports`: what root binds for us
 //! - `takeover`: going on as another program
 //! - `upstreams`: how the upstream servers are
@@ -19,6 +20,7 @@ pub mod generation;
 mod input;
 mod lasting;
 pub mod load;
+mod orders;
 mod ports;
 mod prepare;
 mod run;
@@ -41,6 +43,7 @@ use self::figures::Figures;
 use self::generation::Resources;
 use self::lasting::Lasting;
 use self::load::Candidate;
+use self::orders::Orders;
 use self::takeover::Successor;
 use super::hot_reload::journal::{self, Context};
 use super::journal::Named;
@@ -111,6 +114,9 @@ struct Master {
     figures: Figures,
     lasting: Lasting,
     last_reload: Option<LastReload>,
+    orders: Orders,
+    /// Somebody asked for more than new certificates.
+    full_reload: bool,
 }
 
 /// A candidate with the sockets that it needs.
@@ -146,10 +152,12 @@ impl Master {
             Input::Ports(question) => self.ports(question),
             Input::Check(reply) => self.check(reply),
             Input::Status(reply) => drop(reply.send(self.status())),
+            Input::Certificates(reply) => drop(reply.send(self.certificate_statuses())),
             Input::Metrics(reply) => drop(reply.send(self.metrics())),
             Input::Upstreams(reply) => drop(reply.send(self.upstreams())),
             Input::SourcesTouched => self.sources_touched(),
             Input::SourcesChecked(result) => self.sources_checked(result),
+            Input::Orders(news) => self.heard_of_orders(news),
             Input::ReopenLogs => self.reopen_logs(),
             Input::Stop => {
                 crate::core::journal::stopping();
@@ -174,6 +182,7 @@ impl Master {
     fn request_reload(&mut self, reply: Option<Caller>) {
         self.last_request += 1;
         let request = RequestId(self.last_request);
+        self.full_reload = true;
         if let Some(reply) = reply {
             self.waiting.insert(request, reply);
         }
@@ -216,6 +225,7 @@ impl Master {
                 return self.feed_starving_watchdog();
             }
             FromWorker::Draining { .. } => return self.show_status(),
+            FromWorker::AnswersKnown { revision } => return self.answers_known(worker, revision),
         };
         self.feed(event);
     }
@@ -273,6 +283,7 @@ impl Master {
             self.lost = Some((worker, process.named()));
         }
         self.feed(Event::WorkerExited { worker, how });
+        self.check_confirmations();
         self.lost = None;
         if self.exit.is_none() && !self.supervisor.is_reloading() {
             self.show_status();

@@ -3,6 +3,7 @@
 use super::load::{self, Candidate, Refused};
 use super::{Input, Master, Prepared};
 use crate::config::types::Listener;
+use crate::core::hot_reload::journal::Context;
 use crate::core::journal;
 use crate::core::management::Tcp;
 use crate::core::sockets::Assigned;
@@ -10,12 +11,30 @@ use crate::core::supervisor::event::{Event, Settings};
 use crate::systemd::notify;
 
 impl Master {
+    /// All of the configuration, unless nothing but new certificates is asked for.
+    pub(super) fn load_what_is_asked_for(&mut self) {
+        let full = std::mem::take(&mut self.full_reload);
+        let sites = self.new_certificates();
+        let old = self.active().and_then(|active| active.config.clone());
+        match old.filter(|_| !full && !sites.is_empty()) {
+            Some(old) => self.load_beside(move |_| load::with_new_certificates(&old, &sites)),
+            None => self.load_or_take_over(),
+        }
+    }
+
     pub(super) fn load(&mut self) {
         let (source, verbose) = (self.options.source.clone(), self.options.verbose);
         let old = self.active().and_then(|active| active.config.clone());
+        self.load_beside(move |context| load::candidate(&source, verbose, old.as_deref(), context));
+    }
+
+    fn load_beside(
+        &self,
+        work: impl FnOnce(Context) -> Result<Candidate, Refused> + Send + 'static,
+    ) {
         let (context, inputs) = (self.context(), self.inputs.clone());
         tokio::task::spawn_local(async move {
-            let work = move || load::candidate(&source, verbose, old.as_deref(), context);
+            let work = move || work(context);
             let result = tokio::task::spawn_blocking(work)
                 .await
                 .unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::figures::Figures;
 use super::lasting::Lasting;
+use super::orders::Orders;
 use super::takeover::LOOK;
 use super::{Input, Master, Options};
 use crate::core::management::Control;
@@ -86,6 +87,8 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         figures: Figures::default(),
         lasting: Lasting::create().context("memory for the workers cannot be had")?,
         last_reload: None,
+        orders: Orders::default(),
+        full_reload: true,
     };
     let local = tokio::task::LocalSet::new();
     let code = local.block_on(&runtime, master.live(inputs, left))?;
@@ -131,6 +134,7 @@ impl Master {
                 Some(input) = inputs.recv() => self.take(input),
                 Some(input) = signals.next() => self.take(input),
                 () = sleep_until(timer) => self.feed(Event::Timer),
+                () = sleep_until(self.orders.look_at) => self.look_after_orders(),
                 () = tick(watchdog.as_mut()) => self.feed_watchdog(),
                 _ = day.tick() => self.warn_of_certificates(),
                 _ = hour.tick() => self.lasting.refresh_tickets(),

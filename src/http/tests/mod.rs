@@ -1,5 +1,6 @@
 //! The whole service: raw bytes in, raw bytes out.
 mod balancing;
+mod challenges;
 mod encodings;
 mod expectations;
 mod files;

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
-use crate::tls::TlsListener;
+use crate::tls::{TlsListener, challenges};
 use crate::worker::io::Transport;
 use crate::worker::proxy_protocol::{self, Source};
 use crate::worker::thread::Thread;
@@ -83,7 +83,12 @@ pub async fn open(
         Ok(Ok(stream)) => stream,
         _ => return Err(Failure::Tls),
     };
-    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let protocol = stream.get_ref().1.alpn_protocol();
+    if protocol == Some(challenges::PROTOCOL) {
+        // The authority has seen what it wanted to see.
+        return Err(Failure::Gone);
+    }
+    let http2 = protocol == Some(b"h2");
     let transport = Transport::Tls(Box::new(stream));
     Ok(if http2 {
         Opened::Http2(transport)

@@ -2,6 +2,7 @@
 //!
 //! - [`process`]: a child that is watched through /proc and never outlives its test
 //! - [`bws`], [`nginx`]: the servers
+//! - [`pebble`]: an ACME server
 //! - [`notify`]: what a service tells systemd, in order
 //! - [`certificates`]: an authority for a test
 //! - [`switching`]: one that leaves HTTP
@@ -13,6 +14,7 @@ pub mod certificates;
 pub mod demo;
 pub mod nginx;
 pub mod notify;
+pub mod pebble;
 pub mod process;
 pub mod switching;
 pub mod upstream;
