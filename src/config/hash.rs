@@ -74,7 +74,7 @@ fn bytes(value: &impl Serialize) -> Vec<u8> {
     postcard::to_extend(value, bytes).expect("a configuration serializes into memory")
 }
 
-fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut context = Context::new(&SHA256);
     parts.into_iter().for_each(|part| context.update(part));
     hexadecimal(context.finish().as_ref())

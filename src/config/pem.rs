@@ -103,7 +103,7 @@ pub(super) fn show_date(seconds: i64) -> String {
     }
 }
 
-fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Refusal> {
+pub(super) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Refusal> {
     let bytes = read(file, false)?;
     let shown = file.display();
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();

@@ -56,13 +56,14 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("sites.proxy", &[
         "enabled", "upstreams", "routes", "load_balancing", "health_check", "timeout", "headers", "retry",
-        "rewrite_redirects",
+        "rewrite_redirects", "tls",
     ]),
     ("sites.proxy.upstreams", &["name", "url", "weight", "max_conns"]),
     ("sites.proxy.routes", &["path", "upstream", "strip_prefix", "rewrite_target", "websocket", "timeout"]),
     ("sites.proxy.load_balancing", &["method", "sticky_sessions", "queue", "queue_timeout"]),
     ("sites.proxy.health_check", &["enabled", "path", "interval", "timeout", "retries", "healthy_after"]),
     ("sites.proxy.timeout", &["connect", "read", "write", "tunnel"]),
+    ("sites.proxy.tls", &["ca_file", "server_name", "verify", "http2"]),
     ("sites.proxy.retry", &["attempts", "on"]),
     ("sites.proxy.headers", &["preserve_host", "add_forwarded", "add_x_forwarded", "remove", "add"]),
 ];

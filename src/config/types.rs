@@ -7,6 +7,7 @@ mod acme;
 mod balancing;
 mod content;
 mod middleware;
+mod upstream_tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use middleware::{
     AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
     PasswordFileIndex, Rate, RateLimit, Redirect, User,
 };
+pub use upstream_tls::{Trust, TrustId, UpstreamProtocol, UpstreamTls};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
     pub certificates: Vec<Certificate>,
+    /// Whom the sites' upstreams may be vouched for by.
+    pub trusts: Vec<Trust>,
     /// Each distinct file of names and passwords once. A [`PasswordFileIndex`] points in here.
     pub password_files: Vec<PasswordFile>,
     /// Paths whose change means a new configuration: the main file, included files and the folders where an `include`
@@ -347,13 +351,14 @@ pub struct Upstream {
     pub base_path: String,
     /// At least 1.
     pub weight: u32,
+    pub protocol: UpstreamProtocol,
     /// Requests in flight, of each worker process.
     pub max_conns: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UpstreamAddress {
-    /// Host name or address (IPv6 without brackets), and port; cleartext HTTP/1.1.
+    /// Host name or address (IPv6 without brackets), and port.
     Http { host: String, port: u16 },
     /// `unix:/path`; cleartext HTTP/1.1.
     Unix(PathBuf),

@@ -1,8 +1,8 @@
 //! What a request needs to know of the connection that it came by, and of who is at its other end.
 
-use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
@@ -26,8 +26,6 @@ pub struct Visit {
     pub through: Option<IpAddr>,
     /// `X-Request-Id`.
     pub request_id: Option<HeaderValue>,
-    /// The name whose password was right.
-    pub user: OnceCell<Box<str>>,
 }
 
 impl Connection {
@@ -39,10 +37,8 @@ impl Connection {
             visit: None,
         }
     }
-
-    /// Whose password was right.
-    pub fn user(&self) -> Option<&str> {
-        let user = self.visit.as_ref()?.user.get();
-        user.map(|user| &**user)
-    }
 }
+
+/// The name whose password was right: an extension of a request from then on, and of its response.
+#[derive(Clone, Debug)]
+pub struct User(pub Arc<str>);

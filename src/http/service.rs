@@ -17,12 +17,12 @@ use super::body::{Body, RequestBody};
 use super::caching;
 use super::challenges::{self, Challenges};
 use super::compression::{self, Compressors};
-pub use super::connection::{Connection, Visit};
+pub use super::connection::{Connection, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
 use super::middleware::{self, Chain, Common, Refusal as Denial, Return, Verdict};
-use super::proxy::{self, Checks, Servers, Standings, Target, Tell};
+use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
 use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
@@ -34,6 +34,7 @@ use crate::metrics::lasting::Lasting;
 pub struct Shared {
     pub config: Arc<Config>,
     pub identity: Identity,
+    upstream_tls: Arc<TlsClients>,
     /// Shared with the workers before and after this one.
     pub lasting: Lasting<'static>,
     /// What authorities are answered.
@@ -57,6 +58,7 @@ impl Shared {
         let middleware = Common::new(&config, lasting);
         let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
+            upstream_tls: Arc::new(TlsClients::new(config.clone())),
             config,
             identity,
             lasting,
@@ -123,12 +125,12 @@ impl Answer {
     fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
         match self {
             Self::Now(mut response) => {
-                chain.leave(&back, response.headers_mut());
+                chain.leave(back, &mut response);
                 Self::Now(response)
             }
             Self::Later(forwarding) => Self::Later(Box::pin(async move {
                 let mut response = forwarding.await;
-                chain.leave(&back, response.headers_mut());
+                chain.leave(back, &mut response);
                 response
             })),
         }
@@ -145,7 +147,7 @@ impl Service {
             .map(|_| OnceCell::new())
             .collect();
         Rc::new(Self {
-            servers: Servers::new(shared.upstreams.clone()),
+            servers: Servers::new(shared.upstreams.clone(), shared.upstream_tls.clone()),
             shared,
             recorder,
             sites,
@@ -250,15 +252,17 @@ impl Service {
         mut request: Request<RequestBody>,
         connection: Rc<Connection>,
     ) -> Answer {
-        let back = chain.expect(&request);
-        let answer = match chain.enter(&mut request, &connection, &back) {
+        let mut back = chain.expect(&request);
+        let answer = match chain.enter(&mut request, &connection, &mut back) {
             Verdict::Pass => self.answer_content(site, request, connection),
             Verdict::Ask(question) => Answer::Later(Box::pin(async move {
                 match question.answer().await {
                     Ok(user) => {
-                        middleware::remember(&connection, user);
+                        request.extensions_mut().insert(user.clone());
                         let answer = self.answer_content(site, request, connection);
-                        answer.response().await
+                        let mut response = answer.response().await;
+                        response.extensions_mut().insert(user);
+                        response
                     }
                     Err(denial) => self.deny(&site, denial, request),
                 }
@@ -267,7 +271,7 @@ impl Service {
             Verdict::Preflight(headers) => {
                 let mut response = site.response();
                 *response.status_mut() = StatusCode::NO_CONTENT;
-                chain.leave(&back, response.headers_mut());
+                chain.leave(back, &mut response);
                 for (name, value) in headers {
                     response.headers_mut().append(name, value);
                 }
@@ -381,9 +385,9 @@ impl Service {
             let audience = Audience::of(method, headers);
             let compression = site.compression.as_deref();
             let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
+            let known = request.extensions().get::<User>().is_some();
             let told = site.cache_proxied.as_ref();
-            let told = told
-                .filter(|_| caching::is_for_all(method, headers) && connection.user().is_none());
+            let told = told.filter(|_| caching::is_for_all(method, headers) && !known);
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {

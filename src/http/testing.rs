@@ -113,6 +113,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
         }],
         sites,
         certificates: vec![],
+        trusts: vec![],
         password_files: vec![],
         sources: vec![],
         hash: "feed".into(),

@@ -16,6 +16,8 @@ use crate::http::body::{Body, BodyError, Chunk, FileSlice, file_shrank};
 
 /// Bytes read at once from a file that goes out encrypted or as HTTP/2 frames.
 const BLOCK: u64 = 64 * 1024;
+/// The same, of the first block: over HTTP/2 a client may ask for many files and take none of them.
+const FIRST_BLOCK: u64 = 16 * 1024;
 
 /// A response body on its way out; the connection is busy while it lives.
 pub struct WireBody {
@@ -25,6 +27,8 @@ pub struct WireBody {
     /// Where the connection can sendfile.
     queue: Option<Rc<FileQueue>>,
     exchange: Rc<Exchange>,
+    /// A block of a file was read.
+    begun: bool,
     /// There is more for the client, as far as is known.
     owes: bool,
     _request: RequestInFlight,
@@ -45,6 +49,7 @@ impl WireBody {
             file: None,
             queue,
             exchange,
+            begun: false,
             owes,
             _request: request,
         }
@@ -76,7 +81,9 @@ impl WireBody {
                 (Data::Window(&window()[..length as usize]), length)
             }
             _ => {
-                let block = read_block(&slice)?;
+                let most = if self.begun { BLOCK } else { FIRST_BLOCK };
+                self.begun = true;
+                let block = read_block(&slice, most)?;
                 let length = block.len() as u64;
                 (Data::Bytes(block), length)
             }
@@ -128,9 +135,9 @@ impl Drop for WireBody {
 }
 
 /// The next block of a file range, never empty.
-fn read_block(slice: &FileSlice) -> io::Result<Bytes> {
+fn read_block(slice: &FileSlice, most: u64) -> io::Result<Bytes> {
     slice.file.check_unchanged()?;
-    let mut block = Vec::with_capacity(slice.length.min(BLOCK) as usize);
+    let mut block = Vec::with_capacity(slice.length.min(most) as usize);
     let count = rustix::io::pread(
         &*slice.file,
         rustix::buffer::spare_capacity(&mut block),

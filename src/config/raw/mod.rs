@@ -6,6 +6,7 @@ pub(super) mod global;
 pub(super) mod middleware;
 pub(super) mod proxy;
 pub(super) mod site;
+pub(super) mod upstream_tls;
 
 use toml::de::DeTable;
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::availability;
 use super::super::defaults::{
     SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, UPSTREAM_MAX_CONNS_RANGE, UPSTREAM_WEIGHT_RANGE,
 };
@@ -10,6 +9,7 @@ use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::Pairs;
 use super::balancing::{HealthCheck, LoadBalancing, Retry};
+use super::upstream_tls::UpstreamTls;
 
 #[derive(Debug)]
 pub(in crate::config) struct Proxy {
@@ -23,6 +23,7 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) rewrite_redirects: Option<Located<bool>>,
     pub(in crate::config) timeout: Timeout,
     pub(in crate::config) headers: Headers,
+    pub(in crate::config) tls: Option<UpstreamTls>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
 }
@@ -42,6 +43,7 @@ impl Proxy {
         let headers = table
             .table("headers", "sites.proxy.headers")
             .map(Headers::read);
+        let tls = table.table("tls", "sites.proxy.tls").map(UpstreamTls::read);
         table.begin_own_keys();
         let enabled = table.boolean("enabled");
         let rewrite_redirects = table.boolean("rewrite_redirects");
@@ -60,6 +62,7 @@ impl Proxy {
             rewrite_redirects,
             timeout: timeout.unwrap_or_default(),
             headers: headers.unwrap_or_default(),
+            tls,
             damaged,
         }
     }
@@ -82,7 +85,7 @@ impl Upstream {
         let mut upstream = Self {
             place: table.place,
             name: table.string("name"),
-            url: url(&table),
+            url: table.string("url"),
             weight: table.small("weight", UPSTREAM_WEIGHT_RANGE),
             max_conns: table.small("max_conns", UPSTREAM_MAX_CONNS_RANGE),
             damaged: false,
@@ -90,23 +93,6 @@ impl Upstream {
         upstream.damaged = table.finish();
         upstream
     }
-}
-
-/// A URL, unless its scheme is refused.
-fn url(table: &Table<'_>) -> Option<Located<String>> {
-    let value = table.value("url")?;
-    let url = value.string()?;
-    let scheme = url
-        .value
-        .split(':')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    if availability::lacks_value(table.name, "url", &scheme) {
-        return value
-            .value_not_available(&format!("\"{scheme}:…\""), "use \"http://\" or \"unix:\"");
-    }
-    Some(url)
 }
 
 /// One of `[[sites.proxy.routes]]`.

@@ -23,6 +23,8 @@ mod proxy;
 mod rate_limit;
 mod redirects;
 mod sites;
+mod trust;
+mod upstream_tls;
 mod upstreams;
 
 pub(super) use acme::refresh as refresh_certificates;
@@ -49,6 +51,7 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    authorities: &'a trust::Authorities,
     passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
     /// The folder for what BWS keeps.
@@ -62,6 +65,7 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    authorities: &'a trust::Authorities,
     passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
     credentials: credentials::Credentials<'a>,
@@ -76,6 +80,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            authorities: knowledge.authorities,
             passwords: knowledge.passwords,
             for_all_sites: knowledge.for_all_sites,
             credentials: knowledge.credentials,
@@ -106,7 +111,11 @@ pub(super) fn resolve(
     options: &Options,
 ) -> Resolved {
     let state = state_folder(sources, options);
-    let none_yet = (certificates::Store::default(), passwords::Store::default());
+    let none_yet = (
+        certificates::Store::default(),
+        passwords::Store::default(),
+        trust::Authorities::default(),
+    );
     let (compression, caching) = (raw.compression.clone(), raw.caching.clone());
     let for_all_sites = content::ForAllSites::new(compression, caching, findings);
     let knowledge = Knowledge {
@@ -117,14 +126,17 @@ pub(super) fn resolve(
         },
         certificates: &none_yet.0,
         passwords: &none_yet.1,
+        authorities: &none_yet.2,
         for_all_sites: &for_all_sites,
         state: &state,
     };
     let store = certificates::read(&raw, &Context::new(knowledge, findings), SystemTime::now());
     let passwords = passwords::read(&raw, &Context::new(knowledge, findings));
+    let authorities = trust::read(&raw, &Context::new(knowledge, findings));
     let knowledge = Knowledge {
         certificates: &store,
         passwords: &passwords,
+        authorities: &authorities,
         ..knowledge
     };
     names::check(raw.sites(), findings);
@@ -136,6 +148,7 @@ pub(super) fn resolve(
     let listeners = listeners::gather(&drafts, &management, findings);
     let sites = listeners::with_defaults(drafts, &listeners);
     let (certificates, certificate_files) = store.finish();
+    let (trusts, trust_files) = authorities.finish();
     let (password_files, password_paths) = passwords.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
@@ -147,11 +160,13 @@ pub(super) fn resolve(
         sites,
         listeners,
         certificates,
+        trusts,
         password_files,
         sources: watched,
         hash: String::new(),
     };
     config.sources.extend(certificate_files);
+    config.sources.extend(trust_files);
     config.sources.extend(password_paths);
     https::resolve(&mut config, &wishes, findings);
     acme::check_answer(&config, by_http, findings);

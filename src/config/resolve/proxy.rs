@@ -8,15 +8,18 @@ use super::super::raw;
 use super::super::report::{Finding, Findings};
 use super::super::schema;
 use super::super::source::{Located, Place};
-use super::super::types::{Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream};
+use super::super::types::{
+    Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream, UpstreamProtocol,
+};
 use super::global::is_on;
-use super::{Context, balancing, headers, upstreams};
+use super::{Context, balancing, headers, upstream_tls, upstreams};
 
 /// The pools of a site and where each is first named.
 #[derive(Default)]
 struct Pools {
     pools: Vec<Pool>,
     places: Vec<Place>,
+    has_https: bool,
     /// An upstream was refused: a route to it is no second error.
     incomplete: bool,
 }
@@ -34,6 +37,9 @@ pub(super) fn resolve(raw: raw::proxy::Proxy, context: &mut Context<'_>) -> Opti
                 .at(raw.place, "")
                 .help("add [[sites.proxy.upstreams]] with 'name' and 'url', or write 'enabled = false'"),
         );
+    }
+    if let Some(tls) = &raw.tls {
+        upstream_tls::check(tls, pools.has_https || pools.incomplete, findings);
     }
     let routes = routes(&raw.routes, &pools, findings);
     check_use(&raw, &pools, &routes, findings);
@@ -68,10 +74,14 @@ fn gather(raw: &raw::proxy::Proxy, context: &mut Context<'_>) -> Pools {
     };
     let mut known: HashMap<&str, usize> = HashMap::new();
     for upstream in &raw.upstreams {
-        let Some((name, server, place)) = server(upstream, context.findings) else {
+        let Some((name, mut server, place)) = server(upstream, context.findings) else {
             gathered.incomplete = true;
             continue;
         };
+        gathered.has_https |= matches!(server.protocol, UpstreamProtocol::Tls(_));
+        if !upstream_tls::complete(&mut server, raw.tls.as_ref(), context) {
+            gathered.incomplete = true;
+        }
         context.targets.push(Target {
             name: name.to_owned(),
             address: server.address.clone(),

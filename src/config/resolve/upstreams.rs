@@ -1,11 +1,11 @@
-//! Upstream URLs: `http://host:port/base`, `unix:/path`.
+//! Upstream URLs: `http://host:port/base`, `https://…`, `h2c://…`, `unix:/path`.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use http::Uri;
 
-use super::super::types::{Upstream, UpstreamAddress};
+use super::super::types::{TrustId, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamTls};
 use super::hostnames;
 use super::listeners::MAX_SOCKET_PATH;
 
@@ -13,7 +13,13 @@ use super::listeners::MAX_SOCKET_PATH;
 #[derive(Debug)]
 pub(super) struct Invalid(pub(super) &'static str, pub(super) &'static str);
 
-/// An upstream of weight 1.
+/// Whether `url` is one of TLS.
+pub(super) fn is_https(url: &str) -> bool {
+    let scheme = url.split(':').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("https")
+}
+
+/// An upstream of weight 1; of one by TLS nothing is known yet but the name in its URL.
 pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
     if let Some(path) = url.strip_prefix("unix:") {
         return unix(path);
@@ -24,13 +30,11 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
             "write it as \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\"",
         )
     })?;
-    let http = uri
-        .scheme_str()
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
-    let (true, Some(authority)) = (http, uri.authority()) else {
+    let default_port = default_port(uri.scheme_str().unwrap_or_default());
+    let (Some(default_port), Some(authority)) = (default_port, uri.authority()) else {
         return Err(Invalid(
             "has no scheme that BWS knows",
-            "begin with \"http://\" or \"unix:\"",
+            "begin with \"http://\", \"https://\", \"h2c://\" or \"unix:\"",
         ));
     };
     if authority.as_str().contains('@') {
@@ -46,7 +50,7 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
         ));
     }
     let host = authority.host().to_ascii_lowercase();
-    let port = port(&authority.as_str()[host.len()..])?;
+    let port = port(&authority.as_str()[host.len()..], default_port)?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if host.starts_with('[') {
         bare.parse::<Ipv6Addr>().map_err(|_| {
@@ -59,7 +63,8 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
         hostnames::check(bare).map_err(|invalid| Invalid("has no valid host", invalid.1))?;
     }
     Ok(Upstream {
-        authority: if port == 80 {
+        protocol: protocol(&uri, bare),
+        authority: if port == default_port {
             host.clone()
         } else {
             format!("{host}:{port}")
@@ -84,6 +89,7 @@ fn unix(path: &str) -> Result<Upstream, Invalid> {
     }
     Ok(Upstream {
         address: UpstreamAddress::Unix(PathBuf::from(path)),
+        protocol: UpstreamProtocol::Http1,
         authority: "localhost".to_owned(),
         base_path: String::new(),
         weight: 1,
@@ -91,10 +97,32 @@ fn unix(path: &str) -> Result<Upstream, Invalid> {
     })
 }
 
+/// None for a scheme that is not ours.
+fn default_port(scheme: &str) -> Option<u16> {
+    match &*scheme.to_ascii_lowercase() {
+        "http" | "h2c" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+fn protocol(uri: &Uri, host: &str) -> UpstreamProtocol {
+    match &*uri.scheme_str().unwrap_or_default().to_ascii_lowercase() {
+        "h2c" => UpstreamProtocol::Http2,
+        "https" => UpstreamProtocol::Tls(UpstreamTls {
+            verify: true,
+            trust: TrustId::default(),
+            server_name: host.to_owned(),
+            http2: false,
+        }),
+        _ => UpstreamProtocol::Http1,
+    }
+}
+
 /// The port in what follows the host: nothing, or `:3000`.
-fn port(rest: &str) -> Result<u16, Invalid> {
+fn port(rest: &str, default: u16) -> Result<u16, Invalid> {
     if rest.is_empty() {
-        return Ok(80);
+        return Ok(default);
     }
     match rest
         .strip_prefix(':')
@@ -136,6 +164,9 @@ mod tests {
             http("http://[::1]:8080/"),
             own("::1", 8080, "[::1]:8080", "")
         );
+        assert_eq!(http("https://App/x"), own("app", 443, "app", "/x"));
+        assert_eq!(http("h2c://a:443"), own("a", 443, "a:443", ""));
+        assert_eq!(parse("h2c://a").unwrap().protocol, UpstreamProtocol::Http2);
         assert_eq!(
             parse("unix:///run/a.sock").unwrap().address,
             UpstreamAddress::Unix("/run/a.sock".into())

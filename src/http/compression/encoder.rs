@@ -22,13 +22,14 @@ pub(in crate::http) struct Strength {
 }
 
 impl Strength {
-    /// The configured level, where no algorithm is slower than some 20 MB/s.
+    /// The configured level, as far as no algorithm is slower than some 30 MB/s. (Measured on program text with these
+    /// windows, br gains nothing at 5 and 6, and takes two and three times as long.)
     pub(super) fn of_level(level: u32) -> Self {
         let level = u8::try_from(level).unwrap_or(u8::MAX);
         let at_most = |limit: u8| level.clamp(1, limit);
         Self {
             zstd: at_most(9),
-            br: at_most(6),
+            br: at_most(4),
             gzip: at_most(9),
         }
     }

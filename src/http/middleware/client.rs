@@ -161,6 +161,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_stands_at_the_left_changes_nothing(left in "[ -~]{0,80}") {
+            for (name, right) in [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1;proto=https")] {
+                let mut map = HeaderMap::new();
+                map.append(name, format!("{left}, {right}, {}", right.replace("192.0.2.1", "10.0.0.2")).parse().unwrap());
+                let trusted = Networks::new(&[Network { address: "10.0.0.0".parse().unwrap(), prefix: 8 }]);
+                let claim = believe(&map, "10.0.0.1".parse().unwrap(), &trusted);
+                proptest::prop_assert_eq!(claim.client.to_string(), "192.0.2.1");
+            }
+        }
+    }
+
     #[test]
     fn several_lines_are_one_list() {
         let lines = [

@@ -28,7 +28,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use self::address_rules::AddressRules;
 use self::basic_auth::{BasicAuth, Entry, Question, Registry};
@@ -36,7 +36,7 @@ use self::cors::{Cors, Grant};
 use self::networks::Networks;
 use self::rate_limit::RateLimit;
 use self::redirects::Redirects;
-use super::connection::{Connection, Visit};
+use super::connection::{Connection, User, Visit};
 use crate::config::types::{self, Config};
 use crate::metrics::lasting::Lasting;
 
@@ -72,7 +72,7 @@ impl Common {
         request: &mut Request<B>,
         connection: &Rc<Connection>,
     ) -> Rc<Connection> {
-        if self.trusted.is_empty() && !self.request_id && !self.auth.is_used() {
+        if self.trusted.is_empty() && !self.request_id {
             return connection.clone();
         }
         let peer = connection.peer.map(|peer| peer.ip());
@@ -90,17 +90,8 @@ impl Common {
         shown.visit = Some(Rc::new(Visit {
             through: proxy,
             request_id,
-            ..Visit::default()
         }));
         Rc::new(shown)
-    }
-}
-
-/// Notes who came in.
-pub(super) fn remember(connection: &Connection, user: Box<str>) {
-    if let Some(visit) = &connection.visit {
-        // Nobody comes in twice with one request.
-        let _ = visit.user.set(user);
     }
 }
 
@@ -136,6 +127,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Return {
     grant: Option<Grant>,
+    user: Option<User>,
 }
 
 /// A status instead of the content, told by an error page.
@@ -189,6 +181,7 @@ impl Chain {
         let cors = self.cors.as_ref();
         Return {
             grant: cors.map(|cors| cors.judge(request.headers())),
+            user: None,
         }
     }
 
@@ -197,7 +190,7 @@ impl Chain {
         &self,
         request: &mut Request<B>,
         connection: &Connection,
-        back: &Return,
+        back: &mut Return,
     ) -> Verdict {
         let client = connection.peer.map(|peer| peer.ip());
         if let Some(rules) = &self.addresses {
@@ -222,7 +215,8 @@ impl Chain {
             None => Verdict::Pass,
             Some(auth) => match auth.check(request.headers_mut()) {
                 Entry::Known(user) => {
-                    remember(connection, user);
+                    request.extensions_mut().insert(user.clone());
+                    back.user = Some(user);
                     Verdict::Pass
                 }
                 Entry::Refused(refusal) => Verdict::Refuse(refusal),
@@ -232,9 +226,12 @@ impl Chain {
     }
 
     /// The way of a response back to its client.
-    pub(super) fn leave(&self, back: &Return, response: &mut HeaderMap) {
+    pub(super) fn leave<B>(&self, back: Return, response: &mut Response<B>) {
         if let (Some(cors), Some(grant)) = (&self.cors, &back.grant) {
-            cors.replace(grant, response);
+            cors.replace(grant, response.headers_mut());
+        }
+        if let Some(user) = back.user {
+            response.extensions_mut().insert(user);
         }
     }
 

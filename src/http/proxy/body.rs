@@ -1,8 +1,7 @@
-//! Bodies on their way: [`Upload`] from the client to an upstream, [`Download`] back.
+//! Bodies on their way back, from an upstream to the client.
 
-use std::cell::Cell;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,134 +10,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::expectation::{Expectation, Outcome};
 use super::pool::Place;
-use super::server::Sender;
-use crate::http::body::{BodyError, RequestBody, TooLarge};
-
-/// A request body for an upstream.
-pub(super) struct Upload(Option<(RequestBody, Rc<Progress>)>);
-
-impl Upload {
-    pub(super) fn new(body: RequestBody) -> Self {
-        if body.is_end_stream() {
-            Self::empty()
-        } else {
-            Self(Some((body, Rc::new(Progress::new()))))
-        }
-    }
-
-    pub(super) fn empty() -> Self {
-        Self(None)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
-    pub(super) fn progress(&self) -> Option<Rc<Progress>> {
-        self.0.as_ref().map(|(_, progress)| progress.clone())
-    }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some((body, progress)) = &mut self.0 else {
-            return Poll::Ready(None);
-        };
-        let frame = Pin::new(&mut *body).poll_frame(context);
-        progress.note(&frame);
-        if matches!(frame, Poll::Ready(Some(Ok(_)))) && body.is_end_stream() {
-            progress.enter(Phase::Upstream);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|(body, _)| body.is_end_stream())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
-    }
-}
-
-/// Whom a request waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The client has to send more: its limits are not ours.
-    Client,
-    /// The upstream has to take what it was given.
-    Writing,
-    /// All is sent; the upstream has to answer.
-    Upstream,
-}
-
-/// Why an upload broke off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum UploadFailure {
-    TooLarge,
-    ClientGone,
-}
-
-/// How far an upload has come, seen from outside of it.
-pub(super) struct Progress {
-    phase: Cell<Phase>,
-    since: Cell<Instant>,
-    failure: Cell<Option<UploadFailure>>,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self {
-            phase: Cell::new(Phase::Writing),
-            since: Cell::new(Instant::now()),
-            failure: Cell::new(None),
-        }
-    }
-
-    pub(super) fn failure(&self) -> Option<UploadFailure> {
-        self.failure.get()
-    }
-
-    /// When the upstream will have been silent for too long, as things stand.
-    pub(super) fn deadline(&self, read: Duration, write: Duration) -> Instant {
-        match self.phase.get() {
-            Phase::Client => Instant::now() + read,
-            Phase::Writing => self.since.get() + write,
-            Phase::Upstream => self.since.get() + read,
-        }
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        self.since.set(Instant::now());
-    }
-
-    fn note(&self, frame: &Poll<Option<Result<Frame<Bytes>, BodyError>>>) {
-        match frame {
-            Poll::Pending => self.phase.set(Phase::Client),
-            Poll::Ready(Some(Ok(_))) => self.enter(Phase::Writing),
-            Poll::Ready(None) => self.enter(Phase::Upstream),
-            Poll::Ready(Some(Err(error))) => {
-                let too_large = error.downcast_ref::<TooLarge>().is_some();
-                let failure = if too_large {
-                    UploadFailure::TooLarge
-                } else {
-                    UploadFailure::ClientGone
-                };
-                self.failure.set(Some(failure));
-            }
-        }
-    }
-}
+use super::sender::Sender;
+use crate::http::body::BodyError;
 
 /// The upstream sent nothing for too long in the midst of a body.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +26,8 @@ pub(super) struct Download {
     sender: Option<Sender>,
     /// None when the body is whole.
     place: Option<Place>,
+    /// The client waits to be told to send a body that is not wanted.
+    unmet: Option<Arc<Expectation>>,
     limit: Duration,
     /// When to give up, while we wait for the upstream.
     deadline: Option<Instant>,
@@ -163,10 +40,16 @@ impl Download {
             incoming,
             sender: Some(sender),
             place: Some(place),
+            unmet: None,
             limit,
             deadline: None,
             timer: None,
         }
+    }
+
+    pub(super) fn without_upload(mut self, unmet: Option<Arc<Expectation>>) -> Self {
+        self.unmet = unmet;
+        self
     }
 
     fn release(&mut self) {
@@ -220,5 +103,13 @@ impl Body for Download {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        if let Some(unmet) = &self.unmet {
+            unmet.settle(Outcome::Over);
+        }
     }
 }

@@ -8,10 +8,10 @@ use http::header::{CONNECTION, HOST, USER_AGENT};
 use http::{HeaderValue, Request};
 use tokio::time::{sleep, timeout};
 
-use super::body::Upload;
 use super::connect::connect;
 use super::server::{Server, Servers};
 use super::standing::PoolStanding;
+use super::upload::Upload;
 use crate::config::types::{Config, HealthCheck, Upstream};
 use crate::metrics::upstreams::{Cause, mix, now};
 
@@ -31,8 +31,10 @@ impl Checks {
         for (site, index) in config.sites.iter().zip(0..) {
             let proxy = site.proxy.as_ref();
             let check = proxy.and_then(|proxy| proxy.health_check.clone());
-            let standings = servers.standings.site(config, index);
-            let (Some(proxy), Some(check), Some(standings)) = (proxy, check, standings) else {
+            let (Some(proxy), Some(check)) = (proxy, check) else {
+                continue;
+            };
+            let Some(standings) = servers.standings.site(config, index) else {
                 continue;
             };
             let check = Rc::new(check);
@@ -73,7 +75,7 @@ impl Patient {
     ) -> Self {
         Self {
             check: check.clone(),
-            server: servers.server(&upstream.address),
+            server: servers.server(upstream),
             target: format!("{}{}", upstream.base_path, check.path),
             host: HeaderValue::from_str(&upstream.authority)
                 .unwrap_or_else(|_| HeaderValue::from_static("localhost")),

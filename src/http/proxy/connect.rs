@@ -2,17 +2,20 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
+use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use super::Stream;
-use super::body::Upload;
-use super::server::{Sender, Server};
-use crate::config::types::UpstreamAddress;
+use super::sender::Sender;
+use super::server::Server;
+use super::upload::Upload;
+use crate::config::types::{UpstreamAddress, UpstreamProtocol};
 
 /// Why there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +24,38 @@ pub(super) enum ConnectError {
     TimedOut,
 }
 
-/// Opens a connection to `server` within `limit`, the resolution of its name included.
-pub(super) async fn connect(server: &Server, limit: Duration) -> Result<Sender, ConnectError> {
-    let stream = open(server, limit).await?;
-    shake_hands(stream).await.map_err(|_| ConnectError::Refused)
+/// A connection to `server` that takes a request: a new one, unless others share theirs.
+pub(super) async fn connect(server: &Rc<Server>, limit: Duration) -> Result<Sender, ConnectError> {
+    let deadline = Instant::now() + limit;
+    let scheme = match &server.protocol {
+        UpstreamProtocol::Http2 => Scheme::HTTP,
+        UpstreamProtocol::Tls(tls) if tls.http2 => Scheme::HTTPS,
+        _ => return shake_hands(open(server, deadline, false).await?).await,
+    };
+    let opening = tokio::time::timeout_at(deadline, server.multiplexed.opening.lock());
+    let _opening = opening.await.map_err(|_| ConnectError::TimedOut)?;
+    if let Some(lease) = server.multiplexed.take() {
+        return Ok(Sender::Http2(lease));
+    }
+    let stream = open(server, deadline, true).await?;
+    if !stream.speaks_http2(&server.protocol) {
+        return shake_hands(stream).await;
+    }
+    let lease = server.multiplexed.open(stream, scheme);
+    let lease = lease.await.map_err(|_| ConnectError::Refused)?;
+    server.keep_sweeping();
+    Ok(Sender::Http2(lease))
 }
 
-/// Opens a stream to `server` within `limit`, the resolution of its name included.
-pub(super) async fn open(server: &Server, limit: Duration) -> Result<Stream, ConnectError> {
-    let opening = open_before(server, Instant::now() + limit);
-    match tokio::time::timeout(limit, opening).await {
+/// Opens a stream to `server`, the resolution of its name and TLS included. Over TLS HTTP/2 is offered with `http2`
+/// only.
+pub(super) async fn open(
+    server: &Server,
+    deadline: Instant,
+    http2: bool,
+) -> Result<Stream, ConnectError> {
+    let opening = tokio::time::timeout_at(deadline, open_before(server, deadline, http2));
+    match opening.await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(ConnectError::TimedOut),
         Ok(Err(_)) => Err(ConnectError::Refused),
@@ -38,15 +63,24 @@ pub(super) async fn open(server: &Server, limit: Duration) -> Result<Stream, Con
     }
 }
 
-async fn open_before(server: &Server, deadline: Instant) -> io::Result<Stream> {
-    match &server.address {
-        UpstreamAddress::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
-        UpstreamAddress::Http { host, port } => {
-            let addresses = server.name.addresses(host, *port).await?;
-            let stream = connect_any(&addresses, deadline).await;
-            let stream = stream.inspect_err(|_| server.name.doubt())?;
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
+async fn open_before(server: &Server, deadline: Instant, http2: bool) -> io::Result<Stream> {
+    let (host, port) = match &server.address {
+        UpstreamAddress::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        UpstreamAddress::Http { host, port } => (host, *port),
+    };
+    let addresses = server.name.addresses(host, port).await?;
+    let stream = connect_any(&addresses, deadline).await;
+    let stream = stream.inspect_err(|_| server.name.doubt())?;
+    stream.set_nodelay(true)?;
+    let UpstreamProtocol::Tls(tls) = &server.protocol else {
+        return Ok(Stream::Tcp(stream));
+    };
+    match server.tls.secure(stream, tls, http2).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err(error) => {
+            let url = format!("https://{host}:{port}");
+            server.tls.complain(&url, tls, &error);
+            Err(io::ErrorKind::ConnectionRefused.into())
         }
     }
 }
@@ -66,12 +100,13 @@ async fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<
     Err(failure)
 }
 
-async fn shake_hands(stream: Stream) -> hyper::Result<Sender> {
+async fn shake_hands(stream: Stream) -> Result<Sender, ConnectError> {
     let (sender, connection) = http1::Builder::new()
         .handshake(TokioIo::new(stream))
-        .await?;
+        .await
+        .map_err(|_| ConnectError::Refused)?;
     keep_driving(connection);
-    Ok(sender)
+    Ok(Sender::Http1(sender))
 }
 
 /// Runs a connection until it ends.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -13,18 +14,21 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
 use super::Tunnel;
-use super::body::{Download, Progress, Upload, UploadFailure};
-use super::connect::{ConnectError, connect};
-use super::headers;
+use super::body::Download;
+use super::connect::connect;
+use super::expectation::{self, Expectation, Outcome};
 use super::pool::{Member, Place};
 use super::redirect;
 use super::route::upstream_target;
-use super::server::Sender;
+use super::sender::Sender;
+pub(super) use super::trouble::{Failure, Trouble};
+use super::trouble::{failure, refusal};
 use super::upgrade::Upgrade;
+use super::upload::{Progress, Upload};
+use super::{headers, http2};
 use crate::config::types::{Proxy, Route};
 use crate::http::body::Body;
 use crate::http::service::Connection;
-use crate::metrics::upstreams::Cause;
 
 /// How often a request is sent at most, beyond the configured attempts: idle connections may be closed already.
 const STALE_CONNECTIONS: usize = 2;
@@ -47,6 +51,8 @@ pub(super) struct Exchange<'a> {
     pub(super) idle: Duration,
     /// What the client wants to speak instead of HTTP.
     upgrade: Option<Upgrade>,
+    /// The client waits to be told that its body is wanted.
+    expects: bool,
     sent: Cell<usize>,
     may_send: usize,
 }
@@ -54,70 +60,10 @@ pub(super) struct Exchange<'a> {
 /// What an upstream said.
 pub(super) enum Answer {
     Response(Sender, Response<Incoming>),
+    /// The same, without the body that it waited for.
+    Early(Sender, Response<Incoming>, Arc<Expectation>),
     /// Another protocol, from here on.
     Switch(Response<Tunnel>),
-}
-
-/// Why an attempt gave no response.
-pub(super) struct Failure {
-    pub(super) trouble: Trouble,
-    /// The request's body, where nothing was sent or it does no harm to send it again.
-    pub(super) unsent: Option<Upload>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    Refused,
-    ConnectTimeout,
-    /// The connection was closed, or what came was no sound answer.
-    Reset,
-    Late,
-    /// The request itself cannot be answered.
-    Request(StatusCode),
-}
-
-impl From<ConnectError> for Trouble {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::Refused => Self::Refused,
-            ConnectError::TimedOut => Self::ConnectTimeout,
-        }
-    }
-}
-
-impl Trouble {
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::Refused | Self::Reset => StatusCode::BAD_GATEWAY,
-            Self::ConnectTimeout | Self::Late => StatusCode::GATEWAY_TIMEOUT,
-            Self::Request(status) => status,
-        }
-    }
-
-    /// What it says about the server.
-    fn cause(self) -> Option<Cause> {
-        match self {
-            Self::Refused => Some(Cause::Refused),
-            Self::ConnectTimeout => Some(Cause::ConnectTimeout),
-            Self::Reset => Some(Cause::Reset),
-            Self::Late => Some(Cause::Timeout),
-            Self::Request(_) => None,
-        }
-    }
-
-    pub(super) fn ends(self) -> Failure {
-        Failure {
-            trouble: self,
-            unsent: None,
-        }
-    }
-
-    pub(super) fn spares(self, upload: Upload) -> Failure {
-        Failure {
-            trouble: self,
-            unsent: Some(upload),
-        }
-    }
 }
 
 impl<'a> Exchange<'a> {
@@ -131,6 +77,7 @@ impl<'a> Exchange<'a> {
     ) -> Self {
         let (mut method, mut headers) = (parts.method, parts.headers);
         headers.remove(HOST);
+        let expects = expectation::is_expected(&headers);
         headers::rewrite_request(
             &mut headers,
             parts.version,
@@ -158,6 +105,7 @@ impl<'a> Exchange<'a> {
             rewrite_redirects: proxy.rewrite_redirects,
             idle: proxy.timeout.tunnel,
             upgrade,
+            expects,
             sent: Cell::new(0),
             may_send: proxy.retry.attempts as usize + 1 + STALE_CONNECTIONS,
         }
@@ -178,14 +126,19 @@ impl<'a> Exchange<'a> {
         upload: Upload,
     ) -> Result<Response<Body>, Failure> {
         let answer = match &self.upgrade {
-            Some(upgrade) => self.switch(&place, upgrade).await,
+            Some(upgrade) => Box::pin(self.switch(&place, upgrade)).await,
             None => self.reach(&place, upload).await,
         };
         match answer {
             Ok(answer) => {
                 place.note_answer();
                 match answer {
-                    Answer::Response(sender, response) => self.receive(place, sender, response),
+                    Answer::Response(sender, response) => {
+                        self.receive(place, sender, response, None)
+                    }
+                    Answer::Early(sender, response, unmet) => {
+                        self.receive(place, sender, response, Some(unmet))
+                    }
                     Answer::Switch(response) => Ok(response.map(|tunnel| tunnel.at(place))),
                 }
             }
@@ -210,9 +163,21 @@ impl<'a> Exchange<'a> {
                 result => return result,
             }
         }
-        match connect(&member.server, self.connect).await {
-            Ok(sender) => self.send(member, sender, upload).await,
-            Err(error) => Err(Trouble::from(error).spares(upload)),
+        loop {
+            // A request on a connection that stands needs none of this room.
+            let sender = match Box::pin(connect(&member.server, self.connect)).await {
+                Ok(sender) => sender,
+                Err(error) => return Err(Trouble::from(error).spares(upload)),
+            };
+            let shared = sender.is_shared();
+            match self.send(member, sender, upload).await {
+                // Refused, perhaps on a connection that was about to end.
+                Err(Failure {
+                    trouble: Trouble::Reset,
+                    unsent: Some(unsent),
+                }) if shared && self.may_send() => upload = unsent,
+                result => return result,
+            }
         }
     }
 
@@ -222,12 +187,19 @@ impl<'a> Exchange<'a> {
         mut sender: Sender,
         upload: Upload,
     ) -> Result<Answer, Failure> {
-        let progress = upload.progress();
-        let repeatable = upload.is_empty() && self.method.is_idempotent();
-        let request = self.request(member, upload)?;
+        let source = upload.source();
+        let progress = source.as_ref().map(|source| &source.progress);
+        let empty = upload.is_empty();
+        let repeatable = empty && self.method.is_idempotent();
+        if sender.is_shared() {
+            upload.keep();
+        }
+        let mut request = self.request(member, upload)?;
+        let waits = self.expects && !empty && !sender.is_shared();
+        let expectation = waits.then(|| Expectation::attach(&mut request));
         self.note_sent();
         let sending = sender.try_send_request(request);
-        let Some(sent) = self.in_time(sending, progress.as_deref()).await else {
+        let Some(sent) = self.in_time(sending, progress).await else {
             return Err(if repeatable {
                 Trouble::Late.spares(Upload::empty())
             } else {
@@ -235,14 +207,20 @@ impl<'a> Exchange<'a> {
             });
         };
         match sent {
-            Ok(response) => Ok(Answer::Response(sender, response)),
+            Ok(response) => Ok(match expectation.filter(|it| !it.is_settled()) {
+                Some(unmet) => Answer::Early(sender, response, unmet),
+                None => Answer::Response(sender, response),
+            }),
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Err(Trouble::Reset.spares(unsent.into_body())),
-                None => Err(failure(
-                    &error.into_error(),
-                    progress.as_deref(),
-                    repeatable,
-                )),
+                None => {
+                    let error = error.into_error();
+                    if http2::was_refused(&error) {
+                        return Err(refusal(source.as_deref()));
+                    }
+                    let repeatable = repeatable && !error.is_parse();
+                    Err(failure(&error, progress, repeatable))
+                }
             },
         }
     }
@@ -310,6 +288,7 @@ impl<'a> Exchange<'a> {
         place: Place,
         sender: Sender,
         response: Response<Incoming>,
+        unmet: Option<Arc<Expectation>>,
     ) -> Result<Response<Body>, Failure> {
         let (mut parts, incoming) = response.into_parts();
         if parts.status.is_informational() || headers::is_misframed(&parts.headers) {
@@ -326,10 +305,14 @@ impl<'a> Exchange<'a> {
             parts.headers.remove(CONTENT_LENGTH);
         }
         let body = if incoming.is_end_stream() {
+            if let Some(unmet) = unmet {
+                unmet.settle(Outcome::Over);
+            }
             place.server().give_back(sender);
             Body::Empty
         } else {
-            Body::Stream(Box::pin(Download::new(incoming, sender, place, self.read)))
+            let download = Download::new(incoming, sender, place, self.read);
+            Body::Stream(Box::pin(download.without_upload(unmet)))
         };
         parts.version = Version::HTTP_11;
         parts.extensions = http::Extensions::new();
@@ -353,16 +336,5 @@ fn frame(headers: &mut HeaderMap, method: &Method, upload: &Upload) {
             headers.remove(CONTENT_LENGTH);
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-    }
-}
-
-/// The client's fault, a reason to try again, or the upstream's fault.
-fn failure(error: &hyper::Error, progress: Option<&Progress>, repeatable: bool) -> Failure {
-    tracing::debug!(%error, "no response from the upstream");
-    match progress.and_then(Progress::failure) {
-        Some(UploadFailure::TooLarge) => Trouble::Request(StatusCode::PAYLOAD_TOO_LARGE).ends(),
-        Some(UploadFailure::ClientGone) => Trouble::Request(StatusCode::BAD_REQUEST).ends(),
-        None if repeatable && !error.is_parse() => Trouble::Reset.spares(Upload::empty()),
-        None => Trouble::Reset.ends(),
     }
 }

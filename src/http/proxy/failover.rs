@@ -3,11 +3,11 @@
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::body::Upload;
 use super::exchange::{Exchange, Failure, Trouble};
 use super::pool::{Choice, Client, Place, Pool, Pools};
 use super::route::Target;
 use super::upgrade::Upgrade;
+use super::upload::Upload;
 use crate::config::types::{Proxy, Retry};
 use crate::http::admission;
 use crate::http::body::{Body, RequestBody};

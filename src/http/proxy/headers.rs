@@ -58,7 +58,7 @@ pub(super) fn rewrite_request(
         .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
     strip_hop_by_hop(headers);
     headers.remove(PROXY_AUTHORIZATION);
-    // hyper has answered it, or will when the body is read.
+    // Asked of the upstream anew; hyper tells the client when the body is read.
     headers.remove(EXPECT);
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));

@@ -6,7 +6,9 @@
 //!   [`budget`]: how much may be sent again
 //! - [`check`]: asks servers how they are
 //! - [`server`]: one thread's idle connections; [`connect`]: new ones; [`names`]: to which addresses
-//! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`body`]: streams
+//! - [`sender`]: a connection of HTTP/1.1 or [`http2`]; [`tls`]: below either
+//! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`upload`], [`body`]: stream
+//! - [`trouble`]: why there is none; [`expectation`]: a body that the upstream is to ask for
 //! - [`upgrade`]: which requests ask for another protocol; [`switch`] sends them, and a [`Tunnel`] comes of it
 mod balance;
 mod body;
@@ -14,24 +16,35 @@ mod budget;
 mod check;
 mod connect;
 mod exchange;
+mod expectation;
 mod failover;
 mod headers;
 #[cfg(fuzzing)]
 pub(super) mod fuzzing {
-    pub(in crate::http) use super::headers::strip_hop_by_hop as strip;
+    //! What tests/fuzz does with this room.
+
+    /// Takes away what is meant for one hop alone.
+    pub(in crate::http) fn strip(headers: &mut http::HeaderMap) {
+        super::headers::strip_hop_by_hop(headers);
+    }
 }
 mod health;
+mod http2;
 mod names;
 mod pool;
 mod redirect;
 mod route;
+mod sender;
 mod server;
 mod standing;
 mod sticky;
 mod stream;
 mod switch;
+mod tls;
+mod trouble;
 mod tunnel;
 mod upgrade;
+mod upload;
 mod waiting;
 mod websocket_key;
 
@@ -42,4 +55,5 @@ pub(super) use route::{Target, find_route};
 pub(super) use server::Servers;
 pub use standing::{Change, Standings, Tell};
 pub use stream::Stream;
+pub(super) use tls::TlsClients;
 pub use tunnel::{Occupancy, Tunnel};

@@ -68,7 +68,7 @@ pub(super) struct Member {
 impl Member {
     fn new(upstream: &Upstream, standing: &Standing, servers: &Servers) -> Self {
         Self {
-            server: servers.server(&upstream.address),
+            server: servers.server(upstream),
             base_path: upstream.base_path.clone(),
             authority: HeaderValue::from_str(&upstream.authority)
                 .unwrap_or_else(|_| HeaderValue::from_static("localhost")),
@@ -335,7 +335,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let servers = Servers::new(standings.clone());
+                    let servers = Servers::of(standings.clone());
                     let pools = Pools::new(&config, 0, &servers).unwrap();
                     let client = Client {
                         hash: 0,
@@ -362,15 +362,15 @@ mod tests {
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
-    use crate::config::types::UpstreamAddress;
+    use crate::http::tests::upstream::upstream;
 
     /// Servers of these weights.
     pub(in crate::http::proxy) fn members(weights: &[i64]) -> Vec<Member> {
         let servers = Servers::default();
         let member = |(number, weight): (usize, &i64)| {
-            let address = UpstreamAddress::Unix(number.to_string().into());
+            let upstream = upstream(u16::try_from(number).unwrap());
             Member {
-                server: servers.server(&address),
+                server: servers.server(&upstream),
                 base_path: String::new(),
                 authority: HeaderValue::from_static("localhost"),
                 hash: mix(number as u64),

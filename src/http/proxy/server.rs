@@ -9,41 +9,55 @@ use std::time::Duration;
 use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use super::body::Upload;
+use super::http2::Multiplexed;
 use super::names::Name;
+use super::sender::Sender;
 use super::standing::Standings;
-use crate::config::types::UpstreamAddress;
+use super::tls::TlsClients;
+use super::upload::Upload;
+use crate::config::types::{Upstream, UpstreamAddress, UpstreamProtocol};
 
 const MAX_IDLE: usize = 64;
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A connection that can take the next request.
-pub(super) type Sender = SendRequest<Upload>;
+/// An HTTP/1.1 connection between two requests.
+type Idle = SendRequest<Upload>;
 
-/// All servers that a thread knows, once for each address whatever the pools that name it.
+/// All servers that a thread knows, once for each address and protocol whatever the pools that name it.
 pub(in crate::http) struct Servers {
     /// What all threads share of them.
     pub(super) standings: Arc<Standings>,
-    by_address: RefCell<HashMap<UpstreamAddress, Rc<Server>>>,
+    tls: Arc<TlsClients>,
+    known: RefCell<HashMap<(UpstreamAddress, UpstreamProtocol), Rc<Server>>>,
 }
 
 impl Servers {
-    pub(in crate::http) fn new(standings: Arc<Standings>) -> Self {
+    pub(in crate::http) fn new(standings: Arc<Standings>, tls: Arc<TlsClients>) -> Self {
         Self {
             standings,
-            by_address: RefCell::default(),
+            tls,
+            known: RefCell::default(),
         }
     }
 
-    pub(super) fn server(&self, address: &UpstreamAddress) -> Rc<Server> {
-        let mut by_address = self.by_address.borrow_mut();
-        if let Some(server) = by_address.get(address) {
-            return server.clone();
-        }
-        let server = Rc::new(Server::new(address.clone()));
-        by_address.insert(address.clone(), server.clone());
-        server
+    pub(super) fn server(&self, upstream: &Upstream) -> Rc<Server> {
+        let identity = (upstream.address.clone(), upstream.protocol.clone());
+        let mut known = self.known.borrow_mut();
+        let server = known.entry(identity).or_insert_with_key(|identity| {
+            let (address, protocol) = identity.clone();
+            Rc::new(Server::new(address, protocol, self.tls.clone()))
+        });
+        server.clone()
+    }
+}
+
+#[cfg(test)]
+impl Servers {
+    /// Without certificates.
+    pub(super) fn of(standings: Arc<Standings>) -> Self {
+        let config = crate::http::testing::config(vec![]);
+        Self::new(standings, Arc::new(TlsClients::new(Arc::new(config))))
     }
 }
 
@@ -51,7 +65,7 @@ impl Servers {
 impl Default for Servers {
     /// Of no site.
     fn default() -> Self {
-        Self::new(Standings::new(
+        Self::of(Standings::new(
             0,
             crate::metrics::lasting::Lasting::detached(),
             |_| (),
@@ -63,34 +77,47 @@ pub(super) struct Server {
     pub(super) address: UpstreamAddress,
     /// What its host name stands for.
     pub(super) name: Rc<Name>,
+    pub(super) protocol: UpstreamProtocol,
+    pub(super) tls: Arc<TlsClients>,
     /// Newest last, since when idle.
-    idle: RefCell<Vec<(Sender, Instant)>>,
+    idle: RefCell<Vec<(Idle, Instant)>>,
+    pub(super) multiplexed: Multiplexed,
     sweeping: Cell<bool>,
 }
 
 impl Server {
-    fn new(address: UpstreamAddress) -> Self {
+    fn new(address: UpstreamAddress, protocol: UpstreamProtocol, tls: Arc<TlsClients>) -> Self {
         Self {
             address,
             name: Rc::default(),
+            protocol,
+            tls,
             idle: RefCell::new(Vec::new()),
+            multiplexed: Multiplexed::default(),
             sweeping: Cell::new(false),
         }
     }
 
-    /// The idle connection that was used last; it is the least likely to be closed by now.
+    /// A place on an HTTP/2 connection, or the idle connection that was used last; it is the least likely to be closed
+    /// by now.
     pub(super) fn take_idle(&self) -> Option<Sender> {
+        if let Some(lease) = self.multiplexed.take() {
+            return Some(Sender::Http2(lease));
+        }
         let mut idle = self.idle.borrow_mut();
         while let Some((sender, since)) = idle.pop() {
             if sender.is_ready() && since.elapsed() < IDLE_LIMIT {
-                return Some(sender);
+                return Some(Sender::Http1(sender));
             }
         }
         None
     }
 
     /// Keeps `sender` for the next request, once the connection is through with this one.
-    pub(super) fn give_back(self: &Rc<Self>, mut sender: Sender) {
+    pub(super) fn give_back(self: &Rc<Self>, sender: Sender) {
+        let Sender::Http1(mut sender) = sender else {
+            return;
+        };
         if sender.is_ready() {
             self.keep(sender);
         } else if !sender.is_closed() {
@@ -104,12 +131,17 @@ impl Server {
         }
     }
 
-    fn keep(self: &Rc<Self>, sender: Sender) {
+    fn keep(self: &Rc<Self>, sender: Idle) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= MAX_IDLE {
             idle.remove(0);
         }
         idle.push((sender, Instant::now()));
+        self.keep_sweeping();
+    }
+
+    /// Closes, from now on, connections that idle.
+    pub(super) fn keep_sweeping(self: &Rc<Self>) {
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(self)));
         }
@@ -129,9 +161,10 @@ async fn sweep(server: Weak<Server>) {
         let mut idle = server.idle.borrow_mut();
         if server.name.take_clearing() {
             idle.clear();
+            server.multiplexed.forget();
         }
         idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_LIMIT);
-        if idle.is_empty() {
+        if !server.multiplexed.sweep(IDLE_LIMIT) && idle.is_empty() {
             server.sweeping.set(false);
             return;
         }

@@ -6,11 +6,25 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
+
+use crate::config::types::UpstreamProtocol;
 
 /// A connection below HTTP.
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Whether HTTP/2 is spoken on it: known before, or agreed on (RFC 7301).
+    pub(super) fn speaks_http2(&self, protocol: &UpstreamProtocol) -> bool {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            Self::Tcp(_) | Self::Unix(_) => *protocol == UpstreamProtocol::Http2,
+        }
+    }
 }
 
 /// Calls the same method of whatever stream it is.
@@ -19,6 +33,7 @@ macro_rules! delegate {
         match $stream.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).$method($($argument),*),
             Self::Unix(stream) => Pin::new(stream).$method($($argument),*),
+            Self::Tls(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }

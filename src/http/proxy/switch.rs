@@ -9,12 +9,14 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 
-use super::body::Upload;
 use super::connect::{keep_driving, open};
 use super::exchange::{Answer, Exchange, Failure, Trouble};
 use super::pool::Place;
+use super::sender::Sender;
 use super::upgrade::{Upgrade, is_websocket};
+use super::upload::Upload;
 use super::{Stream, Tunnel, headers};
 
 const BROKEN: Failure = Failure {
@@ -27,7 +29,7 @@ type Connection = http1::Connection<TokioIo<Stream>, Upload>;
 impl Exchange<'_> {
     /// Asks the server at `place` for the switch. Once the request is on its way there is no other try.
     pub(super) async fn switch(&self, place: &Place, upgrade: &Upgrade) -> Result<Answer, Failure> {
-        let stream = open(place.server(), self.connect).await;
+        let stream = open(place.server(), Instant::now() + self.connect, false).await;
         let stream = stream.map_err(|error| Trouble::from(error).spares(Upload::empty()))?;
         let request = self.request(place.member(), Upload::empty())?;
         let (mut sender, mut connection) = http1::Builder::new()
@@ -57,7 +59,7 @@ impl Exchange<'_> {
         if !ended {
             keep_driving(connection);
         }
-        Ok(Answer::Response(sender, response))
+        Ok(Answer::Response(Sender::Http1(sender), response))
     }
 
     fn tunnel(

@@ -2,6 +2,7 @@
 mod balancing;
 mod challenges;
 mod encodings;
+mod expectations;
 mod files;
 mod messages;
 mod pages;

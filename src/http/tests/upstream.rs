@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::config::types::*;
 use crate::http::testing::*;
 
-pub(super) fn upstream(port: u16) -> Upstream {
+pub(in crate::http) fn upstream(port: u16) -> Upstream {
     Upstream {
         address: UpstreamAddress::Http {
             host: "127.0.0.1".into(),
@@ -19,6 +19,7 @@ pub(super) fn upstream(port: u16) -> Upstream {
         authority: format!("127.0.0.1:{port}"),
         base_path: String::new(),
         weight: 1,
+        protocol: UpstreamProtocol::Http1,
         max_conns: None,
     }
 }

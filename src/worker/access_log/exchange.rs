@@ -1,7 +1,7 @@
 //! A request with its response. Whatever becomes of it, its end is the drop of the last part that goes to the client:
 //! then it is counted and logged, with the bytes that really left.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
@@ -11,7 +11,7 @@ use http::{Method, Request, Uri, Version};
 use super::AccessLog;
 use super::line::{Record, RequestLine};
 use crate::config::types::SiteIndex;
-use crate::http::service::Connection;
+use crate::http::service::{Connection, User};
 use crate::metrics::counters::{Recorder, SITE_BYTES};
 use crate::worker::activity::Activity;
 use crate::worker::thread::Thread;
@@ -42,6 +42,7 @@ struct Logged {
     host: Option<HeaderValue>,
     referer: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
+    user: OnceCell<User>,
 }
 
 impl Exchange {
@@ -64,6 +65,7 @@ impl Exchange {
                 host: header(HOST),
                 referer: header(REFERER),
                 user_agent: header(USER_AGENT),
+                user: OnceCell::new(),
             })
         });
         Rc::new(Self {
@@ -80,6 +82,14 @@ impl Exchange {
     pub fn answered(&self, status: u16, site: Option<SiteIndex>) {
         self.status.set(status);
         self.site.set(site);
+    }
+
+    /// Somebody is known by name.
+    pub fn known_as(&self, user: User) {
+        if let Some(logged) = &self.logged {
+            // A request has one response.
+            let _ = logged.user.set(user);
+        }
     }
 
     /// So many bytes of the body left.
@@ -127,7 +137,7 @@ impl Exchange {
             sent: self.sent.get(),
             referer: logged.referer.as_ref(),
             user_agent: logged.user_agent.as_ref(),
-            user: visit.and_then(|visit| visit.user.get()).map(|user| &**user),
+            user: logged.user.get().map(|User(user)| &**user),
             request_id: visit.and_then(|visit| visit.request_id.as_ref()),
         }
     }

@@ -84,6 +84,9 @@ pub async fn answer(
     let answer = thread.service.clone().answer(request, shown);
     let Answered { mut response, site } = answer.await;
     exchange.answered(response.status().as_u16(), site);
+    if let Some(user) = response.extensions_mut().remove() {
+        exchange.known_as(user);
+    }
     activity.responding.set(true);
     if let Some(claim) = open_ended {
         claim.release();

@@ -129,7 +129,9 @@ fn keep_alive(pump: &Pump<Transport>) {
         Transport::Tls(stream) => ask(stream.get_ref().0),
         Transport::Unix(_) => {}
     }
-    if let Stream::Tcp(stream) = &pump.upstream {
-        ask(stream);
+    match &pump.upstream {
+        Stream::Tcp(stream) => ask(stream),
+        Stream::Tls(stream) => ask(stream.get_ref().0),
+        Stream::Unix(_) => {}
     }
 }

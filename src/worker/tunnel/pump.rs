@@ -6,13 +6,17 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::way::{Broken, Way};
+use super::way::{Broken, PIECE, Way};
 use crate::http::proxy::{Occupancy, Stream};
 use crate::metrics::counters::{Global, Recorder};
 use crate::worker::activity::{Activity, Order, Ticks};
 
 /// How long, in ticks, one side may go on in silence when the other has closed: a minute.
 const HALF_CLOSED: Ticks = 240;
+
+/// Bytes under way that fit the message to the next generation. More there can only be of what came before the tunnel
+/// was one.
+const LUGGAGE: usize = 2 * PIECE;
 
 /// A tunnel whose client side is a `C`.
 pub struct Pump<C> {
@@ -70,7 +74,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Pump<C> {
         if closing && (expired || (at_rest && !speaks_frames)) {
             return Some(End::Cut);
         }
-        leaving.then_some(End::Leaves)
+        let packed = self.up.pending.len() + self.down.pending.len();
+        (leaving && packed <= LUGGAGE).then_some(End::Leaves)
     }
 
     fn poll_pass(&mut self, context: &mut Context<'_>) -> Poll<()> {

@@ -31,6 +31,7 @@ impl Authority {
         self.issuer.der().to_vec()
     }
 
+    /// The same for a file.
     pub fn pem(&self) -> String {
         self.issuer.pem()
     }

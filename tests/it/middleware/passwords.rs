@@ -22,7 +22,8 @@ fn serve(global: &str, users: &str) -> Guarded {
 
 #[test]
 fn only_who_knows_the_password_comes_in() {
-    let guarded = serve("", &format!("{ALICE}{BOB}"));
+    let log = "[logging]\nlog_requests = true\naccess_log = \"access.log\"";
+    let guarded = serve(log, &format!("{ALICE}{BOB}"));
     for answer in guarded.ask_all(&[]) {
         let question = "Basic realm=\"the shop\", charset=\"UTF-8\"";
         assert_eq!(
@@ -37,6 +38,18 @@ fn only_who_knows_the_password_comes_in() {
         assert_eq!(guarded.statuses(&["--user", right]), [200; 4], "{right}");
     }
     assert_eq!(guarded.ask("/health", &[]).status, 401);
+    // The log has the name, whether it was hashed or known already.
+    let lines = wait_for("lines", || {
+        let text = fs::read_to_string(guarded.demo.path().join("access.log")).ok()?;
+        let named = text.lines().filter(|line| line.contains(" - bob ["));
+        (named.count() == 4).then_some(text)
+    });
+    assert!(
+        lines
+            .lines()
+            .filter(|line| line.contains("\" 401 "))
+            .all(|line| line.contains(" - - ["))
+    );
     // The upstream does not see the password.
     let seen = guarded
         .ask(

@@ -16,6 +16,7 @@ use self::credentials::Credentials;
 use self::verifier::Verifier;
 use super::Refusal;
 use crate::config::types::{self, Config};
+use crate::http::connection::User;
 use crate::metrics::lasting::Lasting;
 
 /// What the sites and threads of a worker share.
@@ -27,8 +28,9 @@ pub(super) struct Registry {
 struct Users {
     /// Hashes by name.
     hashes: HashMap<Box<str>, Arc<str>>,
-    /// What an unknown name is measured by, so that it takes as long as a known one.
-    decoy: Option<Arc<str>>,
+    /// What unknown names are measured by, so that they take as long as known ones do; in the file's order, which is
+    /// the same in every worker.
+    decoys: Box<[Arc<str>]>,
 }
 
 /// The door of one site.
@@ -40,7 +42,7 @@ pub(super) struct BasicAuth {
 
 /// What a request's credentials are worth.
 pub(super) enum Entry {
-    Known(Box<str>),
+    Known(User),
     Refused(Refusal),
     /// To be found out.
     Ask(Question),
@@ -63,20 +65,26 @@ impl Registry {
             verifier: Arc::new(Verifier::new(&lasting.secret())),
         }
     }
-
-    /// Somebody will be asked for a name.
-    pub(super) fn is_used(&self) -> bool {
-        !self.files.is_empty()
-    }
 }
 
 impl Users {
     fn new(file: &types::PasswordFile) -> Arc<Self> {
-        let entry = |user: &types::User| (user.name.as_str().into(), user.hash.as_str().into());
+        let users = file.users.iter();
+        let decoys: Box<[Arc<str>]> = users
+            .clone()
+            .map(|user| user.hash.as_str().into())
+            .collect();
+        let names = users.map(|user| user.name.as_str().into());
         Arc::new(Self {
-            hashes: file.users.iter().map(entry).collect(),
-            decoy: file.users.first().map(|user| user.hash.as_str().into()),
+            hashes: names.zip(decoys.iter().cloned()).collect(),
+            decoys,
         })
+    }
+
+    /// Always the same one for a name: where the hashes of a file differ in cost, time tells nothing of a name either.
+    fn decoy(&self, number: u64) -> Option<&Arc<str>> {
+        let count = self.decoys.len().max(1) as u64;
+        self.decoys.get(usize::try_from(number % count).ok()?)
     }
 }
 
@@ -101,9 +109,10 @@ impl BasicAuth {
         headers.remove(AUTHORIZATION);
         let hash = self.users.hashes.get(&*credentials.user);
         if hash.is_some_and(|hash| self.verifier.knows(hash, &credentials.password)) {
-            return Entry::Known(credentials.user.into());
+            return Entry::Known(User(credentials.user.into()));
         }
-        let Some(measure) = hash.or(self.users.decoy.as_ref()) else {
+        let decoy = || self.users.decoy(self.verifier.number(&credentials.user));
+        let Some(measure) = hash.or_else(decoy) else {
             return Entry::Refused(unauthorized(self.challenge.clone()));
         };
         Entry::Ask(Question {
@@ -118,10 +127,10 @@ impl BasicAuth {
 
 impl Question {
     /// The name, when its password is right.
-    pub(in crate::http) async fn answer(self) -> Result<Box<str>, Refusal> {
+    pub(in crate::http) async fn answer(self) -> Result<User, Refusal> {
         let Credentials { user, password } = self.credentials;
         match self.verifier.verify(self.hash, password).await {
-            Ok(true) if self.is_known => Ok(user.into()),
+            Ok(true) if self.is_known => Ok(User(user.into())),
             Ok(_) => Err(unauthorized(self.challenge)),
             Err(verifier::Busy) => Err(Refusal {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -166,6 +175,25 @@ mod tests {
         BasicAuth::new(&auth, &registry).unwrap()
     }
 
+    #[test]
+    fn unknown_names_are_measured_by_all_hashes_each_by_one() {
+        let user = |number: u32| types::User {
+            name: format!("user{number}"),
+            hash: format!("$6$salt${number}"),
+        };
+        let users = Users::new(&types::PasswordFile {
+            path: "/users".into(),
+            users: (0..4).map(user).collect(),
+        });
+        let verifier = Verifier::new(&[1; 32]);
+        let decoy = |name: &str| users.decoy(verifier.number(name)).unwrap().clone();
+        assert_eq!(decoy("mallory"), decoy("mallory"));
+        let mut all: Vec<_> = (0..100).map(|number| decoy(&number.to_string())).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 4);
+    }
+
     /// Who came in or the status, and whether nobody had to hash.
     async fn knock(door: &BasicAuth, pair: &str) -> (Result<String, u16>, bool) {
         use base64ct::{Base64, Encoding as _};
@@ -174,10 +202,14 @@ mod tests {
         headers.insert(AUTHORIZATION, value.parse().unwrap());
         let status = |refusal: Refusal| refusal.status.as_u16();
         let result = match door.check(&mut headers) {
-            Entry::Known(user) => (Ok(user.into()), true),
+            Entry::Known(User(user)) => (Ok(user.to_string()), true),
             Entry::Refused(refusal) => (Err(status(refusal)), true),
             Entry::Ask(question) => (
-                question.answer().await.map(Into::into).map_err(status),
+                question
+                    .answer()
+                    .await
+                    .map(|User(user)| user.to_string())
+                    .map_err(status),
                 false,
             ),
         };

@@ -82,6 +82,12 @@ impl Verifier {
         Ok(right)
     }
 
+    /// A number for a name, always the same in this process, that nobody can foretell.
+    pub(super) fn number(&self, name: &str) -> u64 {
+        let digest = self.digest("", name.as_bytes());
+        u64::from_le_bytes(digest[..8].try_into().expect("eight bytes"))
+    }
+
     fn keep(&self, digest: Digest) {
         let mut known = self.known();
         if known.len() >= KNOWN {
