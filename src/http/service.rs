@@ -1,5 +1,7 @@
 //! A request becomes a response.
 
+mod list;
+mod passage;
 mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -21,7 +23,7 @@ pub use super::connection::{Connection, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{self, Chain, Common, Refusal as Denial, Return, Verdict};
+use super::middleware::{self, Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
 use super::router::Router;
 use super::site::Site;
@@ -118,21 +120,6 @@ impl Answer {
         match self {
             Self::Now(response) => response,
             Self::Later(forwarding) => forwarding.await,
-        }
-    }
-
-    /// What the chain does to the response.
-    fn returning(self, chain: Rc<Chain>, back: Return) -> Self {
-        match self {
-            Self::Now(mut response) => {
-                chain.leave(back, &mut response);
-                Self::Now(response)
-            }
-            Self::Later(forwarding) => Self::Later(Box::pin(async move {
-                let mut response = forwarding.await;
-                chain.leave(back, &mut response);
-                response
-            })),
         }
     }
 }
@@ -242,55 +229,6 @@ impl Service {
         self.recorder
             .request(site.index, response.status().as_u16());
         Some(response)
-    }
-
-    /// What stands before the content has its say.
-    fn pass(
-        self: Rc<Self>,
-        chain: Rc<Chain>,
-        site: Rc<Site>,
-        mut request: Request<RequestBody>,
-        connection: Rc<Connection>,
-    ) -> Answer {
-        let mut back = chain.expect(&request);
-        let answer = match chain.enter(&mut request, &connection, &mut back) {
-            Verdict::Pass => self.answer_content(site, request, connection),
-            Verdict::Ask(question) => Answer::Later(Box::pin(async move {
-                match question.answer().await {
-                    Ok(user) => {
-                        request.extensions_mut().insert(user.clone());
-                        let answer = self.answer_content(site, request, connection);
-                        let mut response = answer.response().await;
-                        response.extensions_mut().insert(user);
-                        response
-                    }
-                    Err(denial) => self.deny(&site, denial, request),
-                }
-            })),
-            Verdict::Refuse(denial) => Answer::Now(self.deny(&site, denial, request)),
-            Verdict::Preflight(headers) => {
-                let mut response = site.response();
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                chain.leave(back, &mut response);
-                for (name, value) in headers {
-                    response.headers_mut().append(name, value);
-                }
-                self.recorder.request(site.index, 204);
-                return Answer::Now(response);
-            }
-        };
-        answer.returning(chain, back)
-    }
-
-    /// The page of a request that may not have its content.
-    fn deny(&self, site: &Site, denial: Denial, request: Request<RequestBody>) -> Response<Body> {
-        let mut response = self.respond(site, Room::Error(denial.status), &request);
-        leftover::finish(request);
-        if let Some((name, value)) = denial.header {
-            response.headers_mut().insert(name, value);
-        }
-        self.recorder.request(site.index, denial.status.as_u16());
-        response
     }
 
     fn answer_content(
@@ -406,23 +344,6 @@ impl Service {
             }
             self.recorder
                 .request(site.index, response.status().as_u16());
-            response
-        })
-    }
-
-    /// What lies in a folder.
-    fn list(
-        self: Rc<Self>,
-        site: Rc<Site>,
-        folder: Rc<Vec<u8>>,
-        request: Request<RequestBody>,
-    ) -> Forwarding {
-        Box::pin(async move {
-            let (method, headers) = (request.method(), request.headers());
-            let response = static_files::respond_listing(&site, &folder, method, headers).await;
-            self.recorder
-                .request(site.index, response.status().as_u16());
-            leftover::finish(request);
             response
         })
     }

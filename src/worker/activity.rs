@@ -82,6 +82,8 @@ pub struct Activity {
     pub refusal: Cell<Option<Refusal>>,
     /// HTTP/2: a header block is under way since then, or the client has not begun.
     pub block_since: Cell<Option<Ticks>>,
+    /// HTTP/2: the client sends more than it may.
+    pub flooded: Cell<bool>,
     /// Counts how often the connection's task had its turn.
     pub turn: Cell<u32>,
     /// HTTP/1: the client asked for another protocol; until that is declined nothing more is read.
@@ -118,6 +120,7 @@ impl Activity {
             in_body: Cell::default(),
             refusal: Cell::default(),
             block_since: Cell::default(),
+            flooded: Cell::default(),
             turn: Cell::default(),
             undecided: Cell::default(),
             tunnel: RefCell::default(),

@@ -73,6 +73,7 @@ fn triggers_during_a_reload_become_one_more() {
     let output = server.reload();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(demo.served(), 2);
+    wait_for("the reload after it", || (reloading() >= 2).then_some(()));
     // The first, the one after it, and one more where the first was over before the last trigger came.
     assert!(
         (2..=4).contains(&reloading()),

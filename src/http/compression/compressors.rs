@@ -149,7 +149,7 @@ mod tests {
         let compressors = Compressors::default();
         let admit = || compressors.admit(Algorithm::Zstd, None);
         let mut shares: Vec<_> = std::iter::from_fn(admit).collect();
-        assert_eq!(shares.len(), MAX_UNDER_WAY / (4 << 20));
+        assert_eq!(shares.len(), MAX_UNDER_WAY / (2 << 20));
         shares.pop();
         assert!(admit().is_some());
         drop(shares);

@@ -11,6 +11,8 @@ use crate::config::types::Algorithm;
 const BROTLI_BUFFER: usize = 8 * 1024;
 /// Logarithms of the windows: what lies further back is not looked at, so that a stream needs little memory.
 const ZSTD_WINDOW: u32 = 19;
+/// And of the tables that matches are found by.
+const ZSTD_TABLES: u32 = 17;
 const BROTLI_WINDOW: i32 = 18;
 
 /// How hard each algorithm tries.
@@ -71,8 +73,7 @@ impl Encoder {
     /// About how much memory one takes, in bytes.
     pub(super) fn cost(algorithm: Algorithm, length: Option<u64>) -> usize {
         let most = match algorithm {
-            Algorithm::Zstd => 4 << 20,
-            Algorithm::Br => 3 << 20,
+            Algorithm::Zstd | Algorithm::Br => 2 << 20,
             Algorithm::Gzip => 300 << 10,
         };
         let length = length.and_then(|length| usize::try_from(length).ok());
@@ -131,6 +132,8 @@ fn zstd(
 ) -> io::Result<zstd::stream::write::Encoder<'static, Vec<u8>>> {
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level)?;
     encoder.set_parameter(CParameter::WindowLog(ZSTD_WINDOW))?;
+    encoder.set_parameter(CParameter::HashLog(ZSTD_TABLES))?;
+    encoder.set_parameter(CParameter::ChainLog(ZSTD_TABLES))?;
     encoder.set_pledged_src_size(length)?;
     Ok(encoder)
 }

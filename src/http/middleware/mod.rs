@@ -159,7 +159,7 @@ impl Chain {
             https_port: wanted.https_port,
             redirects: Redirects::new(&wanted.redirects),
             cors: wanted.cors.as_ref().map(Cors::new),
-            auth: auth.and_then(|auth| BasicAuth::new(auth, &common.auth)),
+            auth: auth.map(|auth| BasicAuth::new(auth, &common.auth)),
         };
         let is_empty = chain.rate_limits.is_empty()
             && matches!(

@@ -8,6 +8,8 @@ const MAX_STREAK: u8 = 3;
 /// How long a server is left alone for the first time; then twice as long, and so on.
 const FIRST_BACK_OFF: u64 = 1_000;
 const LONGEST_BACK_OFF: u64 = 60_000;
+/// Where connections are refused a trial costs nobody anything, so the back-off ends at 4 seconds.
+const MAX_REFUSED_LEVEL: u8 = 3;
 /// While a whole pool is out, how soon one of its servers may be tried, in relation to its back-off.
 const EARLY_TRIAL: u64 = 4;
 const LATEST_EARLY_TRIAL: u64 = 2_000;
@@ -84,7 +86,7 @@ pub(super) fn failed(state: State, now: u64, cause: Cause, trial: bool, last: bo
     let unreachable = matches!(cause, Cause::Refused | Cause::ConnectTimeout);
     let streak = state.streak.saturating_add(1);
     if trial || unreachable || (streak >= MAX_STREAK && !last) {
-        out(state, now)
+        out(state, now, cause)
     } else {
         State { streak, ..state }
     }
@@ -112,8 +114,12 @@ pub(super) fn checked_well(state: State, now: u64, cause: Option<Cause>) -> Stat
     }
 }
 
-fn out(state: State, now: u64) -> State {
-    let level = (state.level + 1).min(MAX_LEVEL);
+fn out(state: State, now: u64, cause: Cause) -> State {
+    let most = match cause {
+        Cause::Refused => MAX_REFUSED_LEVEL.max(state.level),
+        _ => MAX_LEVEL,
+    };
+    let level = (state.level + 1).min(most);
     State {
         condition: Condition::Out,
         level,
@@ -141,14 +147,17 @@ mod tests {
 
     #[test]
     fn back_off_doubles_up_to_a_minute() {
+        let silent = |state, now, trial| failed(state, now, Cause::ConnectTimeout, trial, false);
         let (mut state, mut now, mut spans) = (UP, 0, vec![]);
         for turn in 0..9 {
-            state = refused(state, now, turn > 0);
+            state = silent(state, now, turn > 0);
             spans.push((state.at - now) / 1000);
             now = trial_at(state, false).unwrap();
             state = on_trial(state, now);
         }
         assert_eq!(spans, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        let refused = (0..9).fold(UP, |state, turn| refused(state, 0, turn > 0));
+        assert_eq!(refused.at, 4_000);
     }
 
     #[test]

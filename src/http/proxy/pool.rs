@@ -292,7 +292,7 @@ impl Place {
     }
 
     pub(super) fn count_request(&self, retry: bool) {
-        self.pool.standing.servers[self.index].count_request(retry);
+        self.pool.standing.count_request(self.index, retry);
     }
 
     /// The server gave a response.

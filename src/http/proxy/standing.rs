@@ -10,6 +10,9 @@ use crate::config::types::{Config, Pool, SiteIndex, Upstream};
 use crate::metrics::lasting::Lasting;
 use crate::metrics::upstreams::{Cause, Condition, Identity, Slot, State, Word, now};
 
+/// After so many requests of a server the budget for retries hears of them.
+const REQUESTS_NOTED: u64 = 256;
+
 /// All pools of all sites, each made when it is first asked for.
 pub struct Standings {
     /// Where what outlives this worker is kept.
@@ -110,13 +113,15 @@ impl PoolStanding {
                 checked,
             }
         };
+        let servers: Box<[Standing]> = pool.servers.iter().map(make).collect();
+        let requests = servers.iter().map(Standing::requests).sum();
         Self {
             site: site.to_owned(),
             name: pool.name.clone(),
-            servers: pool.servers.iter().map(make).collect(),
+            servers,
             limited: pool.servers.iter().any(|it| it.max_conns.is_some()),
             waiting: Waiting::default(),
-            budget: Budget::default(),
+            budget: Budget::new(now(), requests),
             threads: AtomicUsize::new(0),
             tell: all.tell,
         }
@@ -130,6 +135,14 @@ impl PoolStanding {
     /// Requests that this pool's servers ever got.
     pub(super) fn requests(&self) -> u64 {
         self.servers.iter().map(Standing::requests).sum()
+    }
+
+    /// Server number `index` gets a request.
+    pub(super) fn count_request(&self, index: usize, retry: bool) {
+        let before = self.servers[index].count_request(retry);
+        if before % REQUESTS_NOTED == 0 {
+            self.budget.note(now(), self.requests());
+        }
     }
 
     /// A request of server number `index` is over; somebody may wait for that.
@@ -174,11 +187,12 @@ impl PoolStanding {
         server.change(
             |state| health::failed(state, now, cause, trial, last),
             |old, new| {
-                if new.condition == Condition::Out && new.level != old.level {
+                let ejected = old.condition != Condition::Out && new.condition == Condition::Out;
+                if ejected {
                     server.count_ejection(cause);
-                    if new.level == 1 {
-                        self.tell_change(server, Some(cause));
-                    }
+                }
+                if ejected && new.level == 1 {
+                    self.tell_change(server, Some(cause));
                 }
             },
         );
@@ -268,15 +282,14 @@ impl Standing {
         self.slot.value(Word::Requests)
     }
 
-    pub(super) fn count_request(&self, retry: bool) {
-        self.slot
-            .word(Word::Requests)
-            .fetch_add(1, Ordering::Relaxed);
+    /// Says how many there were before.
+    fn count_request(&self, retry: bool) -> u64 {
         if retry {
-            self.slot
-                .word(Word::Retries)
-                .fetch_add(1, Ordering::Relaxed);
+            let retries = self.slot.word(Word::Retries);
+            retries.fetch_add(1, Ordering::Relaxed);
         }
+        let requests = self.slot.word(Word::Requests);
+        requests.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn state(&self) -> State {

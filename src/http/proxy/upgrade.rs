@@ -167,3 +167,50 @@ fn lists(headers: &HeaderMap, option: &str) -> bool {
         .iter()
         .any(|it| it.eq_ignore_ascii_case(option))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(upgrade: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(UPGRADE, HeaderValue::from_static(upgrade))])
+    }
+
+    #[test]
+    fn what_concerns_one_hop_is_not_offered() {
+        for (asked, offered_on) in [
+            ("websocket", "websocket"),
+            ("h2c", ""),
+            ("HTTP/2.0, TLS/1.0, H2C", ""),
+            ("h2c,IRC/6.9 ,, RTA/x11", "IRC/6.9, RTA/x11"),
+        ] {
+            assert_eq!(offered(&headers(asked)).join(", "), offered_on, "{asked}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_offered_is_an_answer() {
+        let asked = Upgrade::Protocols(HeaderValue::from_static("chat/2, websocket"));
+        for (answered, sound) in [
+            ("websocket", true),
+            ("WebSocket", true),
+            ("chat/2", true),
+            ("chat", false),
+            ("h2c", false),
+            ("websocket, h2c", false),
+            ("", false),
+        ] {
+            let answer = headers(answered);
+            assert_eq!(asked.is_answered_by(&answer), sound, "{answered}");
+        }
+        assert!(!asked.is_answered_by(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn http_2_is_not_told_of_a_tunnel_that_is_none() {
+        let websocket = Upgrade::WebSocket(Key::random());
+        assert!(!websocket.is_answered_by(&headers("websocket")));
+        assert!(!websocket.may_decline_with(StatusCode::OK));
+        assert!(websocket.may_decline_with(StatusCode::FORBIDDEN));
+    }
+}

@@ -76,6 +76,8 @@ pub async fn serve(transport: Transport, client: Client) {
     .await;
     drop(connection);
     match returned.take() {
+        // GOAWAY is on its way; what the client still sends would be read for nothing.
+        Some(_) if activity.flooded.get() => {}
         Some(transport) if polite => close::finish(transport, client).await,
         Some(transport) if activity.write_blocked.get() => close::reset(&transport),
         _ => {}

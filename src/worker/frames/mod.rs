@@ -136,6 +136,11 @@ impl Watch {
         count > 0
     }
 
+    /// Whether the client sent more than it may, and goes on with it most likely.
+    pub fn is_flooded(&self) -> bool {
+        self.fault == Some(Fault::EnhanceYourCalm)
+    }
+
     /// Whether nothing more is to be read.
     pub fn is_over(&self) -> bool {
         self.fault.is_some()

@@ -121,6 +121,7 @@ impl ClientIo {
                 buffer.set_filled(before + passed);
                 count
             };
+            self.activity.flooded.set(watch.is_flooded());
             self.activity.note_block(watch.in_head());
             if count == 0 || buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));

@@ -82,7 +82,7 @@ fn pump<C>(client: C, early: Bytes, tunnel: Tunnel, thread: &Rc<Thread>) -> Pump
         up: Way::new(early, tunnel.websocket),
         down: Way::new(tunnel.early, tunnel.websocket),
         activity: Rc::new(activity),
-        recorder: thread.recorder,
+        thread: thread.clone(),
         occupancy: tunnel.occupancy,
     }
 }

@@ -8,8 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::way::{Broken, PIECE, Way};
 use crate::http::proxy::{Occupancy, Stream};
-use crate::metrics::counters::{Global, Recorder};
+use crate::metrics::counters::Global;
 use crate::worker::activity::{Activity, Order, Ticks};
+use crate::worker::thread::Thread;
 
 /// How long, in ticks, one side may go on in silence when the other has closed: a minute.
 const HALF_CLOSED: Ticks = 240;
@@ -26,7 +27,7 @@ pub struct Pump<C> {
     pub up: Way,
     pub down: Way,
     pub activity: Rc<Activity>,
-    pub recorder: Recorder,
+    pub thread: Rc<Thread>,
     /// Its place among the upstream's requests.
     pub occupancy: Option<Occupancy>,
 }
@@ -55,7 +56,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Pump<C> {
             }
             match self.activity.take_order() {
                 Some(Order::Park) => leaving |= leaves,
-                Some(Order::Close) => closing = true,
+                // A byte may have come since the order was given.
+                Some(Order::Close) => closing |= self.is_expired() || self.thread.draining.get(),
                 _ => {}
             }
             self.stop(leaving, closing)
@@ -64,14 +66,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Pump<C> {
         .await
     }
 
+    fn is_expired(&self) -> bool {
+        self.activity.quiet() >= self.activity.patience.get()
+    }
+
     fn stop(&self, leaving: bool, closing: bool) -> Option<End> {
         let at_rest = self.up.pending.is_empty() && self.down.pending.is_empty();
-        let expired = self.activity.quiet() >= self.activity.patience.get();
         if closing && self.down.is_open() && self.up.is_open() {
             return Some(End::Goodbye);
         }
         let speaks_frames = self.down.frames.is_some();
-        if closing && (expired || (at_rest && !speaks_frames)) {
+        if closing && (self.is_expired() || (at_rest && !speaks_frames)) {
             return Some(End::Cut);
         }
         let packed = self.up.pending.len() + self.down.pending.len();
@@ -85,7 +90,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Pump<C> {
                 activity.touch();
             }
         };
-        let recorder = self.recorder;
+        let recorder = self.thread.recorder;
         let up = self.up.poll_pass(
             context,
             &mut self.client,

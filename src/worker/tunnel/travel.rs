@@ -98,7 +98,7 @@ pub fn arrive(passenger: Passenger, thread: &Rc<Thread>) -> std::io::Result<Pump
         up: unpack(tunnel.up),
         down: unpack(tunnel.down),
         activity: Rc::new(activity),
-        recorder: thread.recorder,
+        thread: thread.clone(),
         occupancy: None,
     })
 }

@@ -25,6 +25,7 @@ pub(super) struct Registry {
     verifier: Arc<Verifier>,
 }
 
+#[derive(Default)]
 struct Users {
     /// Hashes by name.
     hashes: HashMap<Box<str>, Arc<str>>,
@@ -89,16 +90,17 @@ impl Users {
 }
 
 impl BasicAuth {
-    /// None when the file is not in the configuration, which the master prevents.
-    pub(super) fn new(auth: &types::BasicAuth, registry: &Registry) -> Option<Self> {
+    /// Without its file, which the master prevents, nobody comes in.
+    pub(super) fn new(auth: &types::BasicAuth, registry: &Registry) -> Self {
         let quoted = auth.realm.replace('\\', "\\\\").replace('"', "\\\"");
         let challenge = format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"");
-        Some(Self {
-            users: registry.files.get(auth.file as usize)?.clone(),
+        let users = registry.files.get(auth.file as usize);
+        Self {
+            users: users.cloned().unwrap_or_default(),
             verifier: registry.verifier.clone(),
             challenge: HeaderValue::try_from(challenge)
                 .unwrap_or(HeaderValue::from_static("Basic realm=\"Restricted\"")),
-        })
+        }
     }
 
     /// Takes the credentials out of `headers`: they are for us, not for an upstream.
@@ -156,6 +158,10 @@ mod tests {
     const HASH: &str = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 
     fn door() -> BasicAuth {
+        door_of(0)
+    }
+
+    fn door_of(number: u32) -> BasicAuth {
         let user = types::User {
             name: "alice".into(),
             hash: HASH.into(),
@@ -170,9 +176,9 @@ mod tests {
         };
         let auth = types::BasicAuth {
             realm: "a \"b\" \\".into(),
-            file: 0,
+            file: number,
         };
-        BasicAuth::new(&auth, &registry).unwrap()
+        BasicAuth::new(&auth, &registry)
     }
 
     #[test]
@@ -235,6 +241,13 @@ mod tests {
             // Even with the password that the measure belongs to.
             assert_eq!(knock(&door, "mallory:U*U").await, (Err(401), false));
             assert_eq!(knock(&door, "Alice:U*U").await, (Err(401), false));
+        });
+    }
+
+    #[test]
+    fn without_its_file_nobody_comes_in() {
+        run(async {
+            assert_eq!(knock(&door_of(7), "alice:U*U").await, (Err(401), true));
         });
     }
 
