@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::client::storm::{Kind, Storm};
 use crate::harness::bws::Bws;
+use crate::harness::demo::Demo;
 use crate::harness::pebble::{EXTERNAL, Pebble, Settings};
-use crate::harness::{get, listener, wait_for};
+use crate::harness::{PATIENCE, get, listener, runtime, wait_for};
 
 const NAMES: [&str; 3] = ["a.example.test", "b.example.test", "c.example.test"];
 
@@ -156,6 +159,60 @@ fn a_site_gets_one_certificate_for_all_its_names() {
     };
     assert_eq!(scene.shown(NAMES[0]), serial);
     assert_eq!(scene.status()["ordering"], false);
+}
+
+/// Its life is so short that it is renewed all the time.
+#[test]
+fn renewals_under_load_lose_nothing() {
+    let (plain, secure) = (listener(), listener());
+    let demo = Demo::new(0, plain.1, secure.1);
+    let settings = Settings {
+        http: plain.1.port(),
+        tls: secure.1.port(),
+        validity: 6,
+        external_accounts: false,
+    };
+    let Some(pebble) = Pebble::start(demo.path(), settings) else {
+        return;
+    };
+    let names = NAMES.map(|name| format!("\"{name}\"")).join(", ");
+    let site = format!(
+        "[[sites]]\nname = \"short\"\nhostnames = [{names}]\nlisten = \"{}\"\napi_only = true\n{}",
+        secure.1,
+        pebble.table()
+    );
+    let config = format!("{}\n{site}", demo.bws(0));
+    let server = Bws::start(demo.path(), &config, vec![plain.0, secure.0]);
+    let renewals = || {
+        server
+            .process
+            .output()
+            .matches("was renewed, valid until")
+            .count()
+    };
+    let kinds = [Kind::Get, Kind::Tls, Kind::Http2, Kind::Fresh];
+    let sums = runtime().block_on(async {
+        let storm = Storm::start(&demo.target(), &kinds, 10, Duration::from_millis(5));
+        let begun = Instant::now();
+        while (renewals() < 3 || storm.progress() < 300) && begun.elapsed() < 2 * PATIENCE {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        storm.stop().await
+    });
+    assert!(renewals() >= 3);
+    for (kind, tally) in &sums {
+        println!("{kind:?}: {tally}");
+        assert!(
+            tally.requests() >= 300,
+            "{kind:?}: hardly any load: {tally}"
+        );
+        assert_eq!(tally.failures(), 0, "{kind:?}: {tally}");
+    }
+    let reloads = server.process.output();
+    assert!(
+        reloads.contains("1 site changed, 2 unchanged"),
+        "of that certificate alone"
+    );
 }
 
 #[test]

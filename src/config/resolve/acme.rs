@@ -1,6 +1,7 @@
 //! Certificates that BWS gets by itself: for which sites, for which names, from whom, and where they are kept.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -242,14 +243,15 @@ fn provable(
         });
     };
     let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let is_address = bare.parse::<std::net::IpAddr>().is_ok();
-    if is_address && challenge == AcmeChallenge::TlsAlpn01 {
-        return Err((
+    match bare.parse::<IpAddr>() {
+        Ok(_) if challenge == AcmeChallenge::TlsAlpn01 => Err((
             format!("the address '{bare}' by tls-alpn-01"),
             "use challenge = \"http-01\"",
-        ));
+        )),
+        // As it will stand in the certificate.
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => Ok(bare.to_owned()),
     }
-    Ok(bare.to_owned())
 }
 
 fn warn_of_uncovered(names: &[String], hosts: &[Located<HostPattern>], findings: &Findings) {

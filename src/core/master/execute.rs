@@ -262,6 +262,8 @@ impl Master {
         took: Duration,
     ) -> ReloadReport {
         self.release_sockets();
+        // After a takeover, what is in force was not looked at yet.
+        self.adopt_orders(false);
         if self.watch.is_some() {
             self.sources_touched();
         }

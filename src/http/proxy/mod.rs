@@ -1,15 +1,15 @@
 //! Requests that an upstream answers.
 //!
-//! - [`route`]: which pool; [`pool`]: which server of it, by the methods of [`balance`] and the cookie of [`sticky`];
-//!   [`failover`]: another one where it fails
-//! - [`standing`]: what all threads know of the servers; [`health`]: how it changes; [`waiting`]: for a server with room;
-//!   [`budget`]: how much may be sent again
-//! - [`check`]: asks servers how they are
-//! - [`server`]: one thread's idle connections; [`connect`]: new ones; [`names`]: to which addresses
-//! - [`sender`]: a connection of HTTP/1.1 or [`http2`]; [`tls`]: below either
-//! - [`exchange`]: sends and waits; [`headers`] and [`redirect`]: rewrite both heads; [`upload`], [`body`]: stream
-//! - [`trouble`]: why there is none; [`expectation`]: a body that the upstream is to ask for
-//! - [`upgrade`]: which requests ask for another protocol; [`switch`] sends them, and a [`Tunnel`] comes of it
+//! - `route`: which pool; `pool`: which server of it, by the methods of `balance` and the cookie of `sticky`;
+//!   `failover`: another one where it fails
+//! - `standing`: what all threads know of the servers; `health`: how it changes; `waiting`: for a server with room;
+//!   `budget`: how much may be sent again
+//! - `check`: asks servers how they are
+//! - `server`: one thread's idle connections; `connect`: new ones; `names`: to which addresses
+//! - `sender`: a connection of HTTP/1.1 or `http2`; `tls`: below either
+//! - `exchange`: sends and waits; `headers` and `redirect`: rewrite both heads; `upload`, `body`: stream
+//! - `trouble`: why there is none; `expectation`: a body that the upstream is to ask for
+//! - `upgrade`: which requests ask for another protocol; `switch` sends them, and a `Tunnel` comes of it
 mod balance;
 mod body;
 mod budget;

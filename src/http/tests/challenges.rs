@@ -32,12 +32,27 @@ fn served(root: &Path, names: &[&str]) -> Rc<Service> {
     });
     let mut config = config(vec![plain, secure]);
     config.listeners[0].sites = vec![0];
+    config.certificates = vec![placeholder()];
     let service = service(config);
     service.shared.challenges.set(&[ChallengeAnswer::Http {
         token: TOKEN.into(),
         authorization: format!("{TOKEN}.thumbprint"),
     }]);
     service
+}
+
+fn placeholder() -> Certificate {
+    Certificate {
+        cert_file: "/x.pem".into(),
+        key_file: "/x.pem".into(),
+        chain: vec![],
+        key: PrivateKey::Pkcs8(vec![]),
+        names: vec![],
+        issuer: String::new(),
+        authority: None,
+        not_before: 0,
+        not_after: 0,
+    }
 }
 
 /// Files lie where the answers of other programs would.
@@ -98,6 +113,16 @@ fn nothing_but_a_token_is_found_and_no_file_is_opened() {
                 assert!(!answer.contains("0123456789"), "{line}");
             }
         }
+    });
+}
+
+#[test]
+fn health_says_that_a_certificate_is_missing() {
+    run(async {
+        let folder = folder();
+        let service = served(folder.path(), &["a"]);
+        let health = ask(&service, "GET /health/detailed", "").await;
+        assert!(health.contains("\"certificates_missing\":1"), "{health}");
     });
 }
 

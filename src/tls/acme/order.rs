@@ -1,5 +1,6 @@
 //! One order: from names to a certificate in its file.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use instant_acme::{
@@ -10,7 +11,7 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA25
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::account::Accounts;
 use super::failure::{Failure, describe};
@@ -69,7 +70,7 @@ async fn run(
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(unexpected)?;
     order.finalize_csr(&request(acme, &key)?).await?;
     let chain = order.poll_certificate(&PATIENCE).await?;
-    let issued = check(&chain, &key)?;
+    let issued = check(&chain, &key, &acme.names)?;
     let content = content(acme, &key.serialize_pem(), &chain);
     store::write(&acme.file, content.into_bytes()).await?;
     Ok(issued)
@@ -119,9 +120,7 @@ async fn prove(order: &mut Order, acme: &Acme, show: &Show) -> Result<(), Failur
 /// Why the authority does not believe it.
 async fn refusal(order: &mut Order) -> Failure {
     let mut reasons = Vec::new();
-    if let Some(problem) = &order.state().error {
-        reasons.push(describe(problem));
-    }
+    let general = order.state().error.as_ref().map(describe);
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         let Ok(state) = authorization.refresh().await else {
@@ -134,9 +133,11 @@ async fn refusal(order: &mut Order) -> Failure {
         let problems = state.challenges.iter().filter_map(|it| it.error.as_ref());
         reasons.extend(problems.map(|problem| format!("{name}: {}", describe(problem))));
     }
-    match reasons.is_empty() {
-        true => Failure::of_names("the authority refused the order".to_owned()),
-        false => Failure::of_names(reasons.join("; ")),
+    // What is said of a name says more than what is said of the order.
+    match (reasons.is_empty(), general) {
+        (false, _) => Failure::of_names(reasons.join("; ")),
+        (true, Some(general)) => Failure::of_names(general),
+        (true, None) => Failure::of_names("the authority refused the order".to_owned()),
     }
 }
 
@@ -149,7 +150,7 @@ fn request(acme: &Acme, key: &KeyPair) -> Result<Vec<u8>, Failure> {
 }
 
 /// What cannot be served is not written.
-fn check(chain: &str, key: &KeyPair) -> Result<Issued, Failure> {
+fn check(chain: &str, key: &KeyPair, names: &[String]) -> Result<Issued, Failure> {
     let wrong = |what: &str| Failure::of_authority(format!("the authority sent {what}"));
     let ders: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
     let ders = ders.map_err(|_| wrong("no PEM"))?;
@@ -159,6 +160,11 @@ fn check(chain: &str, key: &KeyPair) -> Result<Issued, Failure> {
         .to_vec();
     let (_, leaf) =
         X509Certificate::from_der(&first).map_err(|_| wrong("a damaged certificate"))?;
+    if let Some(missing) = names.iter().find(|name| !names_of(&leaf).contains(*name)) {
+        return Err(wrong(&format!(
+            "a certificate without the name '{missing}'"
+        )));
+    }
     let validity = leaf.validity();
     let issued = Issued {
         not_before: validity.not_before.timestamp(),
@@ -171,6 +177,24 @@ fn check(chain: &str, key: &KeyPair) -> Result<Issued, Failure> {
         Ok(()) => Ok(issued),
         Err(_) => Err(wrong("a certificate for another key")),
     }
+}
+
+fn names_of(leaf: &X509Certificate<'_>) -> Vec<String> {
+    let extension = leaf.subject_alternative_name().ok().flatten();
+    let names = extension.map(|extension| &extension.value.general_names);
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        GeneralName::IPAddress(bytes) => address(bytes),
+        _ => None,
+    };
+    names.into_iter().flatten().filter_map(name).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let sixteen = || <[u8; 16]>::try_from(bytes).map(IpAddr::from);
+    let address = four.or_else(|_| sixteen()).ok()?;
+    Some(address.to_string())
 }
 
 /// What stands before the first section is a note for [`crate::config`].

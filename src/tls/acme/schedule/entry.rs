@@ -6,6 +6,8 @@ use crate::config::types::{Acme, Certificate};
 
 /// An authority is asked about renewals neither more nor less often.
 const ASK_EVERY: (Seconds, Seconds) = (3600, 86_400);
+/// After a certificate came: so long at most until another order.
+const LONGEST_REST: Seconds = 6 * 3600;
 /// Without a suggestion.
 const ASK_USUALLY: Seconds = 6 * 3600;
 
@@ -162,7 +164,10 @@ impl Entry {
             authority: Some(self.acme.directory_url.clone()),
         });
         self.step = Step::Waiting;
-        (self.failures, self.error, self.retry_at) = (0, None, None);
+        (self.failures, self.error) = (0, None);
+        // Whatever the clocks say: a new certificate is not replaced at once.
+        let life = issued.not_after.saturating_sub(issued.not_before);
+        self.retry_at = Some(now + (life / 4).clamp(1, LONGEST_REST));
         (self.suggested, self.ask_at) = (None, Some(now + ASK_USUALLY));
         self.unserved = true;
     }

@@ -134,6 +134,15 @@ fn other_names_or_another_authority_are_ordered_at_once() {
     assert!(fewer.order_at() > DAY);
 }
 
+/// By a clock that is wrong, or an authority's, it seems to be over.
+#[test]
+fn a_new_certificate_is_not_replaced_at_once() {
+    let mut entry = entry("a", None);
+    entry.begin(1000 * DAY);
+    entry.issued(issued(0, 90 * DAY), 1000 * DAY);
+    assert_eq!(entry.order_at(), 1000 * DAY + DAY / 4);
+}
+
 /// A reload that began before the certificate was on disk shows the one before.
 #[test]
 fn what_is_on_disk_is_not_ordered_again() {
