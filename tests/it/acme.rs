@@ -194,12 +194,13 @@ fn renewals_under_load_lose_nothing() {
     let sums = runtime().block_on(async {
         let storm = Storm::start(&demo.target(), &kinds, 10, Duration::from_millis(5));
         let begun = Instant::now();
-        while (renewals() < 3 || storm.progress() < 300) && begun.elapsed() < 2 * PATIENCE {
+        // An order that fails is tried again after a minute or so.
+        while (renewals() < 3 || storm.progress() < 300) && begun.elapsed() < 9 * PATIENCE {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         storm.stop().await
     });
-    assert!(renewals() >= 3);
+    assert!(renewals() >= 3, "{}", server.process.output());
     for (kind, tally) in &sums {
         println!("{kind:?}: {tally}");
         assert!(
