@@ -71,6 +71,7 @@ renewed_key_of_root() {
     printf '[Service]\nRefreshOnReload=credentials\n' | write "${drop_in#"$root"}"
     inside systemctl daemon-reload
     inside systemctl restart bws
+    mkdir -p "$root/srv/renewed"
     "$load" prepare "$root/srv/renewed"
     install -m 600 "$root/srv/renewed/site.key" "$root/etc/bws/tls/site.key"
     sed -i 's#/srv/load/site.pem#/srv/renewed/site.pem#; s#/srv/load/site.key#credential:tls_site.key#' \
