@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
-use crate::harness::bws::Bws;
+use crate::harness::bws::{Bws, binary};
 use crate::harness::demo::HOST;
 use crate::harness::switching::{Switching, field, read_head};
-use crate::harness::{PATIENCE, free_address, listener, wait_for};
+use crate::harness::{PATIENCE, free_address, install, install_copy, listener, wait_for};
 
 struct House {
     upstream: Switching,
@@ -222,6 +222,37 @@ fn tunnels_travel_through_reloads() {
         tunnel.read_to_end(&mut rest).unwrap();
         assert_eq!(rest, b"bye");
     }
+}
+
+#[test]
+fn tunnels_travel_into_a_new_binary() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Switching::start();
+    let (socket, plain) = listener();
+    let program = folder.path().join("bws");
+    install_copy(&binary(), &program);
+    let config = config(plain, upstream.address, "", "");
+    let server = Bws::start_binary(&program, folder.path(), &config, vec![socket]);
+    let mut tunnels: Vec<TcpStream> = (0..20).map(|_| tunnel(plain)).collect();
+    let mut content = std::fs::read(&program).unwrap();
+    for round in 1..=2 {
+        for tunnel in tunnels.iter_mut().step_by(3) {
+            tunnel.write_all(b"under way").unwrap();
+        }
+        content.push(0);
+        install(&program, &content, 0o755);
+        assert!(server.reload().status.success());
+        for (at, tunnel) in tunnels.iter_mut().enumerate() {
+            if at % 3 == 0 {
+                expect(tunnel, b"under way");
+            }
+            expect_echo(tunnel, format!("{at} in {round}").as_bytes());
+        }
+        wait_for("the old workers' end", || {
+            (server.workers().len() == 1).then_some(())
+        });
+    }
+    assert_eq!(server.process.output().matches("has taken over").count(), 2);
 }
 
 #[test]
