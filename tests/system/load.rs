@@ -3,6 +3,8 @@
 //! - `load prepare FOLDER`: content for two configurations, `content-0` and `content-1`, and a certificate
 //! - `load run FOLDER PLAIN-PORT SECURE-PORT KIND…`: clients until standard input ends, then one line for each kind;
 //!   exits 1 when a request failed. Kinds: get, fresh, tls, http2.
+//! - `load tunnels PLAIN-PORT HOST UPSTREAM-PORT`: an upstream on that port, and tunnels to it until standard input ends;
+//!   exits 1 when a byte was lost
 #![allow(
     clippy::unwrap_used,
     reason = "a measurement that cannot go on shall say so and end"
@@ -17,6 +19,7 @@
 mod client;
 #[path = "../it/harness/mod.rs"]
 mod harness;
+mod tunnels;
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -52,7 +55,12 @@ fn main() -> ExitCode {
                 &kinds.iter().map(|name| kind(name)).collect::<Vec<_>>(),
             )
         }
-        _ => panic!("load prepare FOLDER | load run FOLDER PLAIN-PORT SECURE-PORT KIND…"),
+        ["tunnels", plain, host, upstream] => {
+            tunnels::run(plain.parse().unwrap(), host, upstream.parse().unwrap())
+        }
+        _ => panic!(
+            "load prepare FOLDER | load run FOLDER PLAIN-PORT SECURE-PORT KIND… | load tunnels PLAIN-PORT HOST UPSTREAM-PORT"
+        ),
     }
 }
 

@@ -18,6 +18,10 @@ pub struct Switching {
 impl Switching {
     pub fn start() -> Self {
         let (listener, address) = super::listener();
+        Self::on(listener, address)
+    }
+
+    pub fn on(listener: TcpListener, address: SocketAddr) -> Self {
         let heads = Arc::<Mutex<Vec<String>>>::default();
         let log = heads.clone();
         std::thread::spawn(move || serve(&listener, &log));

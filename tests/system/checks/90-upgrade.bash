@@ -3,13 +3,30 @@
 upgrade() {
     inside env DEBIAN_FRONTEND=noninteractive apt-get install -qy -o Dpkg::Options::=--force-confold /root/next.deb
 }
+# around_tunnels COMMAND…: with tunnels that speak all the time; fails when one of them lost a byte.
+around_tunnels() {
+    local failed=0
+    printf '[[sites]]\nname = "tunnels"\nhostname = "tunnels.test"\nport = 8080\n[sites.proxy]\nupstreams = [{ name = "up", url = "http://127.0.0.1:9099" }]\n' |
+        write /etc/bws/sites.d/tunnels.toml
+    inside systemctl reload bws
+    mkfifo "$work/tunnels.end"
+    beside "$load" tunnels 8080 tunnels.test 9099 <"$work/tunnels.end" >"$work/tunnels.report" 2>&1 &
+    local clients=$!
+    exec 7>"$work/tunnels.end"
+    rm "$work/tunnels.end"
+    "$@" || failed=1
+    exec 7>&-
+    wait "$clients" || failed=1
+    cat "$work/tunnels.report"
+    return $failed
+}
 upgrade_under_load() {
     local old status=0
     prepare_load
     cp "$next" "$root/root/next.deb"
     echo '# the hand of the administrator' >>"$root/etc/bws/config.toml"
     old=$(master)
-    under_load upgrade || status=1
+    around_tunnels under_load upgrade || status=1
     [ "$status" = 0 ]
     [ "$(master)" = "$old" ]
     grep -q 'the hand of the administrator' "$root/etc/bws/config.toml"
