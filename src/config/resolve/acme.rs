@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 
 use super::super::defaults;
 use super::super::parallel;
@@ -19,7 +17,7 @@ use super::super::types::{
     Acme, AcmeChallenge, Certificate, Config, ExternalAccount, HostPattern, PrivateKey, SiteTls,
 };
 use super::global::is_on;
-use super::{Context, hostnames};
+use super::{Context, hostnames, trust};
 
 /// What stays as it is in a file's name.
 const FILE_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -299,32 +297,7 @@ fn roots(table: Option<&raw::site::Acme>, context: &Context<'_>) -> Vec<Vec<u8>>
     let Some(path) = context.file_or_credential(file) else {
         return Vec::new();
     };
-    match read_roots(&path) {
-        Ok(roots) => roots,
-        Err((message, help)) => {
-            let finding = Finding::error(message).at(file.place, "").help(help);
-            context.findings.push(finding);
-            Vec::new()
-        }
-    }
-}
-
-fn read_roots(path: &Path) -> Result<Vec<Vec<u8>>, (String, String)> {
-    let bytes = source::read_limited(path, defaults::MAX_PEM_SIZE)
-        .map_err(|refusal| (refusal.message, refusal.help))?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let certificates = certificates.unwrap_or_default();
-    let mut roots = rustls::RootCertStore::empty();
-    let good = certificates
-        .iter()
-        .all(|certificate| roots.add(certificate.clone()).is_ok());
-    if certificates.is_empty() || !good {
-        return Err((
-            format!("'{}' holds no authority's certificate", path.display()),
-            "name a PEM file with '-----BEGIN CERTIFICATE-----'".to_owned(),
-        ));
-    }
-    Ok(certificates.iter().map(|der| der.to_vec()).collect())
+    trust::of_file(&path, file.place, context.findings).unwrap_or_default()
 }
 
 fn external_account(table: &raw::site::Acme, findings: &Findings) -> Option<ExternalAccount> {

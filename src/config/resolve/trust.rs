@@ -106,7 +106,8 @@ impl Authorities {
     }
 }
 
-fn of_file(file: &Path, place: Place, findings: &Findings) -> Option<Vec<Vec<u8>>> {
+/// The certificates of a `ca_file`, DER.
+pub(super) fn of_file(file: &Path, place: Place, findings: &Findings) -> Option<Vec<Vec<u8>>> {
     let refuse = |message: String, help: String| {
         findings.push(Finding::error(message).at(place, "").help(help));
     };
@@ -125,7 +126,7 @@ fn of_file(file: &Path, place: Place, findings: &Findings) -> Option<Vec<Vec<u8>
                 "'{}' holds a certificate that cannot be parsed",
                 file.display()
             ),
-            "name the PEM file of the authority that signed the upstream's certificate".to_owned(),
+            "name the PEM file of the authority that signed the server's certificate".to_owned(),
         );
         return None;
     }

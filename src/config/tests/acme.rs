@@ -114,7 +114,7 @@ fn what_cannot_be_proved_is_an_error() {
         (
             HOSTS,
             acme("ca_file = \"config.toml\""),
-            "no authority's certificate",
+            "config.toml' holds no certificate",
         ),
         (HOSTS, acme("ca_file = \"missing.pem\""), "cannot read"),
         (
