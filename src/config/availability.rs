@@ -5,43 +5,12 @@ use toml::de::DeValue;
 
 use super::schema;
 
-/// What of a key is not available.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Lacking {
-    /// Everything but switching it off.
-    Whole,
-    /// One value.
-    #[allow(dead_code, reason = "at this time no single value is lacking")]
-    Value(&'static str),
-}
-use Lacking::{Value, Whole};
+/// Table and key; switching it off is always available.
+const NOT_YET: &[(&str, &str)] = &[("sites.ssl", "client_ca")];
 
-/// Table, key, and what of it is lacking.
-const NOT_YET: &[(&str, &str, Lacking)] = &[("sites.ssl", "client_ca", Whole)];
-
-/// Whether all of a key is not available.
+/// Whether a key is not available.
 pub(super) fn lacks_key(table: &str, key: &str) -> bool {
-    NOT_YET.contains(&(table, key, Whole))
-}
-
-/// Whether one value of a key is not available.
-pub(super) fn lacks_value(table: &str, key: &str, value: &str) -> bool {
-    NOT_YET.iter().any(|(of, named, lacking)| {
-        *of == table && *named == key && matches!(lacking, Value(it) if *it == value)
-    })
-}
-
-/// The values of a key that are not available.
-pub(super) fn lacking_values(table: &str, key: &str) -> Vec<&'static str> {
-    let of_key = NOT_YET
-        .iter()
-        .filter(|(of, named, _)| *of == table && *named == key);
-    of_key
-        .filter_map(|(_, _, lacking)| match lacking {
-            Value(value) => Some(*value),
-            Whole => None,
-        })
-        .collect()
+    NOT_YET.contains(&(table, key))
 }
 
 /// Whether a value only says that its feature is not wanted.
@@ -69,7 +38,7 @@ mod tests {
 
     #[test]
     fn every_line_names_a_key_of_the_schema() {
-        for (table, key, _) in NOT_YET {
+        for (table, key) in NOT_YET {
             assert!(
                 schema::keys(table).contains(key),
                 "'{key}' is no key of '{table}'"

@@ -10,8 +10,6 @@ pub struct Key {
     pub name: &'static str,
     /// The key, or all of its table, is refused.
     pub is_lacking: bool,
-    /// Values that are refused.
-    pub lacking_values: Vec<&'static str>,
 }
 
 /// All keys, table by table.
@@ -30,7 +28,6 @@ fn key(table: &str, name: &'static str) -> Key {
         },
         name,
         is_lacking: availability::lacks_key(table, name),
-        lacking_values: availability::lacking_values(table, name),
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::super::availability;
 use super::super::quantity;
 use super::super::report::Finding;
 use super::super::schema;
@@ -161,10 +160,6 @@ impl<'t> Value<'t> {
             return Some(*chosen);
         }
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        if availability::lacks_value(self.table, self.key, &text) {
-            let help = format!("write one of \"{}\"", words.join("\", \""));
-            return self.value_not_available(&format!("\"{text}\""), &help);
-        }
         let help = match schema::nearest(&text, words.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("write one of \"{}\"", words.join("\", \"")),
@@ -226,15 +221,6 @@ impl<'t> Value<'t> {
     }
 
     /// Refuses a value whose feature does not exist yet.
-    pub(in crate::config) fn value_not_available<T>(&self, value: &str, help: &str) -> Option<T> {
-        let message = format!(
-            "'{} = {value}' is not available in this version of BWS",
-            self.name()
-        );
-        self.refuse(message, "", help);
-        None
-    }
-
     pub(in crate::config) fn refuse(&self, message: String, label: &str, help: &str) {
         let finding = Finding::error(message).at(self.place, label);
         self.file.findings.push(if help.is_empty() {
