@@ -1,98 +1,77 @@
-//! Certificates with their private keys, made ready for handshakes.
+//! Certificates with their private keys, made ready for handshakes when the first client asks for them: the master has
+//! checked them all, and ten thousand are not to hold a new worker up.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
-use std::thread::{self, Builder, ScopedJoinHandle};
+use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::placeholder;
-use super::server_config::TlsError;
-use crate::config::types::{Certificate, CertificateIndex, Config, Listener, PrivateKey};
+use crate::config::types::{CertificateIndex, Config, Material, PrivateKey};
 
-/// Fewer certificates are not worth a thread's while.
-const SMALLEST_PART: usize = 64;
-/// More threads hardly help.
-const MOST_PARTS: usize = 8;
-
-pub(super) type Keys = HashMap<CertificateIndex, Arc<CertifiedKey>>;
-
-/// What the sites of a listener show, each certificate once; many are shared out among threads.
-pub(super) fn load(
-    config: &Config,
-    listener: &Listener,
-    provider: &CryptoProvider,
-) -> Result<Keys, TlsError> {
-    let sites = listener
-        .sites
-        .iter()
-        .map(|&site| &config.sites[site as usize]);
-    let named: BTreeSet<_> = sites
-        .filter_map(|site| Some(site.tls.as_ref()?.certificate))
-        .collect();
-    let named: Vec<CertificateIndex> = named.into_iter().collect();
-    let threads = config.performance.worker_threads as usize;
-    let size = named
-        .len()
-        .div_ceil(threads.clamp(1, MOST_PARTS))
-        .max(SMALLEST_PART);
-    let (first, others) = named.split_at(size.min(named.len()));
-    let load = |part: &[CertificateIndex]| load_part(config, part, provider);
-    thread::scope(|scope| {
-        let start = |part| (part, Builder::new().spawn_scoped(scope, move || load(part)));
-        let helpers: Vec<_> = others.chunks(size).map(start).collect();
-        let mut keys = load(first)?;
-        for (part, helper) in helpers {
-            keys.extend(match helper.map(ScopedJoinHandle::join) {
-                Ok(Ok(more)) => more?,
-                Ok(Err(panic)) => std::panic::resume_unwind(panic),
-                // No thread could be started.
-                Err(_) => load(part)?,
-            });
-        }
-        Ok(keys)
-    })
+/// The keys of all certificates of a configuration, each parsed once for all threads and listeners.
+#[derive(Debug)]
+pub struct Keys {
+    config: Arc<Config>,
+    provider: Arc<CryptoProvider>,
+    /// By the index of the certificate. None in it: it cannot be used, which was said.
+    ready: Vec<OnceLock<Option<Arc<CertifiedKey>>>>,
 }
 
-fn load_part(
-    config: &Config,
-    part: &[CertificateIndex],
-    provider: &CryptoProvider,
-) -> Result<Keys, TlsError> {
-    let load = |&index: &CertificateIndex| {
-        let certificate = &config.certificates[index as usize];
-        match certified_key(certificate, provider) {
-            Ok(key) => Ok((index, Arc::new(key))),
-            Err(source) => Err(TlsError {
-                file: certificate.cert_file.display().to_string(),
-                source,
-            }),
+impl Keys {
+    pub fn new(config: Arc<Config>) -> Arc<Self> {
+        let ready = config.certificates.len();
+        Arc::new(Self {
+            config,
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            ready: (0..ready).map(|_| OnceLock::new()).collect(),
+        })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn provider(&self) -> &Arc<CryptoProvider> {
+        &self.provider
+    }
+
+    pub(super) fn find(&self, index: CertificateIndex) -> Option<Arc<CertifiedKey>> {
+        let ready = self.ready.get(index as usize)?;
+        ready.get_or_init(|| self.load(index)).clone()
+    }
+
+    fn load(&self, index: CertificateIndex) -> Option<Arc<CertifiedKey>> {
+        let material = self.config.certificates.material(index)?;
+        match certified_key(material, &self.provider) {
+            Ok(key) => Some(Arc::new(key)),
+            Err(error) => {
+                let certificate = self.config.certificates.find(index)?;
+                let file = certificate.cert_file.display();
+                tracing::error!("certificate '{file}' cannot be served: {error}");
+                None
+            }
         }
-    };
-    part.iter().map(load).collect()
+    }
 }
 
 fn certified_key(
-    certificate: &Certificate,
+    material: Material,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, rustls::Error> {
-    if certificate.is_placeholder() {
+    if material.chain.is_empty() {
         return placeholder::shared(provider);
     }
-    let chain = certificate
-        .chain
-        .iter()
-        .map(|der| CertificateDer::from(der.clone()))
-        .collect();
-    let key = match &certificate.key {
-        PrivateKey::Pkcs8(der) => PrivateKeyDer::Pkcs8(der.clone().into()),
-        PrivateKey::Pkcs1(der) => PrivateKeyDer::Pkcs1(der.clone().into()),
-        PrivateKey::Sec1(der) => PrivateKeyDer::Sec1(der.clone().into()),
+    let chain = material.chain.into_iter().map(|der| match der {
+        std::borrow::Cow::Borrowed(der) => CertificateDer::from(der),
+        std::borrow::Cow::Owned(der) => CertificateDer::from(der),
+    });
+    let key = match material.key {
+        PrivateKey::Pkcs8(der) => PrivateKeyDer::Pkcs8(Vec::from(der).into()),
+        PrivateKey::Pkcs1(der) => PrivateKeyDer::Pkcs1(Vec::from(der).into()),
+        PrivateKey::Sec1(der) => PrivateKeyDer::Sec1(Vec::from(der).into()),
     };
-    Ok(CertifiedKey::new(
-        chain,
-        provider.key_provider.load_private_key(key)?,
-    ))
+    let signer = provider.key_provider.load_private_key(key)?;
+    Ok(CertifiedKey::new(chain.collect(), signer))
 }
