@@ -8,29 +8,25 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::placeholder;
-use crate::config::types::{CertificateIndex, Config, Material, PrivateKey};
+use crate::config::types::{CertificateIndex, Certificates, Material, PrivateKey};
 
 /// The keys of all certificates of a configuration, each parsed once for all threads and listeners.
 #[derive(Debug)]
 pub struct Keys {
-    config: Arc<Config>,
+    certificates: Certificates,
     provider: Arc<CryptoProvider>,
     /// By the index of the certificate. None in it: it cannot be used, which was said.
     ready: Vec<OnceLock<Option<Arc<CertifiedKey>>>>,
 }
 
 impl Keys {
-    pub fn new(config: Arc<Config>) -> Arc<Self> {
-        let ready = config.certificates.len();
+    pub fn new(certificates: Certificates) -> Arc<Self> {
+        let ready = certificates.len();
         Arc::new(Self {
-            config,
+            certificates,
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
             ready: (0..ready).map(|_| OnceLock::new()).collect(),
         })
-    }
-
-    pub(super) fn config(&self) -> &Config {
-        &self.config
     }
 
     pub(super) fn provider(&self) -> &Arc<CryptoProvider> {
@@ -43,11 +39,11 @@ impl Keys {
     }
 
     fn load(&self, index: CertificateIndex) -> Option<Arc<CertifiedKey>> {
-        let material = self.config.certificates.material(index)?;
+        let material = self.certificates.material(index)?;
         match certified_key(material, &self.provider) {
             Ok(key) => Some(Arc::new(key)),
             Err(error) => {
-                let certificate = self.config.certificates.find(index)?;
+                let certificate = self.certificates.find(index)?;
                 let file = certificate.cert_file.display();
                 tracing::error!("certificate '{file}' cannot be served: {error}");
                 None
@@ -74,4 +70,72 @@ fn certified_key(
     };
     let signer = provider.key_provider.load_private_key(key)?;
     Ok(CertifiedKey::new(chain.collect(), signer))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+    use crate::config::types::Certificate;
+
+    fn certificate(number: usize) -> Certificate {
+        let params = CertificateParams::new([format!("{number}.test")]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        Certificate {
+            chain: vec![made.der().to_vec().into()],
+            key: PrivateKey::Pkcs8(key.serialize_der().into()),
+            ..Certificate::placeholder(format!("{number}.pem").into())
+        }
+    }
+
+    /// As a worker has them.
+    fn keys(certificates: Vec<Certificate>) -> Arc<Keys> {
+        let held: Vec<_> = certificates.into_iter().map(Into::into).collect();
+        let written = Certificates::from(held).write().unwrap().leak();
+        Keys::new(Certificates::lazy(written).unwrap())
+    }
+
+    #[test]
+    fn each_is_made_once_whoever_asks_and_fits_its_certificate() {
+        const COUNT: usize = 200;
+        let keys = keys((0..COUNT).map(certificate).collect());
+        let all = |start: usize| -> Vec<Arc<CertifiedKey>> {
+            let turned = (0..COUNT).map(|index| (index + start) % COUNT);
+            let mut found: Vec<_> = turned
+                .map(|index| (index, keys.find(index as CertificateIndex).unwrap()))
+                .collect();
+            found.sort_by_key(|(index, _)| *index);
+            found.into_iter().map(|(_, key)| key).collect()
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> = [0, 50, 100]
+                .map(|start| {
+                    scope.spawn({
+                        let all = &all;
+                        move || all(start)
+                    })
+                })
+                .into_iter()
+                .map(|one| one.join().unwrap())
+                .collect();
+            for (index, key) in all(150).iter().enumerate() {
+                key.keys_match().unwrap();
+                assert!(others.iter().all(|other| Arc::ptr_eq(&other[index], key)));
+            }
+        });
+        assert!(keys.find(COUNT as CertificateIndex).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_shown_to_nobody_and_a_placeholder_is() {
+        let mut broken = certificate(0);
+        broken.key = PrivateKey::Pkcs8(vec![0].into());
+        let keys = keys(vec![broken, Certificate::placeholder("1.pem".into())]);
+        assert!(keys.find(0).is_none());
+        assert_eq!(keys.find(1).unwrap().cert.len(), 1);
+    }
 }

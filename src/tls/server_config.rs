@@ -11,7 +11,7 @@ use super::challenges::{self, Challenges};
 use super::keys::Keys;
 use super::resolver::{CertificateByName, NameTable};
 use super::tickets::Tickets;
-use crate::config::types::{Listener, TlsVersion};
+use crate::config::types::{Config, Listener, TlsVersion};
 
 /// The TLS side of one listener.
 pub enum TlsListener {
@@ -42,12 +42,12 @@ impl ConfigByName {
 impl TlsListener {
     /// The TLS side of `listener`; `None` for cleartext.
     pub fn new(
-        keys: &Arc<Keys>,
+        config: &Config,
         listener: &Listener,
+        keys: &Arc<Keys>,
         tickets: &Arc<Tickets>,
         challenges: Option<&Arc<Challenges>>,
     ) -> Option<Self> {
-        let config = keys.config();
         let default = &config.sites[listener.default_site as usize];
         if !listener.tls {
             return None;

@@ -187,9 +187,9 @@ fn process(
     let listeners = config.listeners.iter();
     let tickets = Tickets::new(KeyRing::new(lasting.ticket_keys()));
     let challenges = Challenges::new(&config);
-    let keys = Keys::new(config.clone());
+    let keys = Keys::new(config.certificates.clone());
     let tls = listeners
-        .map(|listener| TlsListener::new(&keys, listener, &tickets, challenges.as_ref()))
+        .map(|listener| TlsListener::new(&config, listener, &keys, &tickets, challenges.as_ref()))
         .collect();
     Ok(Process {
         access_log: access_log(&config)?,

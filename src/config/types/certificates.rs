@@ -30,7 +30,7 @@ pub struct Entry {
 struct Written {
     bytes: &'static [u8],
     /// Where the record of each ends.
-    ends: Vec<usize>,
+    ends: Arc<[usize]>,
 }
 
 /// What is served of a certificate.
@@ -72,7 +72,10 @@ impl Certificates {
         let (ends, bytes): (Vec<usize>, _) = postcard::take_from_bytes(bytes)?;
         let sorted = ends.is_sorted() && ends.last().is_none_or(|end| *end <= bytes.len());
         match sorted {
-            true => Ok(Self(Kind::Written(Written { bytes, ends }))),
+            true => Ok(Self(Kind::Written(Written {
+                bytes,
+                ends: ends.into(),
+            }))),
             false => Err(postcard::Error::DeserializeBadEncoding),
         }
     }
