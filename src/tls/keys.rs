@@ -121,7 +121,7 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
-    use crate::config::types::Certificate;
+    use crate::config::types::{Certificate, Staple};
 
     fn certificate(number: usize) -> Certificate {
         let params = CertificateParams::new([format!("{number}.test")]).unwrap();
@@ -137,7 +137,7 @@ mod tests {
     /// As a worker has them.
     fn keys(certificates: Vec<Certificate>) -> Arc<Keys> {
         let held: Vec<_> = certificates.into_iter().map(Into::into).collect();
-        let written = Certificates::from(held).write().unwrap().leak();
+        let written = Certificates::from(held).write().unwrap().concat().leak();
         Keys::new(Certificates::lazy(written).unwrap())
     }
 
@@ -179,5 +179,20 @@ mod tests {
         let keys = keys(vec![broken, Certificate::placeholder("1.pem".into())]);
         assert!(keys.find(0).is_none());
         assert_eq!(keys.find(1).unwrap().cert.len(), 1);
+    }
+
+    #[test]
+    fn a_response_out_of_date_is_not_stapled() {
+        let stapled = |next_update| {
+            let staple = Staple {
+                response: vec![1].into(),
+                next_update,
+            };
+            let mut certificate = certificate(0);
+            certificate.staple = Some(staple);
+            keys(vec![certificate]).find(0).unwrap().ocsp.clone()
+        };
+        assert_eq!(stapled(now() + 60), Some(vec![1]));
+        assert_eq!(stapled(now() - 1), None);
     }
 }

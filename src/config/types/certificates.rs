@@ -42,8 +42,8 @@ pub struct Material {
 }
 
 impl Certificates {
-    /// Encodes them (postcard), for [`Self::read`] and [`Self::lazy`].
-    pub fn write(&self) -> postcard::Result<Vec<u8>> {
+    /// Encodes them (postcard) in two parts, which [`Self::read`] and [`Self::lazy`] expect one after the other.
+    pub fn write(&self) -> postcard::Result<[Vec<u8>; 2]> {
         /// Bytes of a certificate, roughly.
         const USUAL: usize = 2 << 10;
         let mut records = Vec::with_capacity(self.len() * USUAL);
@@ -52,8 +52,7 @@ impl Certificates {
             records = postcard::to_extend(&*certificate, records)?;
             ends.push(records.len());
         }
-        let head = postcard::to_allocvec(&ends)?;
-        Ok([head, records].concat())
+        Ok([postcard::to_allocvec(&ends)?, records])
     }
 
     /// Decodes all.
@@ -233,7 +232,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_now_or_later() {
         let held = Certificates::from((0..4).map(certificate).collect::<Vec<_>>());
-        let bytes = held.write().unwrap();
+        let bytes = held.write().unwrap().concat();
         assert_eq!(Certificates::read(&bytes).unwrap(), held);
         let lazy = Certificates::lazy(bytes.leak()).unwrap();
         assert_eq!(lazy, held);
@@ -256,7 +255,7 @@ mod tests {
     #[test]
     fn what_is_torn_is_an_error() {
         let held = Certificates::from(vec![certificate(2)]);
-        let bytes = held.write().unwrap();
+        let bytes = held.write().unwrap().concat();
         for length in 0..bytes.len() {
             let torn: &'static [u8] = bytes[..length].to_vec().leak();
             assert!(Certificates::read(torn).is_err(), "{length}");

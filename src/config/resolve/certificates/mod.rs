@@ -9,6 +9,7 @@ pub(super) use earlier::Earlier;
 pub(super) use of_site::resolve;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -65,7 +66,7 @@ impl<'a> Files<'a> {
 
 /// Reads what the sites name, each pair of files once, in the order in which they are first named.
 pub(super) fn read(raw: &Raw, context: &Context<'_>, now: SystemTime) -> Store {
-    let mut numbers: HashMap<[Option<PathBuf>; 3], usize> = HashMap::new();
+    let mut numbers: HashMap<[Option<OsString>; 3], usize> = HashMap::new();
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut places = Vec::new();
     let tables = raw.sites().filter_map(|site| site.ssl.as_ref());
@@ -74,7 +75,9 @@ pub(super) fn read(raw: &Raw, context: &Context<'_>, now: SystemTime) -> Store {
         let Some(files) = Wanted::new(named, context) else {
             continue;
         };
-        let number = *numbers.entry(files.paths()).or_insert(wanted.len());
+        let number = *numbers
+            .entry(files.paths().map(|path| path.map(PathBuf::into_os_string)))
+            .or_insert(wanted.len());
         if number == wanted.len() {
             wanted.push(files);
         }

@@ -70,3 +70,81 @@ fn check(response: &[u8], certificate: &Certificate, now: i64) -> Result<i64, Pr
         State::Good => Ok(until),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ocsp/");
+        std::fs::read(format!("{folder}{name}")).unwrap()
+    }
+
+    fn leaf() -> Certificate {
+        let leaf = CertificateDer::from_pem_slice(&fixture("leaf.pem")).unwrap();
+        let mut certificate = Certificate::placeholder("leaf.pem".into());
+        certificate.chain = vec![leaf.to_vec().into()];
+        certificate
+    }
+
+    /// A minute after the responses were made, by openssl; the shortest of them holds for a minute.
+    fn made() -> i64 {
+        let expired = fixture("expired.der");
+        let answers = ocsp::parse(&expired).unwrap();
+        let leaf = leaf();
+        let answer = answers.for_certificate(&leaf.chain[0]).unwrap();
+        assert_eq!(answer.next_update, Some(answer.this_update + 60));
+        answer.this_update + 60
+    }
+
+    #[test]
+    fn only_good_news_of_now_is_stapled() {
+        let (leaf, now) = (leaf(), made());
+        let check = |name, now| check(&fixture(name), &leaf, now).map_err(|(what, _)| what);
+        assert_eq!(check("good.der", now), Ok(i64::MAX));
+        assert_eq!(check("sha256.der", now), Ok(i64::MAX));
+        assert_eq!(check("expired.der", now), Ok(now));
+        assert!(
+            check("expired.der", now + 1)
+                .unwrap_err()
+                .starts_with("expired on 20")
+        );
+        assert!(
+            check("good.der", now - 3600)
+                .unwrap_err()
+                .starts_with("is not valid before")
+        );
+        assert!(check("revoked.der", now).unwrap_err().contains("revoked"));
+        let mut other = leaf.clone();
+        other.chain = vec![rcgen_leaf().into()];
+        let refused = super::check(&fixture("good.der"), &other, now)
+            .unwrap_err()
+            .0;
+        assert_eq!(refused, "is not about certificate 'leaf.pem'");
+    }
+
+    fn rcgen_leaf() -> Vec<u8> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn whatever_is_damaged_is_refused_or_says_something_else() {
+        let good = fixture("good.der");
+        for at in 0..good.len() {
+            assert!(ocsp::parse(&good[..at]).is_err(), "{at}");
+            for bit in 0..8 {
+                let mut changed = good.clone();
+                changed[at] ^= 1 << bit;
+                // Not to panic is enough: signatures are for clients.
+                let _ = check(&changed, &leaf(), made());
+            }
+        }
+        let longer = [&good[..], &[0]].concat();
+        assert!(ocsp::parse(&longer).is_err());
+    }
+}
