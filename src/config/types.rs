@@ -5,8 +5,12 @@
 
 mod acme;
 mod balancing;
+mod certificate;
+mod certificates;
 mod content;
+mod der;
 mod middleware;
+mod stamp;
 mod tls;
 mod upstream_tls;
 
@@ -18,12 +22,16 @@ use serde::{Deserialize, Serialize};
 
 pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
+pub use certificate::{Certificate, PrivateKey};
+pub use certificates::{Certificates, Entry as CertificateEntry, Material};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
+pub use der::Der;
 pub use middleware::{
     AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
     PasswordFileIndex, Rate, RateLimit, Redirect, User,
 };
-pub use tls::{Certificate, PrivateKey, SiteTls, TlsVersion};
+pub use stamp::Stamp;
+pub use tls::{SiteTls, TlsVersion};
 pub use upstream_tls::{Trust, TrustId, UpstreamProtocol, UpstreamTls};
 
 /// A whole configuration.
@@ -41,8 +49,9 @@ pub struct Config {
     pub sites: Vec<Site>,
     /// One for each distinct `listen` of the sites, in the order of first use.
     pub listeners: Vec<Listener>,
-    /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
-    pub certificates: Vec<Certificate>,
+    /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here. Not serialized with the rest.
+    #[serde(skip)]
+    pub certificates: Certificates,
     /// Whom the sites' upstreams may be vouched for by.
     pub trusts: Vec<Trust>,
     /// Each distinct file of names and passwords once. A [`PasswordFileIndex`] points in here.

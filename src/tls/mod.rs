@@ -8,4 +8,5 @@ mod resolver;
 mod server_config;
 pub mod tickets;
 
-pub use server_config::{TlsError, TlsListener};
+pub use keys::Keys;
+pub use server_config::TlsListener;

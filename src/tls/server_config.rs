@@ -8,18 +8,10 @@ use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::version::{TLS12, TLS13};
 
 use super::challenges::{self, Challenges};
-use super::keys;
+use super::keys::Keys;
 use super::resolver::{CertificateByName, NameTable};
 use super::tickets::Tickets;
 use crate::config::types::{Config, Listener, TlsVersion};
-
-/// A certificate that the master accepted and rustls does not.
-#[derive(Debug, thiserror::Error)]
-#[error("certificate '{file}' cannot be served: {source}")]
-pub struct TlsError {
-    pub(super) file: String,
-    pub(super) source: rustls::Error,
-}
 
 /// The TLS side of one listener.
 pub enum TlsListener {
@@ -52,26 +44,25 @@ impl TlsListener {
     pub fn new(
         config: &Config,
         listener: &Listener,
+        keys: &Arc<Keys>,
         tickets: &Arc<Tickets>,
         challenges: Option<&Arc<Challenges>>,
-    ) -> Result<Option<Self>, TlsError> {
+    ) -> Option<Self> {
         let default = &config.sites[listener.default_site as usize];
         if !listener.tls {
-            return Ok(None);
+            return None;
         }
         let default_tls = default
             .tls
             .as_ref()
             .expect("all sites of a TLS listener have TLS");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let loaded = keys::load(config, listener, &provider)?;
-        let mut keys = NameTable::new(loaded[&default_tls.certificate].clone());
+        let mut names = NameTable::new(default_tls.certificate);
         let mut versions = NameTable::new(default_tls.min_version);
         for &index in &listener.sites {
             let site = &config.sites[index as usize];
             let Some(tls) = &site.tls else { continue };
             for pattern in &site.hostnames {
-                keys.insert(pattern, loaded[&tls.certificate].clone());
+                names.insert(pattern, tls.certificate);
                 versions.insert(pattern, tls.min_version);
             }
         }
@@ -81,14 +72,15 @@ impl TlsListener {
                 .is_some_and(|tls| tls.min_version != default_tls.min_version)
         });
         let make = Factory {
-            provider,
+            provider: keys.provider().clone(),
             keys: Arc::new(CertificateByName {
-                names: keys,
+                names,
+                keys: keys.clone(),
                 challenges: challenges.cloned(),
             }),
             tickets: tickets.clone(),
         };
-        Ok(Some(if mixed {
+        Some(if mixed {
             let (tls12, tls13) = (
                 make.config(TlsVersion::Tls12),
                 make.config(TlsVersion::Tls13),
@@ -100,7 +92,7 @@ impl TlsListener {
             }))
         } else {
             Self::Uniform(make.config(default_tls.min_version))
-        }))
+        })
     }
 }
 

@@ -6,6 +6,7 @@ mod balancing;
 mod certificates;
 mod changes;
 mod includes;
+mod inheritance;
 mod mutations;
 mod parts;
 mod reports;
