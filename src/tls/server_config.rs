@@ -9,7 +9,7 @@ use rustls::version::{TLS12, TLS13};
 
 use super::challenges::{self, Challenges};
 use super::keys::Keys;
-use super::resolver::{CertificateByName, NameTable};
+use super::resolver::{CertificateByName, NameTable, Shown};
 use super::tickets::Tickets;
 use crate::config::types::{Config, Listener, TlsVersion};
 
@@ -56,13 +56,14 @@ impl TlsListener {
             .tls
             .as_ref()
             .expect("all sites of a TLS listener have TLS");
-        let mut names = NameTable::new(default_tls.certificate);
+        let mut names = NameTable::new(Shown::new(default_tls));
         let mut versions = NameTable::new(default_tls.min_version);
         for &index in &listener.sites {
             let site = &config.sites[index as usize];
             let Some(tls) = &site.tls else { continue };
+            let shown = Shown::new(tls);
             for pattern in &site.hostnames {
-                names.insert(pattern, tls.certificate);
+                names.insert(pattern, shown.clone());
                 versions.insert(pattern, tls.min_version);
             }
         }

@@ -7,7 +7,6 @@ mod certificates;
 mod content;
 mod cors;
 mod credentials;
-mod earlier;
 mod files;
 mod global;
 mod headers;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Certificate, CertificateIndex, PrivateKey, Stamp};
+use super::{Certificate, CertificateIndex, PrivateKey, Stamp, Staple};
 
 /// The certificates of a configuration, in the order of their indices: those that the master holds, or those that it
 /// wrote for its workers, which decode one when it is asked for. Ten thousand cost a worker that is not asked nothing.
@@ -38,6 +38,7 @@ pub struct Material {
     /// DER, the leaf first; empty while BWS has not got the certificate yet.
     pub chain: Vec<Cow<'static, [u8]>>,
     pub key: PrivateKey,
+    pub staple: Option<Staple>,
 }
 
 impl Certificates {
@@ -163,16 +164,18 @@ impl Material {
         Self {
             chain: chain.map(|der| Cow::Owned(der.to_vec())).collect(),
             key: certificate.key.clone(),
+            staple: certificate.staple.clone(),
         }
     }
 
     /// The beginning of a [`Certificate`], field by field.
     fn read(record: &'static [u8]) -> postcard::Result<Self> {
-        type Beginning = (Vec<&'static [u8]>, PrivateKey);
-        let ((chain, key), _): (Beginning, _) = postcard::take_from_bytes(record)?;
+        type Beginning = (Vec<&'static [u8]>, PrivateKey, Option<Staple>);
+        let ((chain, key, staple), _): (Beginning, _) = postcard::take_from_bytes(record)?;
         Ok(Self {
             chain: chain.into_iter().map(Cow::Borrowed).collect(),
             key,
+            staple,
         })
     }
 }
@@ -220,6 +223,10 @@ mod tests {
         certificate.chain = (0..number).map(|it| Der::from(vec![it; 300])).collect();
         certificate.key = PrivateKey::Sec1(vec![number].into());
         certificate.names = vec![format!("{number}.test")];
+        certificate.staple = (number % 2 == 1).then(|| Staple {
+            response: vec![number; 9].into(),
+            next_update: 7,
+        });
         certificate.into()
     }
 
@@ -234,6 +241,7 @@ mod tests {
         for index in 0..4 {
             let [here, there] = [&held, &lazy].map(|of| of.material(index).unwrap());
             assert_eq!(here.chain, there.chain);
+            assert_eq!(here.staple, there.staple);
             assert!(here.key == there.key && here.chain.len() == index as usize);
             assert!(
                 there

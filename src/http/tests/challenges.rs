@@ -18,6 +18,7 @@ fn served(root: &Path, names: &[&str]) -> Rc<Service> {
     secure.name = "secure".into();
     secure.tls = Some(SiteTls {
         certificate: 0,
+        alternatives: vec![],
         min_version: TlsVersion::Tls12,
         acme: Some(Box::new(Acme {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
