@@ -197,9 +197,9 @@ pub struct Site {
     /// On every response of the site, proxied ones too.
     pub headers: Vec<Header>,
     pub middleware: Middleware,
-    pub proxy: Option<Proxy>,
+    pub proxy: Option<Box<Proxy>>,
     pub tls: Option<SiteTls>,
-    pub compression: Option<Compression>,
+    pub compression: Option<Box<Compression>>,
     pub cache: Caching,
     /// Each status once.
     pub error_pages: Vec<ErrorPage>,

@@ -339,7 +339,7 @@ fn external_account(table: &raw::site::Acme, findings: &Findings) -> Option<Exte
 pub(super) fn first_by_http<'a>(sites: impl Iterator<Item = &'a raw::Site>) -> Option<Place> {
     let by_http =
         |ssl: &&raw::site::Ssl| acts(ssl) && challenge(ssl.acme.as_ref()) == AcmeChallenge::Http01;
-    let mut tables = sites.filter_map(|site| site.ssl.as_ref());
+    let mut tables = sites.filter_map(|site| site.ssl.as_deref());
     tables.find(by_http).map(|ssl| ssl.place)
 }
 

@@ -69,7 +69,7 @@ pub(super) fn read(raw: &Raw, context: &Context<'_>, now: SystemTime) -> Store {
     let mut numbers: HashMap<[Option<OsString>; 3], usize> = HashMap::new();
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut places = Vec::new();
-    let tables = raw.sites().filter_map(|site| site.ssl.as_ref());
+    let tables = raw.sites().filter_map(|site| site.ssl.as_deref());
     for named in tables.flat_map(files) {
         let place = named.cert.place;
         let Some(files) = Wanted::new(named, context) else {
