@@ -5,6 +5,7 @@
 
 mod acme;
 mod balancing;
+mod clients;
 mod content;
 mod middleware;
 mod tls;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
+pub use clients::{ClientVerification, TlsPolicy};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use middleware::{
     AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+pub use super::reach::Entrance;
+
 /// A connection, or what one request shows of it: through a trusted proxy come the requests of many clients.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -15,6 +17,8 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// The client speaks TLS, with us or with the proxy that we trust.
     pub secure: bool,
+    /// How it came in by TLS with us. None in cleartext.
+    pub entrance: Option<Entrance>,
     /// Of one request, where the configuration wants to know more.
     pub visit: Option<Rc<Visit>>,
 }
@@ -34,6 +38,7 @@ impl Connection {
             listener,
             peer,
             secure,
+            entrance: None,
             visit: None,
         }
     }

@@ -4,6 +4,7 @@ pub mod acme;
 pub mod challenges;
 mod keys;
 mod placeholder;
+mod policies;
 mod resolver;
 mod server_config;
 pub mod tickets;

@@ -9,9 +9,10 @@ use rustls::version::{TLS12, TLS13};
 
 use super::challenges::{self, Challenges};
 use super::keys;
+use super::policies::Policies;
 use super::resolver::{CertificateByName, NameTable};
 use super::tickets::Tickets;
-use crate::config::types::{Config, Listener, TlsVersion};
+use crate::config::types::{Config, Listener, SiteIndex, TlsPolicy, TlsVersion};
 
 /// A certificate that the master accepted and rustls does not.
 #[derive(Debug, thiserror::Error)]
@@ -22,29 +23,10 @@ pub struct TlsError {
 }
 
 /// The TLS side of one listener.
-pub enum TlsListener {
-    /// All sites ask for the same protocol versions.
-    Uniform(Arc<ServerConfig>),
-    /// The server name decides about versions as well.
-    ByName(Box<ConfigByName>),
-}
-
-/// A configuration for each protocol minimum, chosen by server name.
-pub struct ConfigByName {
-    versions: NameTable<TlsVersion>,
-    tls12: Arc<ServerConfig>,
-    tls13: Arc<ServerConfig>,
-}
-
-impl ConfigByName {
-    /// The configuration for a client that said `hello`.
-    pub fn choose(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        let name = hello.server_name().map(str::to_ascii_lowercase);
-        match self.versions.find(name.as_deref()) {
-            TlsVersion::Tls12 => self.tls12.clone(),
-            TlsVersion::Tls13 => self.tls13.clone(),
-        }
-    }
+pub struct TlsListener {
+    /// Under whose rules a handshake is made, by server name.
+    sites: NameTable<SiteIndex>,
+    policies: Policies,
 }
 
 impl TlsListener {
@@ -66,20 +48,15 @@ impl TlsListener {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let loaded = keys::load(config, listener, &provider)?;
         let mut keys = NameTable::new(loaded[&default_tls.certificate].clone());
-        let mut versions = NameTable::new(default_tls.min_version);
+        let mut sites = NameTable::new(listener.default_site);
         for &index in &listener.sites {
             let site = &config.sites[index as usize];
             let Some(tls) = &site.tls else { continue };
             for pattern in &site.hostnames {
                 keys.insert(pattern, loaded[&tls.certificate].clone());
-                versions.insert(pattern, tls.min_version);
+                sites.insert(pattern, index);
             }
         }
-        let mixed = listener.sites.iter().any(|&index| {
-            let tls = &config.sites[index as usize].tls;
-            tls.as_ref()
-                .is_some_and(|tls| tls.min_version != default_tls.min_version)
-        });
         let make = Factory {
             provider,
             keys: Arc::new(CertificateByName {
@@ -88,19 +65,24 @@ impl TlsListener {
             }),
             tickets: tickets.clone(),
         };
-        Ok(Some(if mixed {
-            let (tls12, tls13) = (
-                make.config(TlsVersion::Tls12),
-                make.config(TlsVersion::Tls13),
-            );
-            Self::ByName(Box::new(ConfigByName {
-                versions,
-                tls12,
-                tls13,
-            }))
-        } else {
-            Self::Uniform(make.config(default_tls.min_version))
-        }))
+        let policies = Policies::new(config, listener, |policy| make.config(policy));
+        Ok(Some(Self { sites, policies }))
+    }
+
+    /// The configuration of every handshake; None: [`Self::choose`] says which, once the client has said hello.
+    pub fn uniform(&self) -> Option<Arc<ServerConfig>> {
+        self.policies.uniform()
+    }
+
+    /// The configuration for a client that said `hello`.
+    pub fn choose(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        self.policies.of(self.site(hello.server_name()))
+    }
+
+    /// The site under whose rules a handshake with this server name is made.
+    pub fn site(&self, server_name: Option<&str>) -> SiteIndex {
+        let name = server_name.map(str::to_ascii_lowercase);
+        *self.sites.find(name.as_deref())
     }
 }
 
@@ -111,8 +93,8 @@ struct Factory {
 }
 
 impl Factory {
-    fn config(&self, min_version: TlsVersion) -> Arc<ServerConfig> {
-        let versions: &[_] = match min_version {
+    fn config(&self, policy: TlsPolicy<'_>) -> Arc<ServerConfig> {
+        let versions: &[_] = match policy.min_version {
             TlsVersion::Tls12 => &[&TLS13, &TLS12],
             TlsVersion::Tls13 => &[&TLS13],
         };

@@ -30,6 +30,7 @@ mod kills;
 mod manual;
 mod metrics;
 mod middleware;
+mod misdirected;
 mod notifications;
 mod ports;
 mod proxy;

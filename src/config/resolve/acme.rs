@@ -168,6 +168,7 @@ pub(super) fn resolve(
     Some(SiteTls {
         certificate: context.automatic_certificate(ssl.place)?,
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
+        clients: None,
         acme: Some(Box::new(acme)),
     })
 }

@@ -204,6 +204,7 @@ fn resolve_tls(
     Some(SiteTls {
         certificate,
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
+        clients: None,
         acme: None,
     })
 }

@@ -4,18 +4,20 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Acme, CertificateIndex};
+use super::{Acme, CertificateIndex, ClientVerification};
 
 /// `[sites.ssl]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteTls {
     pub certificate: CertificateIndex,
     pub min_version: TlsVersion,
+    /// `client_ca` and what belongs to it; None: clients need no certificate.
+    pub clients: Option<Box<ClientVerification>>,
     /// How BWS gets the certificate by itself; None: the operator does.
     pub acme: Option<Box<Acme>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TlsVersion {
     Tls12,
     Tls13,

@@ -19,6 +19,7 @@ fn served(root: &Path, names: &[&str]) -> Rc<Service> {
     secure.tls = Some(SiteTls {
         certificate: 0,
         min_version: TlsVersion::Tls12,
+        clients: None,
         acme: Some(Box::new(Acme {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             directory_url: "https://ca.example/".into(),

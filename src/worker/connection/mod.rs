@@ -48,21 +48,25 @@ pub async fn serve(socket: OwnedFd, listener: u32, peer: Option<SocketAddr>, adm
         return;
     };
     let tls = thread.process.tls[listener as usize].as_ref();
-    let connection = Rc::new(Connection::new(listener, peer, tls.is_some()));
+    let (opened, entrance) = match opening::open(transport, tls, &thread).await {
+        Ok(opened) => opened,
+        Err(opening::Failure::Tls) => return thread.recorder.add(Global::TlsHandshakesFailed, 1),
+        Err(opening::Failure::Gone) => return,
+    };
+    let mut connection = Connection::new(listener, peer, entrance.is_some());
+    connection.entrance = entrance;
     let client = Client {
-        connection,
+        connection: Rc::new(connection),
         admission,
     };
-    match opening::open(transport, tls, &thread).await {
-        Ok(opening::Opened::Http1(transport)) => {
+    match opened {
+        opening::Opened::Http1(transport) => {
             http1::serve(transport, Bytes::new(), client, false).await;
         }
-        Ok(opening::Opened::Http2(transport)) => http2::serve(transport, client).await,
-        Ok(opening::Opened::Silent(transport)) => {
+        opening::Opened::Http2(transport) => http2::serve(transport, client).await,
+        opening::Opened::Silent(transport) => {
             close::park(transport, Reason::Idle { served: false }, client);
         }
-        Err(opening::Failure::Tls) => thread.recorder.add(Global::TlsHandshakesFailed, 1),
-        Err(opening::Failure::Gone) => {}
     }
 }
 

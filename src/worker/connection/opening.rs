@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
+use crate::http::service::Entrance;
 use crate::tls::{TlsListener, challenges};
 use crate::worker::io::Transport;
 use crate::worker::proxy_protocol::{self, Source};
@@ -62,18 +63,19 @@ pub async fn introduce(
     }
 }
 
-/// Handshake and protocol choice, within the header timeout.
+/// Handshake and protocol choice, within the header timeout; and what the handshake settled, if there was one.
 pub async fn open(
     transport: Transport,
     tls: Option<&TlsListener>,
     thread: &Thread,
-) -> Result<Opened, Failure> {
+) -> Result<(Opened, Option<Entrance>), Failure> {
     let Some(tls) = tls else {
-        return Ok(match speaks_http2(&transport, thread).await {
+        let opened = match speaks_http2(&transport, thread).await {
             Some(true) => Opened::Http2(transport),
             Some(false) => Opened::Http1(transport),
             None => Opened::Silent(transport),
-        });
+        };
+        return Ok((opened, None));
     };
     let Transport::Tcp(stream) = transport else {
         return Err(Failure::Gone);
@@ -83,26 +85,32 @@ pub async fn open(
         Ok(Ok(stream)) => stream,
         _ => return Err(Failure::Tls),
     };
-    let protocol = stream.get_ref().1.alpn_protocol();
+    let session = stream.get_ref().1;
+    let entrance = Entrance {
+        site: tls.site(session.server_name()),
+        named: session.server_name().is_some(),
+    };
+    let protocol = session.alpn_protocol();
     if protocol == Some(challenges::PROTOCOL) {
         // The authority has seen what it wanted to see.
         return Err(Failure::Gone);
     }
     let http2 = protocol == Some(b"h2");
     let transport = Transport::Tls(Box::new(stream));
-    Ok(if http2 {
+    let opened = if http2 {
         Opened::Http2(transport)
     } else {
         Opened::Http1(transport)
-    })
+    };
+    Ok((opened, Some(entrance)))
 }
 
 async fn handshake(stream: TcpStream, tls: &TlsListener) -> io::Result<TlsStream<TcpStream>> {
-    match tls {
-        TlsListener::Uniform(config) => accept(config.clone(), stream).await,
-        TlsListener::ByName(configs) => {
+    match tls.uniform() {
+        Some(config) => accept(config, stream).await,
+        None => {
             let start = LazyConfigAcceptor::new(Default::default(), stream).await?;
-            let config = configs.choose(&start.client_hello());
+            let config = tls.choose(&start.client_hello());
             start.into_stream(config).await
         }
     }
