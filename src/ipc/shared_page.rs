@@ -24,9 +24,12 @@ unsafe impl Sync for SharedPage {}
 impl SharedPage {
     /// A page of `words` zeros. `name` is what /proc shows.
     pub fn create(name: &str, words: usize) -> io::Result<Self> {
+        Self::shape(blank(name)?, words)
+    }
+
+    /// A page of `words` zeros in memory that nobody has used yet.
+    pub fn shape(memory: OwnedFd, words: usize) -> io::Result<Self> {
         let words = words.max(1);
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let memory = rustix::fs::memfd_create(name, flags)?;
         rustix::fs::ftruncate(&memory, (words * size_of::<AtomicU64>()) as u64)?;
         // Without these seals a worker could make our next read a SIGBUS.
         let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW;
@@ -76,6 +79,12 @@ impl Drop for SharedPage {
             unsafe { rustix::mm::munmap(self.start, self.words * size_of::<AtomicU64>()) };
         debug_assert!(unmapped.is_ok());
     }
+}
+
+/// Memory that is to become a page. It may be handed to a worker before, which then has to wait.
+pub fn blank(name: &str) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    Ok(rustix::fs::memfd_create(name, flags)?)
 }
 
 /// The worker's mapping, kept until the process ends.

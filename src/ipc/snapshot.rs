@@ -5,7 +5,7 @@
 //! several threads can read them: each postcard-encoded.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::thread::{self, Builder, ScopedJoinHandle};
 
@@ -21,21 +21,24 @@ const MOST_PARTS: usize = 8;
 /// Bytes of a site, roughly.
 const USUAL_SITE: usize = 256;
 
-/// Writes `config` into a memfd that nobody can change any more.
-pub fn seal(config: &Config) -> io::Result<OwnedFd> {
+/// A memfd to be filled by [`seal`]. It may be handed to a worker before, which then has to wait.
+pub fn blank() -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    Ok(rustix::fs::memfd_create("bws-config", flags)?)
+}
+
+/// Writes `config` into `memory`, which nobody can change any more then.
+pub fn seal(config: &Config, memory: &OwnedFd) -> io::Result<()> {
     let mut parts = vec![encode(config, 0)?];
     for sites in config.sites.chunks(part_size(config)) {
         parts.push(encode(&sites, sites.len())?);
     }
     let lengths: Vec<usize> = parts.iter().map(Vec::len).collect();
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut file = File::from(rustix::fs::memfd_create("bws-config", flags)?);
+    let mut file = File::from(memory.try_clone()?);
     file.write_all(&encode(&lengths, 0)?)?;
     parts.iter().try_for_each(|part| file.write_all(part))?;
-    file.rewind()?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    rustix::fs::fcntl_add_seals(&file, seals)?;
-    Ok(file.into())
+    Ok(rustix::fs::fcntl_add_seals(&file, seals)?)
 }
 
 /// Reads a configuration that [`seal`] wrote.

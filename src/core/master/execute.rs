@@ -10,7 +10,7 @@ use crate::core::process;
 use crate::core::report::{LastReload, ReloadReport};
 use crate::core::supervisor::event::{Action, Cause, Event, Notice, Outcome, RequestId};
 use crate::core::watch::Watch;
-use crate::core::worker_process::Launch;
+use crate::core::worker_process::{Equipment, Launch};
 use crate::ipc::message::{Assignment, Generation, ToWorker, WorkerId};
 use crate::systemd::{logging, notify};
 
@@ -71,12 +71,15 @@ impl Master {
             None => self.program.image(),
         };
         let launch = Launch {
-            program: &program,
+            equipment: Equipment {
+                program: &program,
+                generation,
+                sites: resources.outline.sites.len(),
+                snapshot: &resources.snapshot,
+                lasting: self.lasting.page(),
+                sockets: &resources.sockets,
+            },
             threads: resources.outline.threads,
-            sites: resources.outline.sites.len(),
-            snapshot: &resources.snapshot,
-            lasting: self.lasting.page(),
-            sockets: &resources.sockets,
             assignment: Assignment {
                 worker,
                 generation,
@@ -90,7 +93,7 @@ impl Master {
             },
             inputs: &self.inputs,
         };
-        match launch.start() {
+        match launch.start(self.spare.take()) {
             Ok(process) => {
                 reload::spawned(self.context(), process.pid);
                 self.workers.insert(worker, process);

@@ -82,18 +82,20 @@ pub struct Refused {
     pub details: Box<Details>,
 }
 
-/// Reads, validates, compares with the configuration in force, and writes the snapshot.
+/// Reads, validates, compares with the configuration in force, and writes the snapshot: into `memory` if a worker has
+/// that already.
 pub fn candidate(
     source: &Source,
     verbose: bool,
     old: Option<&Config>,
     context: Context,
+    memory: Option<OwnedFd>,
 ) -> Result<Candidate, Refused> {
     journal::loading(context, source.path());
     journal::validating(context);
     process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
     let loaded = source.read(verbose).map_err(|report| refused(&report))?;
-    let mut made = make(loaded, old)?;
+    let mut made = make(loaded, old, memory)?;
     if old.is_none() && context == Context::Reload {
         // The one in force is of a version whose configurations this one does not know.
         made.summary = format!("BWS {} took over", version());
@@ -102,7 +104,11 @@ pub fn candidate(
 }
 
 /// What is in force, with the new certificates of these sites.
-pub fn with_new_certificates(old: &Config, sites: &BTreeSet<String>) -> Result<Candidate, Refused> {
+pub fn with_new_certificates(
+    old: &Config,
+    sites: &BTreeSet<String>,
+    memory: Option<OwnedFd>,
+) -> Result<Candidate, Refused> {
     process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
     let loaded = Loaded {
         config: config::with_new_certificates(old, |site| sites.contains(site)),
@@ -110,23 +116,29 @@ pub fn with_new_certificates(old: &Config, sites: &BTreeSet<String>) -> Result<C
     };
     Ok(Candidate {
         certificates_only: true,
-        ..make(loaded, Some(old))?
+        ..make(loaded, Some(old), memory)?
     })
 }
 
-fn make(loaded: Loaded, old: Option<&Config>) -> Result<Candidate, Refused> {
+fn make(
+    loaded: Loaded,
+    old: Option<&Config>,
+    memory: Option<OwnedFd>,
+) -> Result<Candidate, Refused> {
     let config = &loaded.config;
+    let memory = memory.map_or_else(snapshot::blank, Ok);
+    let memory = memory.map_err(|error| refused_by(&error))?;
     let tell = || (describe(&loaded, old), Outline::new(config));
-    let seal = || snapshot::seal(config);
+    let seal = || snapshot::seal(config, &memory);
     let (((summary, details), outline), snapshot) = match config.sites.len() < MANY_SITES {
         true => (tell(), seal()),
         false => parallel::both(tell, seal),
     };
-    let snapshot = snapshot.map_err(|error| refused_by(&error))?;
+    snapshot.map_err(|error| refused_by(&error))?;
     Ok(Candidate {
         config: Arc::new(loaded.config),
         outline,
-        snapshot,
+        snapshot: memory,
         summary,
         details,
         certificates_only: false,
@@ -227,7 +239,7 @@ mod tests {
             let text = format!("[performance]\nworker_threads = {threads}\n{sites}");
             std::fs::write(&path, text).unwrap();
             let source = Source::File(path.clone());
-            let candidate = candidate(&source, false, None, Context::Boot);
+            let candidate = candidate(&source, false, None, Context::Boot, None);
             let candidate = candidate.map_err(|refused| refused.error).unwrap();
             let read = snapshot::open(candidate.snapshot).unwrap();
             assert_eq!(read, *candidate.config);

@@ -55,7 +55,7 @@ use super::supervisor::Supervisor;
 use super::supervisor::event::{Event, Moment, RequestId};
 use super::takeover::program::Program;
 use super::watch::Watch;
-use super::worker_process::WorkerProcess;
+use super::worker_process::{Spare, WorkerProcess};
 use crate::config::types::Logging;
 use crate::ipc::message::{FromWorker, Generation, PROTOCOL, ToWorker, WorkerId};
 use crate::systemd::notify::{self, Reloading};
@@ -84,6 +84,8 @@ struct Master {
     timer: Option<Moment>,
     exit: Option<u8>,
     sockets: Sockets,
+    /// Started while a configuration is loaded, for that one.
+    spare: Option<Spare>,
     /// Loaded, not yet known to the supervisor by a generation's number.
     candidate: Option<Prepared>,
     generations: BTreeMap<Generation, Resources>,

@@ -1,5 +1,7 @@
 //! A configuration is loaded and gets its sockets, before anything else happens.
 
+use std::os::fd::OwnedFd;
+
 use super::load::{self, Candidate, Refused};
 use super::{Input, Master, Prepared};
 use crate::config::types::Listener;
@@ -8,6 +10,8 @@ use crate::core::journal;
 use crate::core::management::Tcp;
 use crate::core::sockets::Assigned;
 use crate::core::supervisor::event::{Event, Settings};
+use crate::core::worker_process::Equipment;
+use crate::ipc::snapshot;
 use crate::systemd::notify;
 
 impl Master {
@@ -17,7 +21,9 @@ impl Master {
         let sites = self.new_certificates();
         let old = self.active().and_then(|active| active.config.clone());
         match old.filter(|_| !full && !sites.is_empty()) {
-            Some(old) => self.load_beside(move |_| load::with_new_certificates(&old, &sites)),
+            Some(old) => {
+                self.load_beside(move |_, memory| load::with_new_certificates(&old, &sites, memory))
+            }
             None => self.load_or_take_over(),
         }
     }
@@ -25,25 +31,54 @@ impl Master {
     pub(super) fn load(&mut self) {
         let (source, verbose) = (self.options.source.clone(), self.options.verbose);
         let old = self.active().and_then(|active| active.config.clone());
-        self.load_beside(move |context| load::candidate(&source, verbose, old.as_deref(), context));
+        self.load_beside(move |context, memory| {
+            load::candidate(&source, verbose, old.as_deref(), context, memory)
+        });
     }
 
+    /// Does `work` on another thread, and starts a worker for what it makes meanwhile.
     fn load_beside(
-        &self,
-        work: impl FnOnce(Context) -> Result<Candidate, Refused> + Send + 'static,
+        &mut self,
+        work: impl FnOnce(Context, Option<OwnedFd>) -> Result<Candidate, Refused> + Send + 'static,
     ) {
         let (context, inputs) = (self.context(), self.inputs.clone());
+        // Without memory, or without a process, the usual way will say what is wrong.
+        let memory = snapshot::blank().ok();
+        let copy = memory.as_ref().and_then(|memory| memory.try_clone().ok());
+        let work = tokio::task::spawn_blocking(move || work(context, copy));
+        if let Some(memory) = memory {
+            self.start_spare(&memory);
+        }
         tokio::task::spawn_local(async move {
-            let work = move || work(context);
-            let result = tokio::task::spawn_blocking(work)
-                .await
-                .unwrap_or_else(|error| {
-                    Err(load::refused_by_system(&[format!(
-                        "the configuration was not loaded: {error}"
-                    )]))
-                });
+            let result = work.await.unwrap_or_else(|error| {
+                Err(load::refused_by_system(&[format!(
+                    "the configuration was not loaded: {error}"
+                )]))
+            });
             let _ = inputs.send(Input::Loaded(Box::new(result))).await;
         });
+    }
+
+    fn start_spare(&mut self, snapshot: &OwnedFd) {
+        self.dismiss_spare();
+        let Some(active) = self.active() else {
+            return;
+        };
+        let equipment = Equipment {
+            program: &self.program.image(),
+            generation: self.supervisor.next_generation(),
+            sites: active.outline.sites.len(),
+            snapshot,
+            lasting: self.lasting.page(),
+            sockets: &active.sockets,
+        };
+        self.spare = equipment.spare().ok();
+    }
+
+    fn dismiss_spare(&mut self) {
+        if let Some(spare) = self.spare.take() {
+            spare.dismiss();
+        }
     }
 
     pub(super) fn loaded(&mut self, result: Result<Candidate, Refused>) {
@@ -51,6 +86,7 @@ impl Master {
         let event = match result {
             Ok(settings) => Ok(settings),
             Err(refused) => {
+                self.dismiss_spare();
                 self.release_sockets();
                 self.refusal = Some(*refused.details);
                 Err(refused.error)

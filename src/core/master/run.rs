@@ -66,6 +66,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         timer: None,
         exit: None,
         sockets: Sockets::new(inherited),
+        spare: None,
         candidate: None,
         generations: BTreeMap::new(),
         workers: BTreeMap::new(),

@@ -122,6 +122,11 @@ impl Supervisor {
         }
     }
 
+    /// The number that a generation gets if the configuration that is being loaded is right.
+    pub fn next_generation(&self) -> Generation {
+        Generation(self.last_generation + 1)
+    }
+
     /// The generation that starts.
     pub fn candidate_generation(&self) -> Option<Generation> {
         self.reload

@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::end::{self, Offspring};
-use super::{Acquaintance, WorkerProcess};
+use super::{Acquaintance, WorkerProcess, end};
 use crate::core::master::Input;
 use crate::core::takeover::descriptors::{self, Number};
 use crate::core::takeover::moment;
@@ -82,9 +81,8 @@ impl Adopted<'_> {
         };
         let (mut process, target, heard) = WorkerProcess::meet(known, self.inputs);
         process.greeted = record.greeted;
-        let offspring = Offspring::Found(record.pid);
         let inputs = self.inputs.clone();
-        tokio::task::spawn_local(end::wait(record.worker, offspring, target, heard, inputs));
+        tokio::task::spawn_local(end::wait(record.worker, target, heard, inputs));
         Ok(process)
     }
 }

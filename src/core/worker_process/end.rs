@@ -1,12 +1,13 @@
 //! The exit of a worker, of one that this program started or of one that it found.
 
+use std::cell::Cell;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, waitpid};
-use tokio::process::Child;
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,25 +20,14 @@ pub(super) const GRACE: Duration = Duration::from_secs(1);
 /// A signal that was lost costs no more than this.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// A child of ours: started by this program, or by the one that this process was before.
-pub(super) enum Offspring {
-    Started(Child),
-    Found(u32),
-}
-
 /// Reports the end of a process after its last word: `heard` ends with the conversation.
 pub(super) async fn wait(
     worker: WorkerId,
-    offspring: Offspring,
     target: Target,
     heard: oneshot::Receiver<()>,
     inputs: mpsc::Sender<Input>,
 ) {
-    let status = match offspring {
-        Offspring::Started(mut child) => child.wait().await,
-        Offspring::Found(pid) => wait_for(pid).await,
-    };
-    let how = match status {
+    let how = match wait_for(target.pid).await {
         Ok(status) => describe(status),
         Err(error) => format!("cannot be waited for: {error}"),
     };
@@ -47,6 +37,17 @@ pub(super) async fn wait(
     let _ = inputs.send(Input::Gone { worker, how }).await;
 }
 
+/// Ends a process that does nothing yet. Needs a `LocalSet`.
+pub(super) fn dismiss(pid: u32) {
+    let target = Target {
+        pid,
+        alive: Rc::new(Cell::new(true)),
+    };
+    target.signal(Signal::KILL);
+    tokio::task::spawn_local(wait_for(pid));
+}
+
+/// A child of ours: started by this program, or by the one that this process was before.
 async fn wait_for(pid: u32) -> io::Result<ExitStatus> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;

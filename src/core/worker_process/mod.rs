@@ -1,6 +1,6 @@
 //! One worker process as the master sees it: started, spoken to, signalled, waited for.
 //!
-//! - `launch`: a new one
+//! - `launch`: a new one; `spawn`: how its process begins
 //! - `adoption`: one that the master had before it became another program
 //! - `conversation`: what is said over its control channel
 //! - `end`: its exit
@@ -9,6 +9,7 @@ mod adoption;
 mod conversation;
 mod end;
 mod launch;
+mod spawn;
 
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
@@ -19,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::adoption::{Adopted, Record};
-pub use self::launch::Launch;
+pub use self::launch::{Equipment, Launch, Spare};
 
 use self::conversation::{Conversation, Letter};
 use super::journal::Named;
