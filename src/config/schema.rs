@@ -48,7 +48,8 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",
     ]),
     ("sites.ssl", &[
-        "enabled", "cert_file", "key_file", "auto_cert", "domains", "min_version", "client_ca", "acme",
+        "enabled", "cert_file", "key_file", "auto_cert", "domains", "min_version", "client_ca",
+        "client_verify", "client_crl", "acme",
     ]),
     ("sites.ssl.acme", &[
         "enabled", "email", "staging", "challenge_dir", "directory_url", "ca_file", "challenge", "eab_kid",

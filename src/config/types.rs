@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
-pub use clients::{ClientVerification, TlsPolicy};
+pub use clients::{ClientVerification, Revocations, RevocationsId, TlsPolicy};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use middleware::{
     AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
@@ -45,8 +45,10 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
     pub certificates: Vec<Certificate>,
-    /// Whom the sites' upstreams may be vouched for by.
+    /// Who may vouch for the sites' upstreams and clients.
     pub trusts: Vec<Trust>,
+    /// What they took back of clients' certificates.
+    pub revocations: Vec<Revocations>,
     /// Each distinct file of names and passwords once. A [`PasswordFileIndex`] points in here.
     pub password_files: Vec<PasswordFile>,
     /// Paths whose change means a new configuration: the main file, included files and the folders where an `include`
@@ -345,6 +347,8 @@ pub struct ProxyHeaders {
     pub add_forwarded: bool,
     /// `X-Forwarded-For`, `-Proto`, `-Host`.
     pub add_x_forwarded: bool,
+    /// What clients say in the headers that tell of their certificates is removed: some site verifies clients.
+    pub guard_client_certificates: bool,
     /// Request header names to drop, lower case.
     pub remove: Vec<String>,
     /// Request headers to set.

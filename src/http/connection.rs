@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::client_certificate::{ClientCertificate, Verification};
 pub use super::reach::Entrance;
 
 /// A connection, or what one request shows of it: through a trusted proxy come the requests of many clients.
@@ -40,6 +41,14 @@ impl Connection {
             secure,
             entrance: None,
             visit: None,
+        }
+    }
+
+    /// The certificate that the client has shown.
+    pub fn verified(&self) -> Option<&ClientCertificate> {
+        match &self.entrance.as_ref()?.client {
+            Verification::Verified(client) => Some(client),
+            _ => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod admission;
 pub mod body;
 mod caching;
 mod challenges;
+mod client_certificate;
 mod clock;
 mod compression;
 mod connection;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::client_certificate::Verification;
 use crate::config::types::{CertificateIndex, Config, SiteIndex};
 
 /// How a connection came in by TLS.
@@ -15,6 +16,7 @@ pub struct Entrance {
     pub site: SiteIndex,
     /// The client asked for it by a server name (RFC 6066 section 3). Without one it took whatever certificate it got.
     pub named: bool,
+    pub client: Verification,
 }
 
 /// What a handshake at each site settles.
@@ -132,6 +134,7 @@ mod tests {
         let entrance = Entrance {
             site: site_of_entrance,
             named,
+            client: Verification::Unasked,
         };
         Reach::new(&config).admits(&config, &entrance, site, host)
     }

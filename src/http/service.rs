@@ -19,6 +19,7 @@ use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
 use super::challenges::{self, Challenges};
+pub use super::client_certificate::{ClientCertificate, Verification};
 use super::compression::{self, Compressors};
 pub use super::connection::{Connection, Entrance, User, Visit};
 use super::endpoints;
@@ -319,7 +320,8 @@ impl Service {
             let audience = Audience::of(method, headers);
             let compression = site.compression.as_deref();
             let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
-            let known = request.extensions().get::<User>().is_some();
+            let known =
+                request.extensions().get::<User>().is_some() || connection.verified().is_some();
             let told = site.cache_proxied.as_ref();
             let told = told.filter(|_| caching::is_for_all(method, headers) && !known);
             let config = &self.shared.config.sites[site.index as usize];

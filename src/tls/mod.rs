@@ -2,6 +2,7 @@
 
 pub mod acme;
 pub mod challenges;
+pub mod clients;
 mod keys;
 mod placeholder;
 mod policies;
@@ -9,4 +10,5 @@ mod resolver;
 mod server_config;
 pub mod tickets;
 
+pub use policies::Choice;
 pub use server_config::{TlsError, TlsListener};

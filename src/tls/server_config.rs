@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::version::{TLS12, TLS13};
+use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 
 use super::challenges::{self, Challenges};
+use super::clients::{self, ClientTickets};
 use super::keys;
-use super::policies::Policies;
+use super::policies::{Choice, Policies};
 use super::resolver::{CertificateByName, NameTable};
 use super::tickets::Tickets;
 use crate::config::types::{Config, Listener, SiteIndex, TlsPolicy, TlsVersion};
@@ -65,7 +66,9 @@ impl TlsListener {
             }),
             tickets: tickets.clone(),
         };
-        let policies = Policies::new(config, listener, |policy| make.config(policy));
+        let challenge = challenges.map(|_| make.challenge());
+        let make = |policy: TlsPolicy<'_>| make.config(config, policy);
+        let policies = Policies::new(config, listener, challenge, make)?;
         Ok(Some(Self { sites, policies }))
     }
 
@@ -75,8 +78,9 @@ impl TlsListener {
     }
 
     /// The configuration for a client that said `hello`.
-    pub fn choose(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        self.policies.of(self.site(hello.server_name()))
+    pub fn choose(&self, hello: &ClientHello<'_>) -> Choice {
+        let site = self.site(hello.server_name());
+        self.policies.choose(site, hello)
     }
 
     /// The site under whose rules a handshake with this server name is made.
@@ -93,23 +97,53 @@ struct Factory {
 }
 
 impl Factory {
-    fn config(&self, policy: TlsPolicy<'_>) -> Arc<ServerConfig> {
+    fn config(
+        &self,
+        config: &Config,
+        policy: TlsPolicy<'_>,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
         let versions: &[_] = match policy.min_version {
             TlsVersion::Tls12 => &[&TLS13, &TLS12],
             TlsVersion::Tls13 => &[&TLS13],
         };
-        let mut config = ServerConfig::builder_with_provider(self.provider.clone())
-            .with_protocol_versions(versions)
-            .expect("aws-lc-rs speaks TLS 1.2 and 1.3")
-            .with_no_client_auth()
-            .with_cert_resolver(self.keys.clone());
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let builder = self.builder(versions);
+        let builder = match policy.clients {
+            None => builder.with_no_client_auth(),
+            Some(wanted) => builder.with_client_cert_verifier(clients::verifier(
+                config,
+                wanted,
+                &self.provider,
+            )?),
+        };
+        let mut made = builder.with_cert_resolver(self.keys.clone());
+        made.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         if self.keys.challenges.is_some() {
-            config.alpn_protocols.push(challenges::PROTOCOL.to_vec());
+            made.alpn_protocols.push(challenges::PROTOCOL.to_vec());
         }
         // Resumption is by tickets alone: nothing to keep, nothing to share between threads.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = self.tickets.clone();
-        Arc::new(config)
+        made.session_storage = Arc::new(NoServerSessionStorage {});
+        made.ticketer = match policy.clients {
+            None => self.tickets.clone(),
+            Some(wanted) => Arc::new(ClientTickets::new(self.tickets.clone(), wanted)),
+        };
+        Ok(Arc::new(made))
+    }
+
+    /// For authorities where clients have to show a certificate: nothing is resumed, no other protocol is spoken.
+    fn challenge(&self) -> Arc<ServerConfig> {
+        let builder = self.builder(&[&TLS13, &TLS12]).with_no_client_auth();
+        let mut made = builder.with_cert_resolver(self.keys.clone());
+        made.alpn_protocols = vec![challenges::PROTOCOL.to_vec()];
+        made.session_storage = Arc::new(NoServerSessionStorage {});
+        Arc::new(made)
+    }
+
+    fn builder(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+        ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(versions)
+            .expect("aws-lc-rs speaks TLS 1.2 and 1.3")
     }
 }

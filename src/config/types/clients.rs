@@ -4,6 +4,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{SiteTls, TlsVersion, TrustId};
 
+/// Certificates that their authorities took back.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocations {
+    pub id: RevocationsId,
+    /// DER (RFC 5280 section 5), one for each authority.
+    pub lists: Vec<Vec<u8>>,
+}
+
+/// Names lists by their content, as [`TrustId`] does authorities.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RevocationsId(pub String);
+
+impl std::fmt::Debug for Revocations {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Revocations")
+            .field("id", &self.id)
+            .field("lists", &self.lists.len())
+            .finish()
+    }
+}
+
 /// `client_ca` and the keys beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClientVerification {
@@ -11,6 +33,8 @@ pub struct ClientVerification {
     pub trust: TrustId,
     /// A client without a certificate is refused. (A wrong certificate always is.)
     pub required: bool,
+    /// Every certificate of a client's chain has to be on none of these, and its authority to have one.
+    pub revocations: Option<RevocationsId>,
 }
 
 /// What is settled by a handshake beside the certificate that is shown: sites whose policies are equal may share a

@@ -5,6 +5,7 @@ mod http1;
 mod http2;
 mod opening;
 mod request;
+mod secure;
 
 pub use request::RequestInFlight;
 
@@ -49,24 +50,29 @@ pub async fn serve(socket: OwnedFd, listener: u32, peer: Option<SocketAddr>, adm
     };
     let tls = thread.process.tls[listener as usize].as_ref();
     let (opened, entrance) = match opening::open(transport, tls, &thread).await {
-        Ok(opened) => opened,
-        Err(opening::Failure::Tls) => return thread.recorder.add(Global::TlsHandshakesFailed, 1),
-        Err(opening::Failure::Gone) => return,
+        Ok((opened, entrance)) => (Ok(opened), entrance),
+        Err(failure) => (Err(failure), None),
     };
-    let mut connection = Connection::new(listener, peer, entrance.is_some());
+    let mut connection = Connection::new(listener, peer, tls.is_some());
     connection.entrance = entrance;
     let client = Client {
         connection: Rc::new(connection),
         admission,
     };
     match opened {
-        opening::Opened::Http1(transport) => {
+        Ok(opening::Opened::Http1(transport)) => {
             http1::serve(transport, Bytes::new(), client, false).await;
         }
-        opening::Opened::Http2(transport) => http2::serve(transport, client).await,
-        opening::Opened::Silent(transport) => {
+        Ok(opening::Opened::Http2(transport)) => http2::serve(transport, client).await,
+        Ok(opening::Opened::Silent(transport)) => {
             close::park(transport, Reason::Idle { served: false }, client);
         }
+        Err(opening::Failure::Tls) => thread.recorder.add(Global::TlsHandshakesFailed, 1),
+        Err(opening::Failure::Refused(transport)) => {
+            thread.recorder.add(Global::TlsHandshakesFailed, 1);
+            close::finish(transport, client).await;
+        }
+        Err(opening::Failure::Gone) => {}
     }
 }
 

@@ -1,18 +1,11 @@
 //! The first moments of a connection: who it is from, the TLS handshake, and which HTTP the client speaks.
 
-use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
-
+use super::secure;
 use crate::http::service::Entrance;
-use crate::tls::{TlsListener, challenges};
+use crate::tls::TlsListener;
 use crate::worker::io::Transport;
 use crate::worker::proxy_protocol::{self, Source};
 use crate::worker::thread::Thread;
@@ -35,6 +28,8 @@ pub enum Opened {
 
 pub enum Failure {
     Tls,
+    /// The same, and the client has yet to hear why.
+    Refused(Transport),
     Gone,
 }
 
@@ -81,21 +76,19 @@ pub async fn open(
         return Err(Failure::Gone);
     };
     let limit = thread.process.config.performance.header_timeout;
-    let stream = match tokio::time::timeout(limit, Box::pin(handshake(stream, tls))).await {
-        Ok(Ok(stream)) => stream,
+    let handshake = Box::pin(secure::handshake(stream, tls));
+    let stream = match tokio::time::timeout(limit, handshake).await {
+        Ok(Ok(Some(stream))) => stream,
+        // The authority has seen what it wanted to see.
+        Ok(Ok(None)) => return Err(Failure::Gone),
+        Ok(Err(secure::Failure::Refused(stream))) => {
+            return Err(Failure::Refused(Transport::Tcp(stream)));
+        }
         _ => return Err(Failure::Tls),
     };
     let session = stream.get_ref().1;
-    let entrance = Entrance {
-        site: tls.site(session.server_name()),
-        named: session.server_name().is_some(),
-    };
-    let protocol = session.alpn_protocol();
-    if protocol == Some(challenges::PROTOCOL) {
-        // The authority has seen what it wanted to see.
-        return Err(Failure::Gone);
-    }
-    let http2 = protocol == Some(b"h2");
+    let entrance = secure::entrance(session, tls, &thread.process.config).ok_or(Failure::Tls)?;
+    let http2 = session.alpn_protocol() == Some(b"h2");
     let transport = Transport::Tls(Box::new(stream));
     let opened = if http2 {
         Opened::Http2(transport)
@@ -103,24 +96,6 @@ pub async fn open(
         Opened::Http1(transport)
     };
     Ok((opened, Some(entrance)))
-}
-
-async fn handshake(stream: TcpStream, tls: &TlsListener) -> io::Result<TlsStream<TcpStream>> {
-    match tls.uniform() {
-        Some(config) => accept(config, stream).await,
-        None => {
-            let start = LazyConfigAcceptor::new(Default::default(), stream).await?;
-            let config = tls.choose(&start.client_hello());
-            start.into_stream(config).await
-        }
-    }
-}
-
-fn accept(
-    config: Arc<ServerConfig>,
-    stream: TcpStream,
-) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> {
-    TlsAcceptor::from(config).accept(stream)
 }
 
 /// Whether a cleartext client begins with the HTTP/2 preface; `None` when it says nothing for a moment. Nothing is taken

@@ -1,0 +1,55 @@
+//! Certificates of clients: whom a site lets in, for how long a session vouches for them, and what is told of them.
+
+mod identity;
+mod name;
+mod session;
+mod tickets;
+
+pub use identity::Identity;
+pub(super) use tickets::ClientTickets;
+
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+
+use super::server_config::TlsError;
+use crate::config::types::{ClientVerification, Config};
+
+/// Verifies clients as a site wants it. Of every certificate in a chain the authority must have a list of those that it
+/// took back, in date, where there are lists at all.
+pub(super) fn verifier(
+    config: &Config,
+    wanted: &ClientVerification,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let trust = config.trusts.iter().find(|it| it.id == wanted.trust);
+    let authorities = trust.map_or(&[][..], |trust| &trust.authorities);
+    let mut roots = RootCertStore::empty();
+    for der in authorities {
+        roots.add(der.clone().into()).map_err(refusal)?;
+    }
+    let mut builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    if !wanted.required {
+        builder = builder.allow_unauthenticated();
+    }
+    if let Some(id) = &wanted.revocations {
+        let found = config.revocations.iter().find(|it| it.id == *id);
+        let lists = found.map_or(&[][..], |found| &found.lists);
+        builder = builder
+            .with_crls(lists.iter().map(|der| der.clone().into()))
+            .enforce_revocation_expiration();
+    }
+    let built = builder.build();
+    built.map_err(|error| refusal(rustls::Error::General(error.to_string())))
+}
+
+fn refusal(source: rustls::Error) -> TlsError {
+    TlsError {
+        file: "client_ca".to_owned(),
+        source,
+    }
+}
