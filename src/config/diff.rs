@@ -343,6 +343,9 @@ fn tls_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
         };
     };
     let mut names = differing!(before, after, "ssl.", [min_version, acme]);
+    if before.clients != after.clients {
+        names.push("ssl.client_ca".to_owned());
+    }
     let earlier = old.0.certificates.get(before.certificate as usize);
     if earlier != new.0.certificates.get(after.certificate as usize) {
         names.push("certificate".to_owned());

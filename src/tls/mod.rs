@@ -8,6 +8,7 @@ mod placeholder;
 mod policies;
 mod resolver;
 mod server_config;
+mod suites;
 pub mod tickets;
 
 pub use policies::Choice;

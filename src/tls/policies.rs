@@ -77,3 +77,54 @@ impl Policies {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::ClientConnection;
+    use rustls::server::Acceptor;
+
+    use super::*;
+
+    fn server() -> Arc<ServerConfig> {
+        let resolver = rustls::server::ResolvesServerCertUsingSni::new();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let builder = builder.with_no_client_auth();
+        Arc::new(builder.with_cert_resolver(Arc::new(resolver)))
+    }
+
+    /// Whether a client that offers these protocols gets an authority's handshake.
+    fn is_challenge(policies: &Policies, protocols: &[&[u8]]) -> bool {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let roots = rustls::RootCertStore::empty();
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
+        let name = "a.test".try_into().unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut said = Vec::new();
+        client.write_tls(&mut said).unwrap();
+        let mut acceptor = Acceptor::default();
+        acceptor.read_tls(&mut &said[..]).unwrap();
+        let accepted = acceptor.accept().ok().flatten().unwrap();
+        let choice = policies.choose(0, &accepted.client_hello());
+        matches!(choice, Choice::Challenge(_))
+    }
+
+    #[test]
+    fn who_speaks_any_protocol_of_requests_is_no_authority() {
+        let policies = Policies::BySite {
+            of: HashMap::from([(0, server())]),
+            challenge: Some(server()),
+        };
+        let challenge = crate::tls::challenges::PROTOCOL;
+        assert!(is_challenge(&policies, &[challenge]));
+        assert!(!is_challenge(&policies, &[challenge, b"h2"]));
+        assert!(!is_challenge(&policies, &[b"http/1.1"]));
+        assert!(!is_challenge(&policies, &[]));
+    }
+}

@@ -12,6 +12,7 @@ use super::clients::{self, ClientTickets};
 use super::keys;
 use super::policies::{Choice, Policies};
 use super::resolver::{CertificateByName, NameTable};
+use super::suites;
 use super::tickets::Tickets;
 use crate::config::types::{Config, Listener, SiteIndex, TlsPolicy, TlsVersion};
 
@@ -46,7 +47,7 @@ impl TlsListener {
             .tls
             .as_ref()
             .expect("all sites of a TLS listener have TLS");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = suites::provider();
         let loaded = keys::load(config, listener, &provider)?;
         let mut keys = NameTable::new(loaded[&default_tls.certificate].clone());
         let mut sites = NameTable::new(listener.default_site);
@@ -85,8 +86,14 @@ impl TlsListener {
 
     /// The site under whose rules a handshake with this server name is made.
     pub fn site(&self, server_name: Option<&str>) -> SiteIndex {
-        let name = server_name.map(str::to_ascii_lowercase);
-        *self.sites.find(name.as_deref())
+        let is_lower = |name: &&str| !name.bytes().any(|byte| byte.is_ascii_uppercase());
+        match server_name.filter(is_lower) {
+            None => {
+                let name = server_name.map(str::to_ascii_lowercase);
+                *self.sites.find(name.as_deref())
+            }
+            name => *self.sites.find(name),
+        }
     }
 }
 
@@ -120,6 +127,7 @@ impl Factory {
         if self.keys.challenges.is_some() {
             made.alpn_protocols.push(challenges::PROTOCOL.to_vec());
         }
+        made.ignore_client_order = true;
         // Resumption is by tickets alone: nothing to keep, nothing to share between threads.
         made.session_storage = Arc::new(NoServerSessionStorage {});
         made.ticketer = match policy.clients {

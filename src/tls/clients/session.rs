@@ -51,3 +51,66 @@ fn split_list(bytes: &[u8], width: usize) -> Option<(&[u8], &[u8])> {
         .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
     rest.split_at_checked(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    const NOW: i64 = 1_795_338_558;
+
+    fn certificate(until: i32) -> Vec<u8> {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    fn with_length(bytes: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&length[1..], bytes].concat()
+    }
+
+    /// A session of rustls 0.23, as it is sealed.
+    fn session(name: &[u8], chain: Option<&[Vec<u8>]>) -> Vec<u8> {
+        let mut bytes = vec![u8::from(!name.is_empty())];
+        if !name.is_empty() {
+            bytes.push(u8::try_from(name.len()).unwrap());
+            bytes.extend(name);
+        }
+        bytes.extend([3, 4, 0x13, 1, 2, 7, 7, 1, u8::from(chain.is_some())]);
+        if let Some(chain) = chain {
+            let list: Vec<u8> = chain.iter().flat_map(|der| with_length(der)).collect();
+            bytes.extend(with_length(&list));
+        }
+        bytes.extend([0; 15]);
+        bytes
+    }
+
+    #[test]
+    fn every_certificate_of_the_chain_counts() {
+        let (good, old) = (certificate(2100), certificate(2020));
+        for name in [&b""[..], b"a.test"] {
+            let in_date = |chain: &[&Vec<u8>]| {
+                let chain: Vec<Vec<u8>> = chain.iter().map(|der| (*der).clone()).collect();
+                is_in_date(&session(name, Some(&chain)), NOW)
+            };
+            assert!(is_in_date(&session(name, None), NOW));
+            assert!(in_date(&[&good, &good]));
+            assert!(!in_date(&[&old]));
+            assert!(!in_date(&[&good, &old]));
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_no_session() {
+        let whole = session(b"a.test", Some(&[certificate(2100)]));
+        let needed = whole.len() - 15;
+        for length in 0..needed {
+            assert!(!is_in_date(&whole[..length], NOW), "{length} bytes");
+        }
+        assert!(!is_in_date(&session(b"", Some(&[vec![0x30, 0]])), NOW));
+        assert!(!is_in_date(&[9; 64], NOW));
+    }
+}
