@@ -346,8 +346,8 @@ fn tls_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
     if before.clients != after.clients {
         names.push("ssl.client_ca".to_owned());
     }
-    let earlier = old.0.certificates.get(before.certificate as usize);
-    if earlier != new.0.certificates.get(after.certificate as usize) {
+    let earlier = old.0.certificates.find(before.certificate);
+    if earlier != new.0.certificates.find(after.certificate) {
         names.push("certificate".to_owned());
     }
     names

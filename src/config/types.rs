@@ -5,9 +5,13 @@
 
 mod acme;
 mod balancing;
+mod certificate;
+mod certificates;
 mod clients;
 mod content;
+mod der;
 mod middleware;
+mod stamp;
 mod tls;
 mod upstream_tls;
 
@@ -19,13 +23,17 @@ use serde::{Deserialize, Serialize};
 
 pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
+pub use certificate::{Certificate, PrivateKey};
+pub use certificates::{Certificates, Entry as CertificateEntry, Material};
 pub use clients::{ClientVerification, Revocations, RevocationsId, TlsPolicy};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
+pub use der::Der;
 pub use middleware::{
     AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
     PasswordFileIndex, Rate, RateLimit, Redirect, User,
 };
-pub use tls::{Certificate, PrivateKey, SiteTls, TlsVersion};
+pub use stamp::Stamp;
+pub use tls::{SiteTls, TlsVersion};
 pub use upstream_tls::{Trust, TrustId, UpstreamProtocol, UpstreamTls};
 
 /// A whole configuration.
@@ -43,8 +51,9 @@ pub struct Config {
     pub sites: Vec<Site>,
     /// One for each distinct `listen` of the sites, in the order of first use.
     pub listeners: Vec<Listener>,
-    /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
-    pub certificates: Vec<Certificate>,
+    /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here. Not serialized with the rest.
+    #[serde(skip)]
+    pub certificates: Certificates,
     /// Who may vouch for the sites' upstreams and clients.
     pub trusts: Vec<Trust>,
     /// What they took back of clients' certificates.
@@ -192,9 +201,9 @@ pub struct Site {
     /// On every response of the site, proxied ones too.
     pub headers: Vec<Header>,
     pub middleware: Middleware,
-    pub proxy: Option<Proxy>,
+    pub proxy: Option<Box<Proxy>>,
     pub tls: Option<SiteTls>,
-    pub compression: Option<Compression>,
+    pub compression: Option<Box<Compression>>,
     pub cache: Caching,
     /// Each status once.
     pub error_pages: Vec<ErrorPage>,

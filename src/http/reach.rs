@@ -64,8 +64,8 @@ impl Reach {
         else {
             return true;
         };
-        let shown = own.certificate.map(|index| index as usize);
-        let shown = shown.and_then(|index| config.certificates.get(index));
+        let shown = own.certificate;
+        let shown = shown.and_then(|index| config.certificates.find(index));
         shown.is_some_and(|certificate| covers(&certificate.names, host))
     }
 }
@@ -84,21 +84,16 @@ fn covers(names: &[String], host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::types::{Certificate, PrivateKey, SiteTls, TlsVersion};
+    use crate::config::types::{Certificate, CertificateEntry as Entry, SiteTls, TlsVersion};
     use crate::http::testing;
 
-    fn certificate(names: &[&str]) -> Certificate {
-        Certificate {
-            cert_file: "/site.pem".into(),
-            key_file: "/site.key".into(),
-            chain: vec![],
-            key: PrivateKey::Pkcs8(vec![]),
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            issuer: String::new(),
-            authority: None,
-            not_before: 0,
-            not_after: 0,
-        }
+    fn certificate(names: &[&str]) -> Entry {
+        let names = names.iter().map(|name| (*name).to_owned());
+        let certificate = Certificate::placeholder("/site.pem".into());
+        Entry::from(Certificate {
+            names: names.collect(),
+            ..certificate
+        })
     }
 
     /// One certificate for all of a domain, one for a single name of it; the last site wants TLS 1.3.
@@ -124,7 +119,8 @@ mod tests {
         config.certificates = vec![
             certificate(&["*.example.com", "2001:db8::1"]),
             certificate(&["b.example.com"]),
-        ];
+        ]
+        .into();
         config
     }
 

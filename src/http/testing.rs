@@ -112,7 +112,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
             default_site: 0,
         }],
         sites,
-        certificates: vec![],
+        certificates: vec![].into(),
         trusts: vec![],
         revocations: vec![],
         password_files: vec![],

@@ -11,5 +11,7 @@ mod server_config;
 mod suites;
 pub mod tickets;
 
+pub use clients::UnusableAuthority;
+pub use keys::Keys;
 pub use policies::Choice;
-pub use server_config::{TlsError, TlsListener};
+pub use server_config::TlsListener;

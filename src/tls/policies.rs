@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::server::ClientHello;
 
 use super::challenges::Challenges;
-use super::server_config::TlsError;
+use super::clients::UnusableAuthority;
 
 use crate::config::types::{Config, Listener, SiteIndex, TlsPolicy};
 
@@ -36,8 +36,8 @@ impl Policies {
         config: &Config,
         listener: &Listener,
         challenge: Option<Arc<ServerConfig>>,
-        make: impl Fn(TlsPolicy<'_>) -> Result<Arc<ServerConfig>, TlsError>,
-    ) -> Result<Self, TlsError> {
+        make: impl Fn(TlsPolicy<'_>) -> Result<Arc<ServerConfig>, UnusableAuthority>,
+    ) -> Result<Self, UnusableAuthority> {
         let mut made: HashMap<TlsPolicy<'_>, Arc<ServerConfig>> = HashMap::new();
         let mut of = HashMap::new();
         for &index in &listener.sites {

@@ -7,7 +7,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::challenges::Challenges;
-use crate::config::types::HostPattern;
+use super::keys::Keys;
+use crate::config::types::{CertificateIndex, HostPattern, SiteIndex};
 
 /// What belongs to each server name of one listener.
 #[derive(Debug)]
@@ -54,9 +55,17 @@ impl<T: Clone> NameTable<T> {
     }
 }
 
+/// A site, and what it shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    pub(super) site: SiteIndex,
+    pub(super) certificate: CertificateIndex,
+}
+
 #[derive(Debug)]
 pub(super) struct CertificateByName {
-    pub(super) names: NameTable<Arc<CertifiedKey>>,
+    pub(super) names: Arc<NameTable<Named>>,
+    pub(super) keys: Arc<Keys>,
     pub(super) challenges: Option<Arc<Challenges>>,
 }
 
@@ -68,7 +77,7 @@ impl ResolvesServerCert for CertificateByName {
                 return challenges.find(name.as_deref());
             }
         }
-        Some(self.names.find(name.as_deref()).clone())
+        self.keys.find(self.names.find(name.as_deref()).certificate)
     }
 }
 

@@ -8,26 +8,16 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 
 use super::challenges::{self, Challenges};
-use super::clients::{self, ClientTickets};
-use super::keys;
+use super::clients::{self, ClientTickets, UnusableAuthority};
+use super::keys::Keys;
 use super::policies::{Choice, Policies};
-use super::resolver::{CertificateByName, NameTable};
-use super::suites;
+use super::resolver::{CertificateByName, NameTable, Named};
 use super::tickets::Tickets;
 use crate::config::types::{Config, Listener, SiteIndex, TlsPolicy, TlsVersion};
 
-/// A certificate that the master accepted and rustls does not.
-#[derive(Debug, thiserror::Error)]
-#[error("certificate '{file}' cannot be served: {source}")]
-pub struct TlsError {
-    pub(super) file: String,
-    pub(super) source: rustls::Error,
-}
-
 /// The TLS side of one listener.
 pub struct TlsListener {
-    /// Under whose rules a handshake is made, by server name.
-    sites: NameTable<SiteIndex>,
+    names: Arc<NameTable<Named>>,
     policies: Policies,
 }
 
@@ -36,33 +26,19 @@ impl TlsListener {
     pub fn new(
         config: &Config,
         listener: &Listener,
+        keys: &Arc<Keys>,
         tickets: &Arc<Tickets>,
         challenges: Option<&Arc<Challenges>>,
-    ) -> Result<Option<Self>, TlsError> {
-        let default = &config.sites[listener.default_site as usize];
+    ) -> Result<Option<Self>, UnusableAuthority> {
         if !listener.tls {
             return Ok(None);
         }
-        let default_tls = default
-            .tls
-            .as_ref()
-            .expect("all sites of a TLS listener have TLS");
-        let provider = suites::provider();
-        let loaded = keys::load(config, listener, &provider)?;
-        let mut keys = NameTable::new(loaded[&default_tls.certificate].clone());
-        let mut sites = NameTable::new(listener.default_site);
-        for &index in &listener.sites {
-            let site = &config.sites[index as usize];
-            let Some(tls) = &site.tls else { continue };
-            for pattern in &site.hostnames {
-                keys.insert(pattern, loaded[&tls.certificate].clone());
-                sites.insert(pattern, index);
-            }
-        }
+        let names = Arc::new(names(config, listener));
         let make = Factory {
-            provider,
+            provider: keys.provider().clone(),
             keys: Arc::new(CertificateByName {
-                names: keys,
+                names: names.clone(),
+                keys: keys.clone(),
                 challenges: challenges.cloned(),
             }),
             tickets: tickets.clone(),
@@ -70,7 +46,7 @@ impl TlsListener {
         let challenge = challenges.map(|_| make.challenge());
         let make = |policy: TlsPolicy<'_>| make.config(config, policy);
         let policies = Policies::new(config, listener, challenge, make)?;
-        Ok(Some(Self { sites, policies }))
+        Ok(Some(Self { names, policies }))
     }
 
     /// The configuration of every handshake; None: [`Self::choose`] says which, once the client has said hello.
@@ -86,15 +62,31 @@ impl TlsListener {
 
     /// The site under whose rules a handshake with this server name is made.
     pub fn site(&self, server_name: Option<&str>) -> SiteIndex {
-        let is_lower = |name: &&str| !name.bytes().any(|byte| byte.is_ascii_uppercase());
-        match server_name.filter(is_lower) {
-            None => {
-                let name = server_name.map(str::to_ascii_lowercase);
-                *self.sites.find(name.as_deref())
+        match server_name {
+            Some(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                self.names.find(Some(&name.to_ascii_lowercase())).site
             }
-            name => *self.sites.find(name),
+            name => self.names.find(name).site,
         }
     }
+}
+
+/// What belongs to the names of the listener's sites.
+fn names(config: &Config, listener: &Listener) -> NameTable<Named> {
+    let named = |site: SiteIndex| {
+        let site_tls = config.sites[site as usize].tls.as_ref();
+        let certificate = site_tls.map(|tls| tls.certificate)?;
+        Some(Named { site, certificate })
+    };
+    let default = named(listener.default_site).expect("all sites of a TLS listener have TLS");
+    let mut names = NameTable::new(default);
+    for &site in &listener.sites {
+        let Some(named) = named(site) else { continue };
+        for pattern in &config.sites[site as usize].hostnames {
+            names.insert(pattern, named);
+        }
+    }
+    names
 }
 
 struct Factory {
@@ -108,7 +100,7 @@ impl Factory {
         &self,
         config: &Config,
         policy: TlsPolicy<'_>,
-    ) -> Result<Arc<ServerConfig>, TlsError> {
+    ) -> Result<Arc<ServerConfig>, UnusableAuthority> {
         let versions: &[_] = match policy.min_version {
             TlsVersion::Tls12 => &[&TLS13, &TLS12],
             TlsVersion::Tls13 => &[&TLS13],

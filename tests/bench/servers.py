@@ -84,6 +84,10 @@ class Server:
                 pass
         return found
 
+    def said(self):
+        """The end of what it wrote."""
+        return (self.folder / "server.log").read_text()[-3000:]
+
     def stop(self):
         family = self.processes()
         self.process.send_signal(signal.SIGTERM)
@@ -123,7 +127,16 @@ def proxying(proxy_to, method):
             f'load_balancing = {{ method = "{method}" }}\n')
 
 
-def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, proxy_to=None, method="round_robin"):
+def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, proxy_to=None, method="round_robin",
+        pairs=None):
+    """`pairs`: certificates of the sites, which speak TLS then."""
+
+    def tls(number):
+        if not pairs:
+            return ""
+        cert_file, key_file = pairs.of(number)
+        return f'ssl = {{ enabled = true, cert_file = "{cert_file}", key_file = "{key_file}" }}\n'
+
     def config(server, number):
         root = content(server)
         head = f"[performance]\nmax_connections = {connections}\nkeep_alive_timeout = 600\n"
@@ -135,7 +148,7 @@ def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, pro
         return head + "".join(
             f'[[sites]]\nname = "site{i}"\nhostname = "site{i}.test"\n'
             f'listen = "127.0.0.1:{server.port}"\n' + ("" if proxy_to else f'static_dir = "{root}"\n') +
-            f'headers = {{ x-config = "{number if i == 0 else 0}" }}\n'
+            f'headers = {{ x-config = "{number if i == 0 else 0}" }}\n' + tls(i)
             + (proxying(proxy_to, method) if proxy_to else "") for i in range(sites))
 
     def command(server):
@@ -144,8 +157,15 @@ def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, pro
     return Server("BWS", command, config, signal.SIGHUP, cpu)
 
 
-def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False, proxy_to=None, method=""):
+def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False, proxy_to=None, method="",
+          pairs=None):
     """`method` is a directive of its `upstream` block, as "least_conn;"."""
+
+    def tls(number):
+        if not pairs:
+            return ""
+        cert_file, key_file = pairs.of(number)
+        return f"ssl_certificate {cert_file}; ssl_certificate_key {key_file};\n"
 
     def config(server, number):
         root, folder = content(server), server.folder
@@ -166,9 +186,9 @@ def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False
                "proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;\n"
                "proxy_set_header X-Forwarded-Host $host;\n" if proxy_to else "")
             + "".join(
-                f"server {{ listen 127.0.0.1:{server.port}; server_name site{i}.test; root {root};\n"
-                + ("location / { proxy_pass http://pool; }\n" if proxy_to else "") +
-                f"add_header x-config {number if i == 0 else 0}; }}\n" for i in range(sites))
+                f"server {{ listen 127.0.0.1:{server.port}{' ssl' if pairs else ''}; server_name site{i}.test; root {root};\n"
+                + ("location / { proxy_pass http://pool; }\n" if proxy_to else "")
+                + tls(i) + f"add_header x-config {number if i == 0 else 0}; }}\n" for i in range(sites))
             + "}\n")
 
     def command(server):
@@ -178,7 +198,7 @@ def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False
     return Server("nginx", command, config, signal.SIGHUP, cpu)
 
 
-def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin"):
+def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin", pairs=None):
     """HAProxy serves no files: each site answers 1 KiB from memory, or is a proxy."""
 
     def config(server, number):
@@ -194,7 +214,7 @@ def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin"):
         return (
             "global\n    maxconn 4000\ndefaults\n    mode http\n    timeout connect 5s\n"
             "    timeout client 600s\n    timeout server 60s\n"
-            f"frontend all\n    bind 127.0.0.1:{server.port}\n    use_backend %[req.hdr(host),lower]\n"
+            f"frontend all\n    bind 127.0.0.1:{server.port}{f' ssl crt {pairs.both()}' if pairs else ''}\n    use_backend %[req.hdr(host),lower]\n"
             + "".join(
                 f"backend site{i}.test\n    http-request return status 200 content-type text/plain "
                 f"file {server.folder}/body hdr x-config {number if i == 0 else 0}\n"

@@ -27,8 +27,8 @@ impl Guarded {
         let clients = Authority::new();
         std::fs::write(folder.path().join("clients.pem"), clients.pem()).unwrap();
         let backend = Backend::start(|head| {
-            let length = head.len();
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{head}");
+            let length = head.len() + 2;
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{head}\r\n");
             Some(answer.into_bytes())
         });
         Self {

@@ -28,24 +28,27 @@ pub(in crate::config) struct Site {
     pub(in crate::config) error_pages: Pairs,
     pub(in crate::config) headers: Pairs,
     pub(in crate::config) api_only: Option<Located<bool>>,
-    pub(in crate::config) compression: Option<Compression>,
-    pub(in crate::config) caching: Option<Caching>,
+    pub(in crate::config) compression: Option<Box<Compression>>,
+    pub(in crate::config) caching: Option<Box<Caching>>,
     pub(in crate::config) middleware: Middleware,
-    pub(in crate::config) ssl: Option<Ssl>,
-    pub(in crate::config) proxy: Option<Proxy>,
+    pub(in crate::config) ssl: Option<Box<Ssl>>,
+    pub(in crate::config) proxy: Option<Box<Proxy>>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
 }
 
 impl Site {
     pub(super) fn read(table: Table<'_>) -> Self {
-        let ssl = table.table("ssl", "sites.ssl").map(Ssl::read);
-        let proxy = table.table("proxy", "sites.proxy").map(Proxy::read);
+        let ssl = table.table("ssl", "sites.ssl").map(Ssl::read).map(Box::new);
+        let proxy = table
+            .table("proxy", "sites.proxy")
+            .map(Proxy::read)
+            .map(Box::new);
         let compression = table.table("compression", "sites.compression");
         let caching = table.table("cache", "sites.cache");
         let (compression, caching) = (
-            compression.map(Compression::read),
-            caching.map(Caching::read),
+            compression.map(Compression::read).map(Box::new),
+            caching.map(Caching::read).map(Box::new),
         );
         let middleware = Middleware::read(&table);
         table.begin_own_keys();

@@ -3,19 +3,22 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::defaults;
+use super::super::hash;
 use super::super::parallel;
-use super::super::pem::Pair;
 use super::super::raw::{self, Raw};
 use super::super::report::{Finding, Findings};
 use super::super::source::{self, Located, Place};
 use super::super::types::{
-    Acme, AcmeChallenge, Certificate, Config, ExternalAccount, HostPattern, PrivateKey, SiteTls,
+    Acme, AcmeChallenge, Certificate, CertificateEntry, Config, ExternalAccount, HostPattern,
+    SiteTls,
 };
+use super::earlier::Earlier;
 use super::global::is_on;
 use super::{Context, hostnames, trust};
 
@@ -37,7 +40,11 @@ pub(super) fn acts(ssl: &raw::site::Ssl) -> bool {
 }
 
 /// Reads the certificates that were got before; a site without one gets a placeholder.
-pub(super) fn read(raw: &Raw, context: &Context<'_>) -> Vec<(Place, Certificate)> {
+pub(super) fn read(
+    raw: &Raw,
+    context: &Context<'_>,
+    earlier: &Earlier<'_>,
+) -> Vec<(Place, CertificateEntry)> {
     let mut wanted = Vec::new();
     for site in raw.sites() {
         let Some(ssl) = site.ssl.as_ref().filter(|ssl| acts(ssl)) else {
@@ -47,10 +54,10 @@ pub(super) fn read(raw: &Raw, context: &Context<'_>) -> Vec<(Place, Certificate)
     }
     let serving = context.credentials.serving;
     let loaded = parallel::map(wanted, |(place, file)| {
-        let (certificate, finding) = load(file);
+        let (certificate, finding) = load(file, earlier);
         (place, certificate, finding.filter(|_| serving))
     });
-    let keep = |(place, certificate, finding): (Place, Certificate, Option<Finding>)| {
+    let keep = |(place, certificate, finding): (Place, CertificateEntry, Option<Finding>)| {
         if let Some(finding) = finding {
             context.findings.push(finding.at(place, ""));
         }
@@ -65,25 +72,32 @@ fn name(site: &raw::Site) -> String {
 }
 
 /// The certificate in a file that BWS wrote itself, or one that says that there is none.
-fn load(file: PathBuf) -> (Certificate, Option<Finding>) {
-    match Pair::read(&file, &file) {
-        Ok(pair) => {
-            let authority = authority(&file);
-            let certificate = pair.certificate(file.clone(), file);
-            let certificate = Certificate {
-                authority,
-                ..certificate
-            };
-            (certificate, None)
-        }
+fn load(file: PathBuf, earlier: &Earlier<'_>) -> (CertificateEntry, Option<Finding>) {
+    if let Some(entry) = earlier.unchanged(&file, &file) {
+        return (entry, None);
+    }
+    match earlier.read(&file, &file) {
+        Ok(entry) => (with_authority(entry), None),
         Err(refusal) => {
             let missing = std::fs::metadata(&file)
                 .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
             let finding = Finding::warning(format!("{}: another one is ordered", refusal.message))
                 .help("if this happens again, check the disk of the state directory");
-            (placeholder(file), (!missing).then_some(finding))
+            let mut placeholder = Certificate::placeholder(file);
+            hash::of_certificate(&mut placeholder);
+            (placeholder.into(), (!missing).then_some(finding))
         }
     }
+}
+
+fn with_authority(mut entry: CertificateEntry) -> CertificateEntry {
+    let authority = authority(&entry.certificate.cert_file);
+    if authority != entry.certificate.authority {
+        let certificate = Arc::make_mut(&mut entry.certificate);
+        certificate.authority = authority;
+        hash::of_certificate(certificate);
+    }
+    entry
 }
 
 /// What the file says before its first section.
@@ -96,26 +110,13 @@ fn authority(file: &Path) -> Option<String> {
     Some(told.to_owned())
 }
 
-fn placeholder(file: PathBuf) -> Certificate {
-    Certificate {
-        cert_file: file.clone(),
-        key_file: file,
-        chain: Vec::new(),
-        key: PrivateKey::Pkcs8(Vec::new()),
-        names: Vec::new(),
-        issuer: String::new(),
-        authority: None,
-        not_before: 0,
-        not_after: 0,
-    }
-}
-
 /// Reads anew what was got for the sites of these names.
 pub(in crate::config) fn refresh(config: &mut Config, is_meant: impl Fn(&str) -> bool) {
     for site in config.sites.iter().filter(|site| is_meant(&site.name)) {
         let Some(tls) = &site.tls else { continue };
         if let Some(acme) = &tls.acme {
-            config.certificates[tls.certificate as usize] = load(acme.file.clone()).0;
+            let (entry, _) = load(acme.file.clone(), &Earlier::new(None));
+            config.certificates.replace(tls.certificate, entry);
         }
     }
 }
@@ -126,7 +127,7 @@ impl Context<'_> {
         let mut name = utf8_percent_encode(site, FILE_NAME).to_string();
         if name.len() > LONGEST_NAME {
             name.truncate(LONGEST_NAME);
-            name += &super::super::hash::of_text(site);
+            name += &hash::of_text(site);
         }
         // Neither hidden nor another folder.
         if name.starts_with('.') {
@@ -335,7 +336,7 @@ fn external_account(table: &raw::site::Acme, findings: &Findings) -> Option<Exte
 pub(super) fn first_by_http<'a>(sites: impl Iterator<Item = &'a raw::Site>) -> Option<Place> {
     let by_http =
         |ssl: &&raw::site::Ssl| acts(ssl) && challenge(ssl.acme.as_ref()) == AcmeChallenge::Http01;
-    let mut tables = sites.filter_map(|site| site.ssl.as_ref());
+    let mut tables = sites.filter_map(|site| site.ssl.as_deref());
     tables.find(by_http).map(|ssl| ssl.place)
 }
 

@@ -1,17 +1,19 @@
 //! Certificates and keys: each pair of files is read and checked once, however many sites name it.
 
 use std::collections::HashMap;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::super::defaults::EXPIRY_WARNING;
 use super::super::parallel;
-use super::super::pem::{self, Pair};
+use super::super::pem::{self, Refusal};
 use super::super::raw::{self, Raw};
 use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
-use super::super::types::{Certificate, CertificateIndex, HostPattern};
+use super::super::types::{
+    Certificate, CertificateEntry, CertificateIndex, Certificates, HostPattern, Stamp,
+};
+use super::earlier::Earlier;
 use super::global::is_on;
 use super::{Context, acme, hostnames};
 
@@ -20,9 +22,11 @@ use super::{Context, acme, hostnames};
 pub(super) struct Store {
     /// By the place of `cert_file`, or of the table where BWS gets it by itself; a pair that was refused is not in here.
     named: HashMap<Place, CertificateIndex>,
-    certificates: Vec<Certificate>,
+    certificates: Vec<CertificateEntry>,
     /// Where they came from.
     files: Vec<PathBuf>,
+    /// How many were parsed, and not taken from the configuration in force.
+    pub(super) parsed: usize,
 }
 
 /// Two files, and where they are first named.
@@ -56,8 +60,11 @@ pub(super) fn read(raw: &Raw, context: &Context<'_>, now: SystemTime) -> Store {
             });
         places.push((cert_file.place, number));
     }
-    let mut store = Store::new(wanted, &places, context.findings, seconds(now));
-    store.add(acme::read(raw, context));
+    let mut store = Store::default();
+    let earlier = Earlier::new(context.earlier);
+    store.read(wanted, &places, &earlier, context.findings, seconds(now));
+    store.add(acme::read(raw, context, &earlier));
+    store.parsed = earlier.parsed();
     store
 }
 
@@ -69,32 +76,37 @@ pub(super) fn files(ssl: &raw::site::Ssl) -> Option<(&Located<PathBuf>, &Located
 
 impl Store {
     /// `places` are where a `cert_file` stands, with the number of what it wants.
-    fn new(wanted: Vec<Wanted>, places: &[(Place, usize)], findings: &Findings, now: i64) -> Self {
-        let mut store = Self::default();
+    fn read(
+        &mut self,
+        wanted: Vec<Wanted>,
+        places: &[(Place, usize)],
+        earlier: &Earlier<'_>,
+        findings: &Findings,
+        now: i64,
+    ) {
         let named = wanted
             .iter()
             .flat_map(|pair| [&pair.cert.value, &pair.key.value]);
-        store.files = named.cloned().collect();
+        self.files = named.cloned().collect();
         let loaded = parallel::map(wanted, |pair| {
             let own = Findings::default();
-            (pair.load(now, &own), own)
+            (pair.load(earlier, now, &own), own)
         });
         let mut indices = Vec::with_capacity(loaded.len());
         for (certificate, own) in loaded {
             findings.append(own);
-            let index = CertificateIndex::try_from(store.certificates.len()).ok();
+            let index = CertificateIndex::try_from(self.certificates.len()).ok();
             indices.push(certificate.is_some().then_some(index).flatten());
-            store.certificates.extend(certificate);
+            self.certificates.extend(certificate);
         }
         let known = places
             .iter()
             .filter_map(|(place, number)| Some((*place, indices[*number]?)));
-        store.named = known.collect();
-        store
+        self.named = known.collect();
     }
 
     /// Adds those that BWS gets by itself.
-    fn add(&mut self, automatic: Vec<(Place, Certificate)>) {
+    fn add(&mut self, automatic: Vec<(Place, CertificateEntry)>) {
         for (place, certificate) in automatic {
             if let Ok(index) = CertificateIndex::try_from(self.certificates.len()) {
                 self.named.insert(place, index);
@@ -104,34 +116,39 @@ impl Store {
     }
 
     /// The certificates, and the files that they came from.
-    pub(super) fn finish(self) -> (Vec<Certificate>, Vec<PathBuf>) {
-        (self.certificates, self.files)
+    pub(super) fn finish(self) -> (Certificates, Vec<PathBuf>) {
+        (self.certificates.into(), self.files)
     }
 }
 
 impl Wanted {
-    fn load(self, now: i64, findings: &Findings) -> Option<Certificate> {
-        let (cert, key) = (
-            (&*self.cert.value, self.cert.place),
-            (&*self.key.value, self.key.place),
-        );
-        let pair = match Pair::read(cert.0, key.0) {
-            Ok(pair) => pair,
+    fn load(
+        self,
+        earlier: &Earlier<'_>,
+        now: i64,
+        findings: &Findings,
+    ) -> Option<CertificateEntry> {
+        let entry = match earlier.read(&self.cert.value, &self.key.value) {
+            Ok(entry) => entry,
             Err(refusal) => {
-                let place = if refusal.of_key { key.1 } else { cert.1 };
-                let mut finding = Finding::error(refusal.message)
-                    .at(place, "")
-                    .help(refusal.help);
-                if refusal.of_both {
-                    finding = finding.at(cert.1, "");
-                }
-                findings.push(finding);
+                findings.push(self.complain(refusal));
                 return None;
             }
         };
-        check_dates(&pair, now, cert, findings);
-        check_mode(key, findings);
-        Some(pair.certificate(self.cert.value, self.key.value))
+        check_dates(&entry.certificate, now, self.cert.place, findings);
+        check_mode(entry.files.as_ref(), &self.key, findings);
+        Some(entry)
+    }
+
+    fn complain(&self, refusal: Refusal) -> Finding {
+        let (cert, key) = (self.cert.place, self.key.place);
+        let finding = Finding::error(refusal.message)
+            .at(if refusal.of_key { key } else { cert }, "")
+            .help(refusal.help);
+        match refusal.of_both {
+            true => finding.at(cert, ""),
+            false => finding,
+        }
     }
 }
 
@@ -148,44 +165,48 @@ impl Context<'_> {
         hostnames: &[Located<HostPattern>],
     ) -> Option<CertificateIndex> {
         let index = *self.certificates.named.get(&cert_file.place)?;
-        let certificate = &self.certificates.certificates[index as usize];
-        check_cover(certificate, cert_file.place, hostnames, self.findings);
+        let entry = &self.certificates.certificates[index as usize];
+        check_cover(
+            &entry.certificate,
+            cert_file.place,
+            hostnames,
+            self.findings,
+        );
         Some(index)
     }
 }
 
-fn check_dates(pair: &Pair, now: i64, cert: (&Path, Place), findings: &Findings) {
-    let file = cert.0.display();
-    let [from, until] = [pair.not_before, pair.not_after].map(pem::show_date);
-    let left = pair.not_after.saturating_sub(now);
+fn check_dates(certificate: &Certificate, now: i64, place: Place, findings: &Findings) {
+    let (from, until) = (certificate.not_before, certificate.not_after);
+    let left = until.saturating_sub(now);
+    if from <= now && left >= i64::try_from(EXPIRY_WARNING.as_secs()).unwrap_or(i64::MAX) {
+        return;
+    }
+    let file = certificate.cert_file.display();
+    let [from, until] = [from, until].map(pem::show_date);
     let finding = if left < 0 {
         Finding::error(format!("certificate '{file}' expired on {until}"))
-    } else if pair.not_before > now {
+    } else if certificate.not_before > now {
         Finding::error(format!("certificate '{file}' is not valid before {from}"))
-    } else if left < i64::try_from(EXPIRY_WARNING.as_secs()).unwrap_or(i64::MAX) {
-        Finding::warning(format!("certificate '{file}' expires on {until}"))
     } else {
-        return;
+        Finding::warning(format!("certificate '{file}' expires on {until}"))
     };
     findings.push(
         finding
-            .at(cert.1, "")
+            .at(place, "")
             .help("renew it, or check the clock of this machine"),
     );
 }
 
 /// A key that everybody can read is no secret.
-fn check_mode(key: (&Path, Place), findings: &Findings) {
-    let Ok(metadata) = std::fs::metadata(key.0) else {
-        return;
-    };
-    if metadata.permissions().mode() & 0o004 != 0 {
-        let file = key.0.display();
+fn check_mode(files: Option<&[Stamp; 2]>, key: &Located<PathBuf>, findings: &Findings) {
+    if files.is_some_and(|[_, key]| key.is_readable_by_all()) {
+        let file = key.value.display();
         findings.push(
             Finding::warning(format!(
                 "key '{file}' can be read by every user of this machine"
             ))
-            .at(key.1, "")
+            .at(key.place, "")
             .help(format!("chmod o-rwx '{file}'")),
         );
     }

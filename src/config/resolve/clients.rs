@@ -17,7 +17,7 @@ use super::super::pem;
 use super::super::raw::{self, Raw};
 use super::super::report::{Finding, Findings};
 use super::super::source::{self, Located, Place};
-use super::super::types::{ClientVerification, Config, Revocations, RevocationsId, SiteTls};
+use super::super::types::{ClientVerification, Config, Der, Revocations, RevocationsId, SiteTls};
 use super::Context;
 use super::global::is_on;
 use super::trust::Authorities;
@@ -74,8 +74,8 @@ pub(super) fn read(raw: &Raw, authorities: &Authorities, context: &Context<'_>) 
 }
 
 impl Revoked {
-    fn add(&mut self, lists: Vec<Vec<u8>>) -> RevocationsId {
-        let id = RevocationsId(hash::digest(lists.iter().map(Vec::as_slice)));
+    fn add(&mut self, lists: Vec<Der>) -> RevocationsId {
+        let id = RevocationsId(hash::digest(lists.iter().map(|list| &**list)));
         if !self.all.iter().any(|known| known.id == id) {
             let id = id.clone();
             self.all.push(Revocations { id, lists });
@@ -83,7 +83,7 @@ impl Revoked {
         id
     }
 
-    fn lists(&self, id: &RevocationsId) -> &[Vec<u8>] {
+    fn lists(&self, id: &RevocationsId) -> &[Der] {
         let found = self.all.iter().find(|known| known.id == *id);
         found.map_or(&[], |found| &found.lists)
     }
@@ -154,7 +154,7 @@ pub(super) fn check(read: &[Vec<u8>], file: &Located<PathBuf>, findings: &Findin
 }
 
 /// The lists in a PEM file, DER.
-fn lists(file: &Path, place: Place, findings: &Findings) -> Option<Vec<Vec<u8>>> {
+fn lists(file: &Path, place: Place, findings: &Findings) -> Option<Vec<Der>> {
     let refuse = |message: String, help: &str| {
         findings.push(Finding::error(message).at(place, "").help(help));
     };
@@ -175,13 +175,13 @@ fn lists(file: &Path, place: Place, findings: &Findings) -> Option<Vec<Vec<u8>>>
         );
         return None;
     }
-    Some(found.iter().map(|list| list.to_vec()).collect())
+    Some(found.iter().map(|list| list.to_vec().into()).collect())
 }
 
 /// Whether lists will do for the clients of these authorities.
 fn check_lists(
     authorities: &[Vec<u8>],
-    lists: &[Vec<u8>],
+    lists: &[Der],
     crl: &Located<PathBuf>,
     findings: &Findings,
 ) {
@@ -226,12 +226,12 @@ fn check_lists(
 }
 
 /// As a worker will.
-fn build(authorities: &[Vec<u8>], lists: &[Vec<u8>]) -> Result<(), VerifierBuilderError> {
+fn build(authorities: &[Vec<u8>], lists: &[Der]) -> Result<(), VerifierBuilderError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(authorities.iter().map(|der| der.clone().into()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    let lists = lists.iter().map(|der| der.clone().into());
+    let lists = lists.iter().map(|der| der.to_vec().into());
     verifier.with_crls(lists).build().map(drop)
 }
 

@@ -8,6 +8,7 @@ mod clients;
 mod content;
 mod cors;
 mod credentials;
+mod earlier;
 mod files;
 mod global;
 mod headers;
@@ -43,7 +44,7 @@ use super::parallel;
 use super::raw::{self, Raw};
 use super::report::Findings;
 use super::source::Source;
-use super::types::{Config, ListenAddress};
+use super::types::{Certificates, Config, ListenAddress};
 use sites::Draft;
 
 /// What resolving needs to know.
@@ -52,6 +53,8 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    /// Those of the configuration in force.
+    earlier: Option<&'a Certificates>,
     authorities: &'a trust::Authorities,
     passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
@@ -66,6 +69,8 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    /// Those of the configuration in force.
+    earlier: Option<&'a Certificates>,
     authorities: &'a trust::Authorities,
     passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
@@ -81,6 +86,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            earlier: knowledge.earlier,
             authorities: knowledge.authorities,
             passwords: knowledge.passwords,
             for_all_sites: knowledge.for_all_sites,
@@ -96,6 +102,8 @@ pub(super) struct Resolved {
     pub(super) config: Config,
     /// The upstreams, for a test of their connectivity.
     pub(super) targets: Vec<Target>,
+    /// How many certificates were parsed.
+    pub(super) parsed: usize,
 }
 
 /// What a site listens on, if that is told rightly.
@@ -103,13 +111,15 @@ pub(super) fn address(site: &raw::Site) -> Option<ListenAddress> {
     listeners::told(site)
 }
 
-/// Resolves `raw`; `watched` are the paths beside the certificates that it came from.
+/// Resolves `raw`; `watched` are the paths beside the certificates that it came from. `earlier` are certificates that
+/// were checked before.
 pub(super) fn resolve(
     raw: Raw,
     sources: &[Arc<Source>],
     findings: &Findings,
     watched: Vec<PathBuf>,
     options: &Options,
+    earlier: Option<&Certificates>,
 ) -> Resolved {
     let state = state_folder(sources, options);
     let none_yet = (
@@ -126,6 +136,7 @@ pub(super) fn resolve(
             serving: options.serving,
         },
         certificates: &none_yet.0,
+        earlier,
         passwords: &none_yet.1,
         authorities: &none_yet.2,
         for_all_sites: &for_all_sites,
@@ -148,6 +159,7 @@ pub(super) fn resolve(
     let (drafts, targets) = drafts(raw.sites, knowledge, findings);
     let listeners = listeners::gather(&drafts, &management, findings);
     let sites = listeners::with_defaults(drafts, &listeners);
+    let parsed = store.parsed;
     let (certificates, certificate_files) = store.finish();
     let (trusts, revocations, trust_files) = authorities.finish();
     let (password_files, password_paths) = passwords.finish();
@@ -174,7 +186,11 @@ pub(super) fn resolve(
     clients::guard(&mut config);
     acme::check_answer(&config, by_http, findings);
     hash::fill(&mut config);
-    Resolved { config, targets }
+    Resolved {
+        config,
+        targets,
+        parsed,
+    }
 }
 
 /// Where BWS keeps what it gets by itself: what systemd says, else a folder beside the configuration.

@@ -55,8 +55,8 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
     let root = static_files.as_ref().map(|files| files.root.as_path());
     let error_pages = files::error_pages(&raw.error_pages, root, context);
     let content = context.for_all_sites;
-    let compression = content.compression(raw.compression, context.findings);
-    let caching = content.caching(raw.caching, context.findings);
+    let compression = content.compression(raw.compression.map(|raw| *raw), context.findings);
+    let caching = content.caching(raw.caching.map(|raw| *raw), context.findings);
     let site = Site {
         name,
         hostnames,
@@ -67,9 +67,12 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         static_files: static_files.filter(|_| !api_only),
         headers: headers::resolve(raw.headers, context.findings),
         middleware: middleware::resolve(raw.middleware, context),
-        proxy: raw.proxy.and_then(|raw| proxy::resolve(raw, context)),
+        proxy: raw
+            .proxy
+            .and_then(|raw| proxy::resolve(*raw, context))
+            .map(Box::new),
         tls: certificate,
-        compression,
+        compression: compression.map(Box::new),
         cache: caching,
         error_pages,
         api_only,

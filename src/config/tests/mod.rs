@@ -7,6 +7,7 @@ mod certificates;
 mod changes;
 mod clients;
 mod includes;
+mod inheritance;
 mod mutations;
 mod parts;
 mod reports;

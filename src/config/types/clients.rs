@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SiteTls, TlsVersion, TrustId};
+use super::{Der, SiteTls, TlsVersion, TrustId};
 
 /// Certificates that their authorities took back.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocations {
     pub id: RevocationsId,
     /// DER (RFC 5280 section 5), one for each authority.
-    pub lists: Vec<Vec<u8>>,
+    pub lists: Vec<Der>,
 }
 
 /// Names lists by their content, as [`TrustId`] does authorities.

@@ -1,5 +1,6 @@
 //! How long the certificates in force are valid still.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Master;
@@ -19,9 +20,9 @@ impl Master {
         let now = super::orders::now();
         let status = |(config, site): (&Config, &Site)| {
             let tls = site.tls.as_ref()?;
-            let certificate = config.certificates.get(tls.certificate as usize)?;
+            let certificate = config.certificates.find(tls.certificate)?;
             let phase = self.orders.schedule.phase(&site.name);
-            let status = certificate_status(&site.name, certificate, tls.acme.as_deref(), now);
+            let status = certificate_status(&site.name, &certificate, tls.acme.as_deref(), now);
             Some(with_phase(status, phase))
         };
         let sites = config.into_iter();
@@ -32,14 +33,14 @@ impl Master {
     }
 
     /// The sites with a certificate, in order.
-    fn certified(&self) -> impl Iterator<Item = (&Site, &Certificate)> {
+    fn certified(&self) -> impl Iterator<Item = (&Site, Arc<Certificate>)> {
         let config = self.active().and_then(|active| active.config.as_deref());
         config.into_iter().flat_map(|config| {
-            let with_certificate = |site| -> Option<(&Site, &Certificate)> {
+            let with_certificate = |site| -> Option<(&Site, Arc<Certificate>)> {
                 let site: &Site = site;
                 let index = site.tls.as_ref()?.certificate;
-                let certificate = config.certificates.get(index as usize)?;
-                Some((site, certificate)).filter(|_| !certificate.is_placeholder())
+                let certificate = config.certificates.find(index)?;
+                Some((site, certificate)).filter(|(_, it)| !it.is_placeholder())
             };
             config.sites.iter().filter_map(with_certificate)
         })
@@ -69,7 +70,7 @@ impl Master {
                 Some(_) => WARN_BEFORE.min(life / 6),
                 None => WARN_BEFORE,
             };
-            if left < limit && told.insert(&certificate.cert_file) {
+            if left < limit && told.insert(Arc::as_ptr(&certificate)) {
                 let file = certificate.cert_file.display().to_string();
                 journal::certificate_expiring(&site.name, &file, &date(certificate.not_after));
             }

@@ -1,18 +1,15 @@
 //! Bodies on their way back, from an upstream to the client.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::expectation::{Expectation, Outcome};
 use super::pool::Place;
-use super::sender::Sender;
+use super::sender::Incoming;
 use crate::http::body::BodyError;
 
 /// The upstream sent nothing for too long in the midst of a body.
@@ -22,12 +19,8 @@ struct Stalled;
 
 /// A response body from an upstream; its connection is kept for the next request when it is whole.
 pub(super) struct Download {
-    incoming: Incoming,
-    sender: Option<Sender>,
-    /// None when the body is whole.
-    place: Option<Place>,
-    /// The client waits to be told to send a body that is not wanted.
-    unmet: Option<Arc<Expectation>>,
+    /// None when it is over.
+    open: Option<(Incoming, Place)>,
     limit: Duration,
     /// When to give up, while we wait for the upstream.
     deadline: Option<Instant>,
@@ -35,26 +28,18 @@ pub(super) struct Download {
 }
 
 impl Download {
-    pub(super) fn new(incoming: Incoming, sender: Sender, place: Place, limit: Duration) -> Self {
+    pub(super) fn new(incoming: Incoming, place: Place, limit: Duration) -> Self {
         Self {
-            incoming,
-            sender: Some(sender),
-            place: Some(place),
-            unmet: None,
+            open: Some((incoming, place)),
             limit,
             deadline: None,
             timer: None,
         }
     }
 
-    pub(super) fn without_upload(mut self, unmet: Option<Arc<Expectation>>) -> Self {
-        self.unmet = unmet;
-        self
-    }
-
     fn release(&mut self) {
-        if let (Some(sender), Some(place)) = (self.sender.take(), self.place.take()) {
-            place.server().give_back(sender);
+        if let Some((incoming, place)) = self.open.take() {
+            incoming.give_back(place.server());
         }
     }
 
@@ -83,33 +68,31 @@ impl Body for Download {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
+        let Some((incoming, _)) = &mut self.open else {
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(frame) = incoming.poll_frame(context) else {
             ready!(self.poll_stalled(context));
-            self.sender = None;
+            self.open = None;
             return Poll::Ready(Some(Err(Stalled.into())));
         };
         self.deadline = None;
-        match &frame {
-            Some(Ok(_)) if !self.incoming.is_end_stream() => {}
-            Some(Ok(_)) | None => self.release(),
-            Some(Err(_)) => self.sender = None,
+        let over = !matches!(frame, Some(Ok(_))) || self.is_end_stream();
+        if over {
+            self.release();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        let open = self.open.as_ref();
+        open.is_none_or(|(incoming, _)| incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        if let Some(unmet) = &self.unmet {
-            unmet.settle(Outcome::Over);
-        }
+        let open = self.open.as_ref();
+        open.map_or(SizeHint::with_exact(0), |(incoming, _)| {
+            incoming.size_hint()
+        })
     }
 }

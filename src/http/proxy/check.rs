@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HOST, USER_AGENT};
-use http::{HeaderValue, Request};
+use http::header::{CONNECTION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use tokio::time::{sleep, timeout};
 
 use super::connect::connect;
+use super::http1::Message;
 use super::server::{Server, Servers};
 use super::standing::PoolStanding;
 use super::upload::Upload;
@@ -59,7 +60,7 @@ impl Drop for Checks {
 struct Patient {
     check: Rc<HealthCheck>,
     server: Rc<Server>,
-    target: String,
+    target: Uri,
     host: HeaderValue,
     standing: Arc<PoolStanding>,
     number: usize,
@@ -76,7 +77,9 @@ impl Patient {
         Self {
             check: check.clone(),
             server: servers.server(upstream),
-            target: format!("{}{}", upstream.base_path, check.path),
+            target: format!("{}{}", upstream.base_path, check.path)
+                .parse()
+                .unwrap_or_default(),
             host: HeaderValue::from_str(&upstream.authority)
                 .unwrap_or_else(|_| HeaderValue::from_static("localhost")),
             standing: standing.clone(),
@@ -120,14 +123,18 @@ impl Patient {
 
     async fn status(&self) -> Result<u16, Cause> {
         let connection = connect(&self.server, self.check.timeout).await;
-        let mut sender = connection.map_err(|_| Cause::CheckSilence)?;
-        let request = Request::get(&self.target)
-            .header(HOST, &self.host)
-            .header(USER_AGENT, "bws-health-check")
-            .header(CONNECTION, "close")
-            .body(Upload::empty())
-            .map_err(|_| Cause::CheckSilence)?;
-        let response = sender.try_send_request(request).await;
+        let sender = connection.map_err(|_| Cause::CheckSilence)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static("bws-health-check"));
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        let message = Message {
+            method: &Method::GET,
+            target: &self.target,
+            host: &self.host,
+            headers: &headers,
+            expects: false,
+        };
+        let response = sender.send(&message, Upload::empty(), None).await;
         response
             .map(|response| response.status().as_u16())
             .map_err(|_| Cause::CheckSilence)

@@ -6,15 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::uri::Scheme;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use super::Stream;
+use super::http1::Link;
 use super::sender::Sender;
 use super::server::Server;
-use super::upload::Upload;
 use crate::config::types::{UpstreamAddress, UpstreamProtocol};
 
 /// Why there is no connection.
@@ -30,7 +28,7 @@ pub(super) async fn connect(server: &Rc<Server>, limit: Duration) -> Result<Send
     let scheme = match &server.protocol {
         UpstreamProtocol::Http2 => Scheme::HTTP,
         UpstreamProtocol::Tls(tls) if tls.http2 => Scheme::HTTPS,
-        _ => return shake_hands(open(server, deadline, false).await?).await,
+        _ => return Ok(for_http1(open(server, deadline, false).await?)),
     };
     let opening = tokio::time::timeout_at(deadline, server.multiplexed.opening.lock());
     let _opening = opening.await.map_err(|_| ConnectError::TimedOut)?;
@@ -39,7 +37,7 @@ pub(super) async fn connect(server: &Rc<Server>, limit: Duration) -> Result<Send
     }
     let stream = open(server, deadline, true).await?;
     if !stream.speaks_http2(&server.protocol) {
-        return shake_hands(stream).await;
+        return Ok(for_http1(stream));
     }
     let lease = server.multiplexed.open(stream, scheme);
     let lease = lease.await.map_err(|_| ConnectError::Refused)?;
@@ -100,20 +98,6 @@ async fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<
     Err(failure)
 }
 
-async fn shake_hands(stream: Stream) -> Result<Sender, ConnectError> {
-    let (sender, connection) = http1::Builder::new()
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| ConnectError::Refused)?;
-    keep_driving(connection);
-    Ok(Sender::Http1(sender))
-}
-
-/// Runs a connection until it ends.
-pub(super) fn keep_driving(connection: http1::Connection<TokioIo<Stream>, Upload>) {
-    tokio::task::spawn_local(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
+fn for_http1(stream: Stream) -> Sender {
+    Sender::Http1(Link::new(stream))
 }

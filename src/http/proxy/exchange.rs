@@ -3,29 +3,28 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use tokio::time::{Instant, sleep};
 
 use super::Tunnel;
 use super::body::Download;
 use super::connect::connect;
-use super::expectation::{self, Expectation, Outcome};
+use super::expectation::{self, Expectation};
+use super::headers;
+use super::http1::Message;
 use super::pool::{Member, Place};
 use super::redirect;
 use super::route::upstream_target;
-use super::sender::Sender;
+use super::sender::{Incoming, SendError, Sender};
 pub(super) use super::trouble::{Failure, Trouble};
 use super::trouble::{failure, refusal};
 use super::upgrade::Upgrade;
 use super::upload::{Progress, Upload};
-use super::{headers, http2};
 use crate::config::types::{Proxy, Route};
 use crate::http::body::Body;
 use crate::http::service::Connection;
@@ -59,9 +58,7 @@ pub(super) struct Exchange<'a> {
 
 /// What an upstream said.
 pub(super) enum Answer {
-    Response(Sender, Response<Incoming>),
-    /// The same, without the body that it waited for.
-    Early(Sender, Response<Incoming>, Arc<Expectation>),
+    Response(Response<Incoming>),
     /// Another protocol, from here on.
     Switch(Response<Tunnel>),
 }
@@ -133,12 +130,7 @@ impl<'a> Exchange<'a> {
             Ok(answer) => {
                 place.note_answer();
                 match answer {
-                    Answer::Response(sender, response) => {
-                        self.receive(place, sender, response, None)
-                    }
-                    Answer::Early(sender, response, unmet) => {
-                        self.receive(place, sender, response, Some(unmet))
-                    }
+                    Answer::Response(response) => self.receive(place, response),
                     Answer::Switch(response) => Ok(response.map(|tunnel| tunnel.at(place))),
                 }
             }
@@ -184,8 +176,8 @@ impl<'a> Exchange<'a> {
     async fn send(
         &self,
         member: &Member,
-        mut sender: Sender,
-        upload: Upload,
+        sender: Sender,
+        mut upload: Upload,
     ) -> Result<Answer, Failure> {
         let source = upload.source();
         let progress = source.as_ref().map(|source| &source.progress);
@@ -194,11 +186,15 @@ impl<'a> Exchange<'a> {
         if sender.is_shared() {
             upload.keep();
         }
-        let mut request = self.request(member, upload)?;
         let waits = self.expects && !empty && !sender.is_shared();
-        let expectation = waits.then(|| Expectation::attach(&mut request));
+        let expectation = waits.then(Rc::<Expectation>::default);
+        if let Some(expectation) = &expectation {
+            upload.wait_for(expectation.clone());
+        }
+        let target = self.target(member)?;
+        let message = self.message(member, &target, waits);
         self.note_sent();
-        let sending = sender.try_send_request(request);
+        let sending = sender.send(&message, upload, expectation);
         let Some(sent) = self.in_time(sending, progress).await else {
             return Err(if repeatable {
                 Trouble::Late.spares(Upload::empty())
@@ -207,46 +203,33 @@ impl<'a> Exchange<'a> {
             });
         };
         match sent {
-            Ok(response) => Ok(match expectation.filter(|it| !it.is_settled()) {
-                Some(unmet) => Answer::Early(sender, response, unmet),
-                None => Answer::Response(sender, response),
-            }),
-            Err(mut error) => match error.take_message() {
-                Some(unsent) => Err(Trouble::Reset.spares(unsent.into_body())),
-                None => {
-                    let error = error.into_error();
-                    if http2::was_refused(&error) {
-                        return Err(refusal(source.as_deref()));
-                    }
-                    let repeatable = repeatable && !error.is_parse();
-                    Err(failure(&error, progress, repeatable))
-                }
-            },
+            Ok(response) => Ok(Answer::Response(response)),
+            Err(SendError::Unsent(upload)) => Err(Trouble::Reset.spares(upload)),
+            Err(SendError::Refused) => Err(refusal(source.as_deref())),
+            Err(SendError::Silent) => Err(failure(progress, repeatable)),
+            Err(SendError::Unsound) => Err(failure(progress, false)),
         }
     }
 
-    pub(super) fn request(
-        &self,
-        member: &Member,
-        upload: Upload,
-    ) -> Result<Request<Upload>, Failure> {
-        let uri = upstream_target(&self.uri, self.route, &member.base_path)
-            .ok_or_else(|| Trouble::Request(StatusCode::BAD_REQUEST).ends())?;
-        let mut headers = self.headers.clone();
-        if !headers.contains_key(HOST) {
-            headers.insert(
-                HOST,
-                self.host
-                    .clone()
-                    .unwrap_or_else(|| member.authority.clone()),
-            );
+    /// What the upstream is asked for.
+    pub(super) fn target(&self, member: &Member) -> Result<Uri, Failure> {
+        upstream_target(&self.uri, self.route, &member.base_path)
+            .ok_or_else(|| Trouble::Request(StatusCode::BAD_REQUEST).ends())
+    }
+
+    pub(super) fn message<'m>(
+        &'m self,
+        member: &'m Member,
+        target: &'m Uri,
+        expects: bool,
+    ) -> Message<'m> {
+        Message {
+            method: &self.method,
+            target,
+            host: self.host.as_ref().unwrap_or(&member.authority),
+            headers: &self.headers,
+            expects,
         }
-        frame(&mut headers, &self.method, &upload);
-        let mut request = Request::new(upload);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        Ok(request)
     }
 
     /// What `sending` comes to; None when the upstream was silent for too long.
@@ -286,11 +269,9 @@ impl<'a> Exchange<'a> {
     fn receive(
         &self,
         place: Place,
-        sender: Sender,
         response: Response<Incoming>,
-        unmet: Option<Arc<Expectation>>,
     ) -> Result<Response<Body>, Failure> {
-        let (mut parts, incoming) = response.into_parts();
+        let (mut parts, mut incoming) = response.into_parts();
         if parts.status.is_informational() || headers::is_misframed(&parts.headers) {
             return Err(Trouble::Reset.ends());
         }
@@ -304,37 +285,18 @@ impl<'a> Exchange<'a> {
         ) {
             parts.headers.remove(CONTENT_LENGTH);
         }
-        let body = if incoming.is_end_stream() {
-            if let Some(unmet) = unmet {
-                unmet.settle(Outcome::Over);
+        let body = match incoming.take_whole() {
+            Some(whole) => {
+                incoming.give_back(place.server());
+                match whole.is_empty() {
+                    true => Body::Empty,
+                    false => Body::Full(whole),
+                }
             }
-            place.server().give_back(sender);
-            Body::Empty
-        } else {
-            let download = Download::new(incoming, sender, place, self.read);
-            Body::Stream(Box::pin(download.without_upload(unmet)))
+            None => Body::Stream(Box::pin(Download::new(incoming, place, self.read))),
         };
         parts.version = Version::HTTP_11;
         parts.extensions = http::Extensions::new();
         Ok(Response::from_parts(parts, body))
-    }
-}
-
-/// Says how long the body is, as far as it is known; hyper would take a GET of unknown length for an empty one.
-fn frame(headers: &mut HeaderMap, method: &Method, upload: &Upload) {
-    if upload.is_empty() {
-        let meaningful = [Method::POST, Method::PUT, Method::PATCH].contains(method);
-        headers.remove(CONTENT_LENGTH);
-        if meaningful {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        return;
-    }
-    match upload.size_hint().exact() {
-        Some(length) => drop(headers.insert(CONTENT_LENGTH, HeaderValue::from(length))),
-        None => {
-            headers.remove(CONTENT_LENGTH);
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
     }
 }

@@ -6,7 +6,7 @@
 //!   `budget`: how much may be sent again
 //! - `check`: asks servers how they are
 //! - `server`: one thread's idle connections; `connect`: new ones; `names`: to which addresses
-//! - `sender`: a connection of HTTP/1.1 or `http2`; `tls`: below either
+//! - `sender`: a connection of `http1` or `http2`; `tls`: below either
 //! - `exchange`: sends and waits; `headers` and `redirect`: rewrite both heads; `upload`, `body`: stream
 //! - `trouble`: why there is none; `expectation`: a body that the upstream is to ask for
 //! - `upgrade`: which requests ask for another protocol; `switch` sends them, and a `Tunnel` comes of it
@@ -29,6 +29,7 @@ pub(super) mod fuzzing {
     }
 }
 mod health;
+mod http1;
 mod http2;
 mod names;
 mod pool;

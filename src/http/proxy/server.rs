@@ -6,23 +6,32 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
-use tokio::time::Instant;
-
+use super::http1::Link;
 use super::http2::Multiplexed;
 use super::names::Name;
 use super::sender::Sender;
 use super::standing::Standings;
 use super::tls::TlsClients;
-use super::upload::Upload;
 use crate::config::types::{Upstream, UpstreamAddress, UpstreamProtocol};
+use crate::http::clock;
 
 const MAX_IDLE: usize = 64;
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An HTTP/1.1 connection between two requests.
-type Idle = SendRequest<Upload>;
+struct Idle {
+    link: Link,
+    /// By [`clock::now_ms`].
+    since: u64,
+}
+
+impl Idle {
+    fn is_sound(&self) -> bool {
+        let idle = clock::now_ms().saturating_sub(self.since);
+        u128::from(idle) < IDLE_LIMIT.as_millis() && self.link.is_quiet()
+    }
+}
 
 /// All servers that a thread knows, once for each address and protocol whatever the pools that name it.
 pub(in crate::http) struct Servers {
@@ -79,8 +88,8 @@ pub(super) struct Server {
     pub(super) name: Rc<Name>,
     pub(super) protocol: UpstreamProtocol,
     pub(super) tls: Arc<TlsClients>,
-    /// Newest last, since when idle.
-    idle: RefCell<Vec<(Idle, Instant)>>,
+    /// Newest last.
+    idle: RefCell<Vec<Idle>>,
     pub(super) multiplexed: Multiplexed,
     sweeping: Cell<bool>,
 }
@@ -105,38 +114,22 @@ impl Server {
             return Some(Sender::Http2(lease));
         }
         let mut idle = self.idle.borrow_mut();
-        while let Some((sender, since)) = idle.pop() {
-            if sender.is_ready() && since.elapsed() < IDLE_LIMIT {
-                return Some(Sender::Http1(sender));
+        while let Some(newest) = idle.pop() {
+            if newest.is_sound() {
+                return Some(Sender::Http1(newest.link));
             }
         }
         None
     }
 
-    /// Keeps `sender` for the next request, once the connection is through with this one.
-    pub(super) fn give_back(self: &Rc<Self>, sender: Sender) {
-        let Sender::Http1(mut sender) = sender else {
-            return;
-        };
-        if sender.is_ready() {
-            self.keep(sender);
-        } else if !sender.is_closed() {
-            let server = self.clone();
-            // Ends with the connection: its request body has the client's time limits.
-            tokio::task::spawn_local(async move {
-                if sender.ready().await.is_ok() {
-                    server.keep(sender);
-                }
-            });
-        }
-    }
-
-    fn keep(self: &Rc<Self>, sender: Idle) {
+    /// Keeps a connection for the next request.
+    pub(super) fn keep(self: &Rc<Self>, link: Link) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= MAX_IDLE {
             idle.remove(0);
         }
-        idle.push((sender, Instant::now()));
+        let since = clock::now_ms();
+        idle.push(Idle { link, since });
         self.keep_sweeping();
     }
 
@@ -163,7 +156,7 @@ async fn sweep(server: Weak<Server>) {
             idle.clear();
             server.multiplexed.forget();
         }
-        idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_LIMIT);
+        idle.retain(Idle::is_sound);
         if !server.multiplexed.sweep(IDLE_LIMIT) && idle.is_empty() {
             server.sweeping.set(false);
             return;

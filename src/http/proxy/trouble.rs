@@ -80,12 +80,7 @@ pub(super) fn refusal(source: Option<&Source>) -> Failure {
 }
 
 /// The client's fault, a reason to try again, or the upstream's fault.
-pub(super) fn failure(
-    error: &hyper::Error,
-    progress: Option<&Progress>,
-    repeatable: bool,
-) -> Failure {
-    tracing::debug!(%error, "no response from the upstream");
+pub(super) fn failure(progress: Option<&Progress>, repeatable: bool) -> Failure {
     match progress.and_then(Progress::failure) {
         Some(UploadFailure::TooLarge) => Trouble::Request(StatusCode::PAYLOAD_TOO_LARGE).ends(),
         Some(UploadFailure::ClientGone) => Trouble::Request(StatusCode::BAD_REQUEST).ends(),

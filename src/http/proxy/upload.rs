@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ struct Sending {
     /// Sent before, to an upstream that did not look at it.
     again: VecDeque<Piece>,
     /// The upstream is to ask for it; else it gets it when the time is over.
-    expectation: Option<(Arc<Expectation>, Pin<Box<Sleep>>)>,
+    expectation: Option<(Rc<Expectation>, Pin<Box<Sleep>>)>,
 }
 
 /// Where a body comes from, seen from outside of its upload.
@@ -105,10 +104,18 @@ impl Upload {
         }
     }
 
-    pub(super) fn wait_for(&mut self, expectation: Arc<Expectation>) {
+    /// Keeps the body back until `expectation` is settled.
+    pub(super) fn wait_for(&mut self, expectation: Rc<Expectation>) {
         if let Some(sending) = &mut self.0 {
             sending.source.progress.enter(Phase::Upstream);
             sending.expectation = Some((expectation, Box::pin(sleep(PATIENCE))));
+        }
+    }
+
+    /// Takes back what was not sent.
+    pub(super) fn put_back(&mut self, data: Bytes) {
+        if let Some(sending) = self.0.as_mut().filter(|_| !data.is_empty()) {
+            sending.again.push_front(Piece::Data(data));
         }
     }
 }

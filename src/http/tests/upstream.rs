@@ -67,7 +67,7 @@ pub(in crate::http) fn proxy(ports: &[u16]) -> Proxy {
 
 pub(super) fn through(proxy: Proxy) -> Config {
     let mut site = site();
-    site.proxy = Some(proxy);
+    site.proxy = Some(Box::new(proxy));
     config(vec![site])
 }
 

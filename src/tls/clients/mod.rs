@@ -15,8 +15,12 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
-use super::server_config::TlsError;
 use crate::config::types::{ClientVerification, Config};
+
+/// What the master accepted of a `client_ca` and rustls does not.
+#[derive(Debug, thiserror::Error)]
+#[error("'client_ca' cannot be used: {0}")]
+pub struct UnusableAuthority(rustls::Error);
 
 /// Verifies clients as a site wants it. Of every certificate in a chain the authority must have a list of those that it
 /// took back, in date, where there are lists at all.
@@ -24,12 +28,12 @@ pub(super) fn verifier(
     config: &Config,
     wanted: &ClientVerification,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+) -> Result<Arc<dyn ClientCertVerifier>, UnusableAuthority> {
     let trust = config.trusts.iter().find(|it| it.id == wanted.trust);
     let authorities = trust.map_or(&[][..], |trust| &trust.authorities);
     let mut roots = RootCertStore::empty();
     for der in authorities {
-        roots.add(der.clone().into()).map_err(refusal)?;
+        roots.add(der.clone().into()).map_err(UnusableAuthority)?;
     }
     let mut builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
@@ -40,16 +44,9 @@ pub(super) fn verifier(
         let found = config.revocations.iter().find(|it| it.id == *id);
         let lists = found.map_or(&[][..], |found| &found.lists);
         builder = builder
-            .with_crls(lists.iter().map(|der| der.clone().into()))
+            .with_crls(lists.iter().map(|der| der.to_vec().into()))
             .enforce_revocation_expiration();
     }
     let built = builder.build();
-    built.map_err(|error| refusal(rustls::Error::General(error.to_string())))
-}
-
-fn refusal(source: rustls::Error) -> TlsError {
-    TlsError {
-        file: "client_ca".to_owned(),
-        source,
-    }
+    built.map_err(|error| UnusableAuthority(rustls::Error::General(error.to_string())))
 }

@@ -106,7 +106,7 @@ impl ClientIo {
                 return Poll::Pending;
             }
             if watch.had_its_turn(self.activity.turn.get()) {
-                context.waker().wake_by_ref();
+                come_back(context);
                 return Poll::Pending;
             }
             let count = if watch.holds() {
@@ -128,6 +128,13 @@ impl ClientIo {
             }
         }
     }
+}
+
+/// Has the task woken when all others had their turn and the sockets were looked at: its own waker would have it run
+/// again before.
+fn come_back(context: &mut Context<'_>) {
+    let pause = std::pin::pin!(tokio::task::yield_now());
+    let _ = pause.poll(context);
 }
 
 impl AsyncRead for ClientIo {

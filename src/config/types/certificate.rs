@@ -1,0 +1,73 @@
+//! Certificates and their keys, parsed and matched by the master.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Der;
+
+/// A certificate chain with its key.
+///
+/// Chain and key come first: who only wants to serve them ([`super::Material`]) reads no further.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The leaf first. Empty while BWS has not got the certificate yet: a worker shows one of its own instead.
+    pub chain: Vec<Der>,
+    pub key: PrivateKey,
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+    /// Subject alternative names (DNS names and IP addresses), lower case.
+    pub names: Vec<String>,
+    /// Who made it, as X.509 writes it.
+    pub issuer: String,
+    /// The directory of the authority that BWS got it from; None: a file of the operator's.
+    pub authority: Option<String>,
+    /// Seconds since the epoch.
+    pub not_before: i64,
+    /// Seconds since the epoch.
+    pub not_after: i64,
+    /// SHA-256 over everything above, in hexadecimal.
+    pub hash: String,
+}
+
+/// A private key, by its container format. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrivateKey {
+    Pkcs8(Der),
+    Pkcs1(Der),
+    Sec1(Der),
+}
+
+impl Certificate {
+    /// What stands in for a certificate that is not in its file yet.
+    pub fn placeholder(file: PathBuf) -> Self {
+        Self {
+            chain: Vec::new(),
+            key: PrivateKey::Pkcs8(Der::default()),
+            cert_file: file.clone(),
+            key_file: file,
+            names: Vec::new(),
+            issuer: String::new(),
+            authority: None,
+            not_before: 0,
+            not_after: 0,
+            hash: String::new(),
+        }
+    }
+
+    /// There is none yet.
+    pub fn is_placeholder(&self) -> bool {
+        self.chain.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Certificate")
+            .field("cert_file", &self.cert_file)
+            .field("names", &self.names)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}

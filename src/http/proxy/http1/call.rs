@@ -1,0 +1,171 @@
+//! One request on a connection, until the head of its response is there.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use http::{Method, Response, StatusCode};
+
+use super::super::expectation::{Expectation, Outcome};
+use super::super::upload::Upload;
+use super::fault::{Broken, Fault};
+use super::incoming::Incoming;
+use super::link::Link;
+use super::outgoing::{Outgoing, Stop};
+use super::request::Message;
+use super::response::{self, Head};
+use super::rest::Rest;
+use crate::http::body::BodyError;
+
+/// Sends a request, and gives its response: a final one, or 101. With an `expectation` the upstream's 100 settles it.
+pub(in crate::http::proxy) async fn send(
+    link: Link,
+    message: &Message<'_>,
+    upload: Upload,
+    expectation: Option<Rc<Expectation>>,
+) -> Result<Response<Incoming>, Broken> {
+    let mut link = link;
+    let front = std::mem::take(&mut link.head);
+    let mut call = Call {
+        outgoing: Outgoing::new(front, message, upload),
+        link,
+        method: message.method,
+        sending: true,
+        broken: None,
+        unread: BytesMut::new(),
+        searched: 0,
+        silent: true,
+        expectation,
+    };
+    match poll_fn(|context| call.poll_head(context)).await {
+        Ok(head) => Ok(call.respond(head)),
+        Err(ended) => Err(call.fail(ended)),
+    }
+}
+
+struct Call<'a> {
+    link: Link,
+    outgoing: Outgoing,
+    method: &'a Method,
+    /// There is more to send, as far as is known.
+    sending: bool,
+    /// Why the upstream takes no more. It may have answered all the same.
+    broken: Option<io::Error>,
+    /// What came and is no head yet.
+    unread: BytesMut,
+    /// How much of it was searched for the end of a head.
+    searched: usize,
+    /// Nothing came.
+    silent: bool,
+    expectation: Option<Rc<Expectation>>,
+}
+
+/// Why there will be no head.
+enum Ended {
+    Unsent,
+    Silent(io::Error),
+    Fault(Fault),
+    Body(BodyError),
+}
+
+impl Call<'_> {
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Head, Ended>> {
+        self.send(context)?;
+        loop {
+            if let Some(head) = self.take_head().map_err(Ended::Fault)? {
+                return Poll::Ready(Ok(head));
+            }
+            match ready!(self.link.poll_read(context)) {
+                Ok(bytes) if bytes.is_empty() => return Poll::Ready(Err(self.closed(None))),
+                Ok(bytes) if self.unread.is_empty() => self.unread = bytes,
+                Ok(bytes) => self.unread.extend_from_slice(&bytes),
+                Err(error) => return Poll::Ready(Err(self.closed(Some(error)))),
+            }
+            self.silent = false;
+        }
+    }
+
+    fn send(&mut self, context: &mut Context<'_>) -> Result<(), Ended> {
+        if !self.sending {
+            return Ok(());
+        }
+        match self.outgoing.poll(&self.link.stream, context) {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(Stop::Body(error))) => return Err(Ended::Body(error)),
+            Poll::Ready(Err(Stop::Write(_))) if self.outgoing.is_untouched() => {
+                return Err(Ended::Unsent);
+            }
+            Poll::Ready(Err(Stop::Write(error))) => self.broken = Some(error),
+        }
+        self.sending = false;
+        Ok(())
+    }
+
+    fn closed(&mut self, error: Option<io::Error>) -> Ended {
+        if !self.silent {
+            return Ended::Fault(Fault::Truncated);
+        }
+        let error = self.broken.take().or(error);
+        Ended::Silent(error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// The head of the final response; interim ones on the way to it are noted.
+    fn take_head(&mut self) -> Result<Option<Head>, Fault> {
+        loop {
+            let end = response::end(&self.unread, self.searched);
+            if end.unwrap_or(self.unread.len()) > response::MAX_HEAD {
+                return Err(Fault::HeadTooLarge);
+            }
+            let Some(end) = end else {
+                self.searched = self.unread.len();
+                return Ok(None);
+            };
+            self.searched = 0;
+            let head = response::parse(&self.unread.split_to(end).freeze(), self.method)?;
+            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Some(head));
+            }
+            match &self.expectation {
+                Some(expectation) if head.status == StatusCode::CONTINUE => {
+                    expectation.settle(Outcome::Wanted);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn respond(self, head: Head) -> Response<Incoming> {
+        let mut link = self.link;
+        let unmet = self.expectation.filter(|it| !it.is_settled());
+        let rest = match (self.sending, unmet) {
+            (true, Some(unmet)) => Some(Rest::withhold(self.outgoing, unmet)),
+            (true, None) => Some(Rest::send(self.outgoing, link.stream.clone())),
+            (false, _) => {
+                link.head = self.outgoing.into_front();
+                None
+            }
+        };
+        let persistent = head.persistent && self.broken.is_none();
+        let incoming = Incoming::new(link, head.body, persistent, self.unread.freeze(), rest);
+        let mut response = Response::new(incoming);
+        *response.status_mut() = head.status;
+        *response.version_mut() = head.version;
+        *response.headers_mut() = head.headers;
+        response
+    }
+
+    fn fail(self, ended: Ended) -> Broken {
+        match ended {
+            Ended::Unsent => match self.outgoing.into_unsent() {
+                Some(upload) => Broken::Unsent(upload),
+                None => Broken::Silent(io::ErrorKind::BrokenPipe.into()),
+            },
+            Ended::Silent(error) => Broken::Silent(error),
+            Ended::Fault(fault) => fault.into(),
+            Ended::Body(error) => Broken::Unsound(error),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! HTTP/1.1 to upstreams (RFC 9112): one request at a time on a connection, which is driven by the future of that very
+//! request, so that nothing has to be handed from task to task.
+//!
+//! - `link`: a connection; between two requests nobody watches it, so it is looked at before the next one
+//! - `call`: sends a request and waits for the head of its response
+//! - `request`: the head as it is sent; `outgoing`: head and body on their way
+//! - `response`: the head as it comes; `incoming`: the body that follows; `chunks`: its chunked form
+//! - `rest`: what of a request is still to be sent when its response is there already
+//! - `fault`: why there is no sound response
+mod call;
+mod chunks;
+mod fault;
+mod incoming;
+mod link;
+mod outgoing;
+mod request;
+mod response;
+mod rest;
+
+pub(super) use call::send;
+pub(super) use fault::Broken;
+pub(super) use incoming::Incoming;
+pub(super) use link::Link;
+pub(super) use request::{Extent, Message};
