@@ -409,6 +409,63 @@ fn who_was_taken_back_stays_out() {
     assert_eq!(session.visit(address, "required", Some(&bob)), REFUSED);
 }
 
+/// Certificates as openssl makes them from a request, without extensions or with them.
+#[test]
+fn certificates_of_every_kind_are_taken() {
+    let guarded = Guarded::new();
+    let (socket, address) = listener();
+    let folder = guarded.path();
+    let run = |arguments: String| {
+        let mut command = Command::new("openssl");
+        command.args(arguments.split(' ')).current_dir(folder);
+        let said = command.output().expect("openssl can be started");
+        assert!(said.status.success(), "{arguments}: {said:?}");
+    };
+    for name in ["clients", "foreign"] {
+        run(format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=clients -keyout {name}.key -out {name}.pem"
+        ));
+    }
+    std::fs::write(folder.join("v3.cnf"), "extendedKeyUsage = clientAuth\n").unwrap();
+    let keys = [
+        ("rsa", "rsa:2048"),
+        ("p256", "ec -pkeyopt ec_paramgen_curve:P-256"),
+        ("p384", "ec -pkeyopt ec_paramgen_curve:P-384"),
+        ("ed25519", "ed25519"),
+    ];
+    let text = guarded.site("required", address, REQUIRED);
+    let _server = guarded.start(&text, vec![socket]);
+    for (name, kind) in keys {
+        run(format!(
+            "req -newkey {kind} -nodes -subj /O=shop/CN={name} -keyout {name}.key -out {name}.csr"
+        ));
+        let sign = format!("x509 -req -in {name}.csr -CAcreateserial -days");
+        run(format!(
+            "{sign} 9 -CA clients.pem -CAkey clients.key -out {name}.v1"
+        ));
+        run(format!(
+            "{sign} 9 -CA clients.pem -CAkey clients.key -extfile v3.cnf -out {name}.v3"
+        ));
+        run(format!(
+            "{sign} 9 -CA foreign.pem -CAkey foreign.key -out {name}.foreign"
+        ));
+        let pair = |version: &str| Pair {
+            cert_file: folder.join(format!("{name}.{version}")),
+            key_file: folder.join(format!("{name}.key")),
+        };
+        for tls in [["--tlsv1.3", "--http2"], ["--tls-max", "1.2"]] {
+            for version in ["v1", "v3"] {
+                let (status, head) = curl(address, "required", Some(&pair(version)), &tls);
+                assert_eq!(status, 200, "{name} {version} {tls:?}: {head}");
+                let subject = format!("CN={name},O=shop");
+                assert_eq!(told(&head, "x-client-cert-subject"), Some(&*subject));
+            }
+            let foreign = curl(address, "required", Some(&pair("foreign")), &tls);
+            assert_eq!(foreign.0, 0, "{name} {tls:?}");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_said_before_the_handshake_ends() {
     let guarded = Guarded::new();

@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::PemObject as _;
-use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate, X509Version};
 
 use super::super::defaults::MAX_FILE_SIZE;
 use super::super::hash;
@@ -130,7 +130,8 @@ pub(super) fn check(read: &[Vec<u8>], file: &Located<PathBuf>, findings: &Findin
             continue;
         };
         let (path, subject) = (file.value.display(), authority.subject());
-        if !authority.is_ca() {
+        // Those of version 1 cannot say it.
+        if authority.version() == X509Version::V3 && !authority.is_ca() {
             findings.push(
                 Finding::warning(format!("'{path}' holds a certificate that is no authority's: '{subject}'"))
                     .at(file.place, "")

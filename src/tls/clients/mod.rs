@@ -1,9 +1,11 @@
 //! Certificates of clients: whom a site lets in, for how long a session vouches for them, and what is told of them.
 
+mod der;
 mod identity;
 mod name;
 mod session;
 mod tickets;
+mod version1;
 
 pub use identity::Identity;
 pub(super) use tickets::ClientTickets;
@@ -15,6 +17,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
+use self::version1::WithVersion1;
 use crate::config::types::{ClientVerification, Config};
 
 /// What the master accepted of a `client_ca` and rustls does not.
@@ -48,5 +51,14 @@ pub(super) fn verifier(
             .enforce_revocation_expiration();
     }
     let built = builder.build();
-    built.map_err(|error| UnusableAuthority(rustls::Error::General(error.to_string())))
+    let inner =
+        built.map_err(|error| UnusableAuthority(rustls::Error::General(error.to_string())))?;
+    Ok(match (trust, &wanted.revocations) {
+        (Some(trust), None) => Arc::new(WithVersion1 {
+            inner,
+            authorities: trust.clone(),
+            algorithms: provider.signature_verification_algorithms,
+        }),
+        _ => inner,
+    })
 }
