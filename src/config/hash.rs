@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
 use super::parallel;
-use super::types::{Certificate, Config, Site};
+use super::types::{Certificate, CertificateIndex, Config, Site, SiteTls};
 
 /// Fewer sites are not worth a thread's while.
 const PART: usize = 500;
@@ -51,24 +51,29 @@ pub(super) fn of_certificate(certificate: &mut Certificate) {
 /// Certificate and passwords count with their content: their indices change when other sites come and go.
 fn site_hash(site: &mut Site, certificates: &[&str], passwords: &[String]) -> String {
     site.hash.clear();
-    let certificate = site.tls.as_mut().map(|tls| &mut tls.certificate);
-    let certificate = certificate.map(std::mem::take);
+    let indices = site.tls.as_mut().map(take_certificates);
     let auth = site.middleware.basic_auth.as_mut();
     let file = auth.map(|auth| std::mem::take(&mut auth.file));
-    let shown = certificate.and_then(|index| certificates.get(index as usize));
+    let shown = indices
+        .iter()
+        .flat_map(|(first, others)| std::iter::once(first).chain(others));
+    let shown = shown.filter_map(|index| certificates.get(*index as usize));
     let known = file.and_then(|index| passwords.get(index as usize));
-    let hash = digest([
-        &bytes(site)[..],
-        shown.copied().unwrap_or_default().as_bytes(),
-        known.map(String::as_bytes).unwrap_or_default(),
-    ]);
-    if let (Some(tls), Some(index)) = (&mut site.tls, certificate) {
-        tls.certificate = index;
+    let own = bytes(site);
+    let parts = [&own[..], known.map(String::as_bytes).unwrap_or_default()];
+    let hash = digest(parts.into_iter().chain(shown.map(|hash| hash.as_bytes())));
+    if let (Some(tls), Some(indices)) = (&mut site.tls, indices) {
+        (tls.certificate, tls.alternatives) = indices;
     }
     if let (Some(auth), Some(index)) = (&mut site.middleware.basic_auth, file) {
         auth.file = index;
     }
     hash
+}
+
+fn take_certificates(tls: &mut SiteTls) -> (CertificateIndex, Vec<CertificateIndex>) {
+    let others = std::mem::take(&mut tls.alternatives);
+    (std::mem::take(&mut tls.certificate), others)
 }
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {

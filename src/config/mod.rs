@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod hash;
 mod include;
 mod load;
+mod ocsp;
 pub(crate) mod parallel;
 mod parts;
 mod pem;

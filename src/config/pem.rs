@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Version};
 use x509_parser::time::ASN1Time;
 
 use super::defaults::MAX_PEM_SIZE;
-use super::types::{Certificate, PrivateKey, Stamp};
+use super::types::{Certificate, KeyKind, PrivateKey, Stamp};
 use super::{hash, source};
 
 /// What two files hold, not yet checked.
@@ -78,8 +78,10 @@ impl<'a> Pair<'a> {
                 "put the server's own certificate first, then the intermediate ones",
             ));
         }
-        check_match(&chain, &key, cert_file, self.key_file)?;
+        let kind = check_match(&chain, &key, cert_file, self.key_file)?;
         let mut certificate = Certificate {
+            staple: None,
+            kind: Some(kind),
             names: names(&leaf),
             issuer: leaf.issuer().to_string(),
             not_before: leaf.validity().not_before.timestamp(),
@@ -165,7 +167,7 @@ fn check_match(
     key: &PrivateKeyDer<'static>,
     cert_file: &Path,
     key_file: &Path,
-) -> Result<(), Refusal> {
+) -> Result<KeyKind, Refusal> {
     let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(key).map_err(|_| {
         refusal(
             true,
@@ -177,8 +179,9 @@ fn check_match(
         )
     })?;
     use rustls::{Error, InconsistentKeys};
+    let kind = kind(&*signer);
     match CertifiedKey::new(chain.to_vec(), signer).keys_match() {
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(kind),
         Err(Error::InconsistentKeys(_)) => Err(Refusal {
             of_both: true,
             ..refusal(
@@ -200,6 +203,20 @@ fn check_match(
             "make a new one; TLS clients would refuse it as well",
         )),
     }
+}
+
+/// By what it can sign.
+fn kind(signer: &dyn SigningKey) -> KeyKind {
+    use rustls::SignatureScheme as Scheme;
+    let can = |scheme| signer.choose_scheme(&[scheme]).is_some();
+    let kinds = [
+        (Scheme::ECDSA_NISTP256_SHA256, KeyKind::EcdsaP256),
+        (Scheme::ECDSA_NISTP384_SHA384, KeyKind::EcdsaP384),
+        (Scheme::ECDSA_NISTP521_SHA512, KeyKind::EcdsaP521),
+        (Scheme::ED25519, KeyKind::Ed25519),
+    ];
+    let found = kinds.into_iter().find(|(scheme, _)| can(*scheme));
+    found.map_or(KeyKind::Rsa, |(_, kind)| kind)
 }
 
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {

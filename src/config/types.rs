@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
-pub use certificate::{Certificate, PrivateKey};
+pub use certificate::{Certificate, KeyKind, PrivateKey, Staple};
 pub use certificates::{Certificates, Entry as CertificateEntry, Material};
 pub use clients::{ClientVerification, Revocations, RevocationsId, TlsPolicy};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};

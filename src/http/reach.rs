@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::client_certificate::Verification;
-use crate::config::types::{CertificateIndex, Config, SiteIndex};
+use crate::config::types::{Config, SiteIndex};
 
 /// How a connection came in by TLS.
 #[derive(Clone, Debug)]
@@ -20,14 +20,9 @@ pub struct Entrance {
 }
 
 /// What a handshake at each site settles.
-pub(super) struct Reach(Box<[Door]>);
-
-#[derive(Clone, Copy)]
-struct Door {
-    /// Equal numbers are equal policies.
-    policy: u32,
-    /// None in cleartext.
-    certificate: Option<CertificateIndex>,
+pub(super) struct Reach {
+    /// By site: equal numbers are equal policies.
+    policies: Box<[u32]>,
 }
 
 impl Reach {
@@ -36,12 +31,11 @@ impl Reach {
         let sites = config.sites.iter().map(|site| {
             let tls = site.tls.as_ref();
             let next = u32::try_from(policies.len()).expect("sites are counted by u32");
-            Door {
-                policy: *policies.entry(tls.map(|tls| tls.policy())).or_insert(next),
-                certificate: tls.map(|tls| tls.certificate),
-            }
+            *policies.entry(tls.map(|tls| tls.policy())).or_insert(next)
         });
-        Self(sites.collect())
+        Self {
+            policies: sites.collect(),
+        }
     }
 
     /// Whether a connection that came in by `entrance` may ask for another `site`, as whose `host` it is known; None when
@@ -53,20 +47,26 @@ impl Reach {
         site: SiteIndex,
         host: Option<&str>,
     ) -> bool {
-        let [own, other] = [entrance.site, site].map(|site| self.0.get(site as usize));
-        let (Some(own), Some(other)) = (own, other) else {
+        let places = [entrance.site, site].map(|site| site as usize);
+        let [Some(own), Some(other)] = places.map(|site| self.policies.get(site)) else {
             return false;
         };
-        if own.policy != other.policy {
+        let tables = places.map(|site| config.sites.get(site)?.tls.as_ref());
+        let [Some(shown), Some(meant)] = tables else {
+            return false;
+        };
+        if own != other {
             return false;
         }
-        let Some(host) = host.filter(|_| entrance.named && own.certificate != other.certificate)
-        else {
+        let alike = || shown.certificates().eq(meant.certificates());
+        let Some(host) = host.filter(|_| entrance.named && !alike()) else {
             return true;
         };
-        let shown = own.certificate;
-        let shown = shown.and_then(|index| config.certificates.find(index));
-        shown.is_some_and(|certificate| covers(&certificate.names, host))
+        // Which of several was shown the client knows.
+        shown.certificates().all(|index| {
+            let certificate = config.certificates.find(index);
+            certificate.is_some_and(|certificate| covers(&certificate.names, host))
+        })
     }
 }
 
@@ -102,6 +102,7 @@ mod tests {
             let mut site = testing::site();
             site.tls = Some(SiteTls {
                 certificate,
+                alternatives: vec![],
                 min_version,
                 clients: None,
                 acme: None,
@@ -115,7 +116,10 @@ mod tests {
             site(1, old),
             site(0, new),
             testing::site(),
+            site(0, old),
         ]);
+        let several = config.sites[5].tls.as_mut().unwrap();
+        several.alternatives = vec![1];
         config.certificates = vec![
             certificate(&["*.example.com", "2001:db8::1"]),
             certificate(&["b.example.com"]),
@@ -142,6 +146,13 @@ mod tests {
         assert!(admits((0, true), 2, Some("[2001:db8::1]")));
         assert!(!admits((0, true), 2, Some("a.b.example.com")));
         assert!(!admits((2, true), 0, Some("a.example.com")));
+    }
+
+    #[test]
+    fn of_several_certificates_any_may_have_been_shown() {
+        assert!(admits((5, true), 2, Some("b.example.com")));
+        assert!(!admits((5, true), 0, Some("a.example.com")));
+        assert!(!admits((0, true), 5, Some("elsewhere")));
     }
 
     #[test]

@@ -30,12 +30,14 @@ pub fn blank() -> io::Result<OwnedFd> {
 
 /// Writes `config` into `memory`, which nobody can change any more then.
 pub fn seal(config: &Config, memory: &OwnedFd) -> io::Result<()> {
-    let certificates = config.certificates.write().map_err(io::Error::other)?;
-    let mut parts = vec![encode(config, 0)?, certificates];
+    let [ends, records] = config.certificates.write().map_err(io::Error::other)?;
+    let mut parts = vec![encode(config, 0)?, ends, records];
     for sites in config.sites.chunks(part_size(config)) {
         parts.push(encode(&sites, sites.len())?);
     }
-    let lengths: Vec<usize> = parts.iter().map(Vec::len).collect();
+    let mut lengths: Vec<usize> = parts.iter().map(Vec::len).collect();
+    // The certificates are read as one.
+    lengths[1] += lengths.remove(2);
     let mut file = File::from(memory.try_clone()?);
     file.write_all(&encode(&lengths, 0)?)?;
     parts.iter().try_for_each(|part| file.write_all(part))?;

@@ -2,6 +2,7 @@
 //! checked them all, and ten thousand are not to hold a new worker up.
 
 use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
@@ -16,7 +17,15 @@ pub struct Keys {
     certificates: Certificates,
     provider: Arc<CryptoProvider>,
     /// By the index of the certificate. None in it: it cannot be used, which was said.
-    ready: Vec<OnceLock<Option<Arc<CertifiedKey>>>>,
+    ready: Vec<OnceLock<Option<Ready>>>,
+}
+
+/// What handshakes show of a certificate.
+#[derive(Debug)]
+struct Ready {
+    plain: Arc<CertifiedKey>,
+    /// With what the authority says of it, and until when that may be shown, seconds since the epoch.
+    stapled: Option<(Arc<CertifiedKey>, i64)>,
 }
 
 impl Keys {
@@ -35,13 +44,14 @@ impl Keys {
 
     pub(super) fn find(&self, index: CertificateIndex) -> Option<Arc<CertifiedKey>> {
         let ready = self.ready.get(index as usize)?;
-        ready.get_or_init(|| self.load(index)).clone()
+        let ready = ready.get_or_init(|| self.load(index)).as_ref()?;
+        Some(ready.now().clone())
     }
 
-    fn load(&self, index: CertificateIndex) -> Option<Arc<CertifiedKey>> {
+    fn load(&self, index: CertificateIndex) -> Option<Ready> {
         let material = self.certificates.material(index)?;
-        match certified_key(material, &self.provider) {
-            Ok(key) => Some(Arc::new(key)),
+        match Ready::new(material, &self.provider) {
+            Ok(ready) => Some(ready),
             Err(error) => {
                 let certificate = self.certificates.find(index)?;
                 let file = certificate.cert_file.display();
@@ -50,6 +60,38 @@ impl Keys {
             }
         }
     }
+}
+
+impl Ready {
+    fn new(mut material: Material, provider: &CryptoProvider) -> Result<Self, rustls::Error> {
+        let staple = material.staple.take();
+        let plain = certified_key(material, provider)?;
+        let stapled = staple.map(|staple| {
+            let mut stapled = plain.clone();
+            stapled.ocsp = Some(staple.response.into());
+            (Arc::new(stapled), staple.next_update)
+        });
+        Ok(Self {
+            plain: Arc::new(plain),
+            stapled,
+        })
+    }
+
+    /// Clients take offence at a response that is out of date, not at none.
+    fn now(&self) -> &Arc<CertifiedKey> {
+        match &self.stapled {
+            Some((stapled, until)) if now() <= *until => stapled,
+            _ => &self.plain,
+        }
+    }
+}
+
+/// Seconds since the epoch.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 fn certified_key(
@@ -79,7 +121,7 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
-    use crate::config::types::Certificate;
+    use crate::config::types::{Certificate, Staple};
 
     fn certificate(number: usize) -> Certificate {
         let params = CertificateParams::new([format!("{number}.test")]).unwrap();
@@ -95,7 +137,7 @@ mod tests {
     /// As a worker has them.
     fn keys(certificates: Vec<Certificate>) -> Arc<Keys> {
         let held: Vec<_> = certificates.into_iter().map(Into::into).collect();
-        let written = Certificates::from(held).write().unwrap().leak();
+        let written = Certificates::from(held).write().unwrap().concat().leak();
         Keys::new(Certificates::lazy(written).unwrap())
     }
 
@@ -137,5 +179,20 @@ mod tests {
         let keys = keys(vec![broken, Certificate::placeholder("1.pem".into())]);
         assert!(keys.find(0).is_none());
         assert_eq!(keys.find(1).unwrap().cert.len(), 1);
+    }
+
+    #[test]
+    fn a_response_out_of_date_is_not_stapled() {
+        let stapled = |next_update| {
+            let staple = Staple {
+                response: vec![1].into(),
+                next_update,
+            };
+            let mut certificate = certificate(0);
+            certificate.staple = Some(staple);
+            keys(vec![certificate]).find(0).unwrap().ocsp.clone()
+        };
+        assert_eq!(stapled(now() + 60), Some(vec![1]));
+        assert_eq!(stapled(now() - 1), None);
     }
 }

@@ -11,7 +11,7 @@ use super::challenges::{self, Challenges};
 use super::clients::{self, ClientTickets, UnusableAuthority};
 use super::keys::Keys;
 use super::policies::{Choice, Policies};
-use super::resolver::{CertificateByName, NameTable, Named};
+use super::resolver::{CertificateByName, NameTable, Named, Shown};
 use super::tickets::Tickets;
 use crate::config::types::{Config, Listener, SiteIndex, TlsPolicy, TlsVersion};
 
@@ -75,15 +75,15 @@ impl TlsListener {
 fn names(config: &Config, listener: &Listener) -> NameTable<Named> {
     let named = |site: SiteIndex| {
         let site_tls = config.sites[site as usize].tls.as_ref();
-        let certificate = site_tls.map(|tls| tls.certificate)?;
-        Some(Named { site, certificate })
+        let shown = site_tls.map(Shown::new)?;
+        Some(Named { site, shown })
     };
     let default = named(listener.default_site).expect("all sites of a TLS listener have TLS");
     let mut names = NameTable::new(default);
     for &site in &listener.sites {
         let Some(named) = named(site) else { continue };
         for pattern in &config.sites[site as usize].hostnames {
-            names.insert(pattern, named);
+            names.insert(pattern, named.clone());
         }
     }
     names

@@ -180,6 +180,7 @@ def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False
             "keepalive_requests 1000000000; keepalive_timeout 600;\n"
             "open_file_cache max=1000 inactive=60s; open_file_cache_valid 1s;\n"
             "server_names_hash_max_size 65536; server_names_hash_bucket_size 128;\n"
+            + ("ssl_protocols TLSv1.2 TLSv1.3;\n" if pairs else "")
             + (f"upstream pool {{ {method} "
                + "".join(f"server 127.0.0.1:{port}; " for port in proxy_to) + "keepalive 64; }\n"
                'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;\n'
@@ -226,6 +227,27 @@ def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin", pairs=None):
     return Server("HAProxy", command, config, signal.SIGUSR2, cpu)
 
 
+def caddy(pairs, cpu=None):
+    """Caddy with one thread of Go's and the first of `pairs`, for one site."""
+
+    def config(server, number):
+        cert_file, key_file = pairs.of(0)
+        return ("{\nadmin off\nauto_https off\ndefault_sni site0.test\n"
+                "servers {\nprotocols h1 h2\n}\n}\n"
+                f"https://:{server.port} {{\nbind 127.0.0.1\ntls {cert_file} {key_file}\nroot * {content(server)}\n"
+                f"header x-config {number}\nfile_server\n}}\n")
+
+    def command(server):
+        return ["env", "GOMAXPROCS=1", f"HOME={server.folder}", "caddy", "run", "--adapter", "caddyfile",
+                "--config", str(server.path)]
+
+    return Server("Caddy", command, config, signal.SIGUSR1, cpu)
+
+
+def is_installed(name):
+    return shutil.which(name) is not None or os.path.exists(f"/usr/sbin/{name}")
+
+
 def version(program, *arguments):
     """The first line in which a program says its version; None where it is not installed."""
     if not shutil.which(program):
@@ -236,8 +258,13 @@ def version(program, *arguments):
 
 def versions():
     known = [version(bws_binary(), "--version"), version("/usr/sbin/nginx", "-v"),
-             version("/usr/sbin/haproxy", "-v")]
+             version("/usr/sbin/haproxy", "-v"), caddy_version()]
     return "; ".join(text for text in known if text)
+
+
+def caddy_version():
+    said = version("caddy", "version")
+    return said and f"Caddy {said}"
 
 
 def write_result(name, text):

@@ -16,6 +16,7 @@ mod harness;
 
 mod access_log;
 mod acme;
+mod certificates;
 mod client_certificates;
 mod commands;
 mod connections;

@@ -108,6 +108,8 @@ pub(in crate::config) struct Ssl {
     /// A path, or `credential:NAME`, as `key_file`.
     pub(in crate::config) cert_file: Option<Located<PathBuf>>,
     pub(in crate::config) key_file: Option<Located<PathBuf>>,
+    pub(in crate::config) ocsp_file: Option<Located<PathBuf>>,
+    pub(in crate::config) certificates: Vec<Certificate>,
     pub(in crate::config) auto_cert: Option<Located<bool>>,
     pub(in crate::config) domains: Vec<Located<String>>,
     pub(in crate::config) min_version: Option<TlsVersion>,
@@ -134,6 +136,8 @@ const CLIENTS_ARE: [(&str, bool); 2] = [("required", true), ("optional", false)]
 impl Ssl {
     fn read(table: Table<'_>) -> Self {
         let acme = table.table("acme", "sites.ssl.acme").map(Acme::read);
+        let certificates = table.tables("certificates", "sites.ssl.certificates");
+        let certificates = certificates.into_iter().map(Certificate::read).collect();
         table.begin_own_keys();
         let client_verify = table.value("client_verify").and_then(|value| {
             Some(Located {
@@ -146,6 +150,8 @@ impl Ssl {
             enabled: table.boolean("enabled"),
             cert_file: table.path("cert_file"),
             key_file: table.path("key_file"),
+            ocsp_file: table.path("ocsp_file"),
+            certificates,
             auto_cert: table.boolean("auto_cert"),
             domains: table.strings("domains").unwrap_or_default(),
             min_version: table.choice("min_version", &TLS_VERSIONS),
@@ -157,6 +163,32 @@ impl Ssl {
         };
         ssl.damaged = table.finish();
         ssl
+    }
+}
+
+/// `[[sites.ssl.certificates]]`.
+#[derive(Debug)]
+pub(in crate::config) struct Certificate {
+    pub(in crate::config) place: Place,
+    /// Paths, or `credential:NAME`.
+    pub(in crate::config) cert_file: Option<Located<PathBuf>>,
+    pub(in crate::config) key_file: Option<Located<PathBuf>>,
+    pub(in crate::config) ocsp_file: Option<Located<PathBuf>>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
+}
+
+impl Certificate {
+    fn read(table: Table<'_>) -> Self {
+        let mut certificate = Self {
+            place: table.place,
+            cert_file: table.path("cert_file"),
+            key_file: table.path("key_file"),
+            ocsp_file: table.path("ocsp_file"),
+            damaged: false,
+        };
+        certificate.damaged = table.finish();
+        certificate
     }
 }
 

@@ -18,7 +18,7 @@ use super::super::types::{
     Acme, AcmeChallenge, Certificate, CertificateEntry, Config, ExternalAccount, HostPattern,
     SiteTls,
 };
-use super::earlier::Earlier;
+use super::certificates::Earlier;
 use super::global::is_on;
 use super::{Context, hostnames, trust};
 
@@ -31,7 +31,8 @@ const LONGEST_NAME: usize = 200;
 pub(super) fn acts(ssl: &raw::site::Ssl) -> bool {
     let table = ssl.acme.as_ref();
     let enabled = table.is_none_or(|table| is_on(table.enabled.as_ref(), true));
-    let without_files = ssl.cert_file.is_none() && ssl.key_file.is_none();
+    let without_files =
+        ssl.cert_file.is_none() && ssl.key_file.is_none() && ssl.certificates.is_empty();
     let wanted = match &ssl.auto_cert {
         Some(told) => told.value,
         None => table.is_some() && without_files,
@@ -145,10 +146,12 @@ pub(super) fn resolve(
     context: &Context<'_>,
 ) -> Option<SiteTls> {
     let findings = context.findings;
-    if let Some(file) = ssl.cert_file.as_ref().or(ssl.key_file.as_ref()) {
+    let file = ssl.cert_file.as_ref().or(ssl.key_file.as_ref());
+    let table = ssl.certificates.first().map(|table| table.place);
+    if let Some(place) = file.map(|file| file.place).or(table) {
         findings.push(
             Finding::warning("'auto_cert = true' makes 'cert_file' and 'key_file' useless")
-                .at(file.place, "")
+                .at(place, "")
                 .help("remove either"),
         );
     }
@@ -168,6 +171,7 @@ pub(super) fn resolve(
     };
     Some(SiteTls {
         certificate: context.automatic_certificate(ssl.place)?,
+        alternatives: Vec::new(),
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
         clients: None,
         acme: Some(Box::new(acme)),

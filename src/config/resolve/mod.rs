@@ -8,7 +8,6 @@ mod clients;
 mod content;
 mod cors;
 mod credentials;
-mod earlier;
 mod files;
 mod global;
 mod headers;

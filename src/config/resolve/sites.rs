@@ -214,30 +214,14 @@ fn with_files(
     hostnames: &[Located<HostPattern>],
     context: &Context<'_>,
 ) -> Option<SiteTls> {
-    let Some((cert_file, _)) = certificates::files(ssl) else {
-        if !ssl.damaged {
-            context.findings.push(missing_files(ssl));
-        }
-        return None;
-    };
-    let certificate = context.certificate(cert_file, hostnames)?;
+    let (certificate, alternatives) = certificates::resolve(ssl, hostnames, context)?;
     Some(SiteTls {
         certificate,
+        alternatives,
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
         clients: None,
         acme: None,
     })
-}
-
-fn missing_files(ssl: &raw::site::Ssl) -> Finding {
-    let missing = match (&ssl.cert_file, &ssl.key_file) {
-        (None, None) => "neither 'cert_file' nor 'key_file'",
-        (None, _) => "no 'cert_file'",
-        _ => "no 'key_file'",
-    };
-    Finding::error(format!("'sites.ssl' has {missing}"))
-        .at(ssl.place, "")
-        .help("name both files, PEM, or write 'auto_cert = true', or 'enabled = false'")
 }
 
 fn check_acme(acme: &raw::site::Acme, findings: &Findings) {

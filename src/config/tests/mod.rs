@@ -11,6 +11,7 @@ mod inheritance;
 mod mutations;
 mod parts;
 mod reports;
+mod several_certificates;
 
 use std::path::{Path, PathBuf};
 

@@ -8,12 +8,15 @@ use super::Der;
 
 /// A certificate chain with its key.
 ///
-/// Chain and key come first: who only wants to serve them ([`super::Material`]) reads no further.
+/// Chain, key and staple come first: who only wants to serve them ([`super::Material`]) reads no further.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The leaf first. Empty while BWS has not got the certificate yet: a worker shows one of its own instead.
     pub chain: Vec<Der>,
     pub key: PrivateKey,
+    pub staple: Option<Staple>,
+    /// None: there is no certificate yet.
+    pub kind: Option<KeyKind>,
     pub cert_file: PathBuf,
     pub key_file: PathBuf,
     /// Subject alternative names (DNS names and IP addresses), lower case.
@@ -38,12 +41,46 @@ pub enum PrivateKey {
     Sec1(Der),
 }
 
+/// What the authority says of a certificate's state, for clients that ask (OCSP, RFC 6960; RFC 6066 section 8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staple {
+    /// An OCSPResponse.
+    pub response: Der,
+    /// Not to be shown after this, seconds since the epoch.
+    pub next_update: i64,
+}
+
+/// What a certificate's key signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KeyKind {
+    EcdsaP256,
+    EcdsaP384,
+    EcdsaP521,
+    Ed25519,
+    Rsa,
+}
+
+impl KeyKind {
+    /// As metrics and status name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EcdsaP256 => "ecdsa-p256",
+            Self::EcdsaP384 => "ecdsa-p384",
+            Self::EcdsaP521 => "ecdsa-p521",
+            Self::Ed25519 => "ed25519",
+            Self::Rsa => "rsa",
+        }
+    }
+}
+
 impl Certificate {
     /// What stands in for a certificate that is not in its file yet.
     pub fn placeholder(file: PathBuf) -> Self {
         Self {
             chain: Vec::new(),
             key: PrivateKey::Pkcs8(Der::default()),
+            staple: None,
+            kind: None,
             cert_file: file.clone(),
             key_file: file,
             names: Vec::new(),

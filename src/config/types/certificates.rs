@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Certificate, CertificateIndex, PrivateKey, Stamp};
+use super::{Certificate, CertificateIndex, PrivateKey, Stamp, Staple};
 
 /// The certificates of a configuration, in the order of their indices: those that the master holds, or those that it
 /// wrote for its workers, which decode one when it is asked for. Ten thousand cost a worker that is not asked nothing.
@@ -38,11 +38,12 @@ pub struct Material {
     /// DER, the leaf first; empty while BWS has not got the certificate yet.
     pub chain: Vec<Cow<'static, [u8]>>,
     pub key: PrivateKey,
+    pub staple: Option<Staple>,
 }
 
 impl Certificates {
-    /// Encodes them (postcard), for [`Self::read`] and [`Self::lazy`].
-    pub fn write(&self) -> postcard::Result<Vec<u8>> {
+    /// Encodes them (postcard) in two parts, which [`Self::read`] and [`Self::lazy`] expect one after the other.
+    pub fn write(&self) -> postcard::Result<[Vec<u8>; 2]> {
         /// Bytes of a certificate, roughly.
         const USUAL: usize = 2 << 10;
         let mut records = Vec::with_capacity(self.len() * USUAL);
@@ -51,8 +52,7 @@ impl Certificates {
             records = postcard::to_extend(&*certificate, records)?;
             ends.push(records.len());
         }
-        let head = postcard::to_allocvec(&ends)?;
-        Ok([head, records].concat())
+        Ok([postcard::to_allocvec(&ends)?, records])
     }
 
     /// Decodes all.
@@ -163,16 +163,18 @@ impl Material {
         Self {
             chain: chain.map(|der| Cow::Owned(der.to_vec())).collect(),
             key: certificate.key.clone(),
+            staple: certificate.staple.clone(),
         }
     }
 
     /// The beginning of a [`Certificate`], field by field.
     fn read(record: &'static [u8]) -> postcard::Result<Self> {
-        type Beginning = (Vec<&'static [u8]>, PrivateKey);
-        let ((chain, key), _): (Beginning, _) = postcard::take_from_bytes(record)?;
+        type Beginning = (Vec<&'static [u8]>, PrivateKey, Option<Staple>);
+        let ((chain, key, staple), _): (Beginning, _) = postcard::take_from_bytes(record)?;
         Ok(Self {
             chain: chain.into_iter().map(Cow::Borrowed).collect(),
             key,
+            staple,
         })
     }
 }
@@ -220,13 +222,17 @@ mod tests {
         certificate.chain = (0..number).map(|it| Der::from(vec![it; 300])).collect();
         certificate.key = PrivateKey::Sec1(vec![number].into());
         certificate.names = vec![format!("{number}.test")];
+        certificate.staple = (number % 2 == 1).then(|| Staple {
+            response: vec![number; 9].into(),
+            next_update: 7,
+        });
         certificate.into()
     }
 
     #[test]
     fn what_is_written_is_read_now_or_later() {
         let held = Certificates::from((0..4).map(certificate).collect::<Vec<_>>());
-        let bytes = held.write().unwrap();
+        let bytes = held.write().unwrap().concat();
         assert_eq!(Certificates::read(&bytes).unwrap(), held);
         let lazy = Certificates::lazy(bytes.leak()).unwrap();
         assert_eq!(lazy, held);
@@ -234,6 +240,7 @@ mod tests {
         for index in 0..4 {
             let [here, there] = [&held, &lazy].map(|of| of.material(index).unwrap());
             assert_eq!(here.chain, there.chain);
+            assert_eq!(here.staple, there.staple);
             assert!(here.key == there.key && here.chain.len() == index as usize);
             assert!(
                 there
@@ -248,7 +255,7 @@ mod tests {
     #[test]
     fn what_is_torn_is_an_error() {
         let held = Certificates::from(vec![certificate(2)]);
-        let bytes = held.write().unwrap();
+        let bytes = held.write().unwrap().concat();
         for length in 0..bytes.len() {
             let torn: &'static [u8] = bytes[..length].to_vec().leak();
             assert!(Certificates::read(torn).is_err(), "{length}");

@@ -18,6 +18,7 @@ fn served(root: &Path, names: &[&str]) -> Rc<Service> {
     secure.name = "secure".into();
     secure.tls = Some(SiteTls {
         certificate: 0,
+        alternatives: vec![],
         min_version: TlsVersion::Tls12,
         clients: None,
         acme: Some(Box::new(Acme {

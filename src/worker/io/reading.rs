@@ -121,7 +121,9 @@ impl ClientIo {
                 buffer.set_filled(before + passed);
                 count
             };
-            self.activity.flooded.set(watch.is_flooded());
+            if watch.is_flooded() && !self.activity.flooded.replace(true) {
+                self.recorder.add(Global::ConnectionsFlooding, 1);
+            }
             self.activity.note_block(watch.in_head());
             if count == 0 || buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));

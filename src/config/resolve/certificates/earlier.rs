@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use super::super::pem::{Pair, Refusal};
-use super::super::types::{CertificateEntry, Certificates, Stamp};
+use crate::config::pem::{Pair, Refusal};
+use crate::config::types::{CertificateEntry, Certificates, Stamp};
 
 /// What is known already, and how much was not.
-pub(super) struct Earlier<'a> {
+pub(in crate::config::resolve) struct Earlier<'a> {
     /// By the paths of certificate and key.
     known: HashMap<[&'a [u8]; 2], &'a CertificateEntry>,
     parsed: AtomicUsize,
 }
 
 impl<'a> Earlier<'a> {
-    pub(super) fn new(certificates: Option<&'a Certificates>) -> Self {
+    pub(in crate::config::resolve) fn new(certificates: Option<&'a Certificates>) -> Self {
         let entries = certificates.map(Certificates::entries).unwrap_or_default();
         let entries = entries.iter().filter(|it| !it.certificate.is_placeholder());
         let by_paths = |entry: &'a CertificateEntry| {
@@ -32,14 +32,22 @@ impl<'a> Earlier<'a> {
     }
 
     /// What is in these files, if they look as before.
-    pub(super) fn unchanged(&self, cert: &Path, key: &Path) -> Option<CertificateEntry> {
+    pub(in crate::config::resolve) fn unchanged(
+        &self,
+        cert: &Path,
+        key: &Path,
+    ) -> Option<CertificateEntry> {
         let known = self.known(cert, key)?;
         let before = known.files.as_ref()?;
         is_unchanged(before, [cert, key]).then(|| known.clone())
     }
 
     /// What is in these files: from before if they look as before or hold the same, else parsed and checked.
-    pub(super) fn read(&self, cert: &Path, key: &Path) -> Result<CertificateEntry, Refusal> {
+    pub(in crate::config::resolve) fn read(
+        &self,
+        cert: &Path,
+        key: &Path,
+    ) -> Result<CertificateEntry, Refusal> {
         if let Some(entry) = self.unchanged(cert, key) {
             return Ok(entry);
         }
@@ -59,7 +67,7 @@ impl<'a> Earlier<'a> {
         self.known.get(&paths(cert, key)).copied()
     }
 
-    pub(super) fn parsed(&self) -> usize {
+    pub(in crate::config::resolve) fn parsed(&self) -> usize {
         self.parsed.load(Ordering::Relaxed)
     }
 }
