@@ -1,105 +1,14 @@
 //! Sites that verify their clients, with curl and openssl as clients.
 
-use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod guarded;
+mod sessions;
 
-use crate::harness::backend::Backend;
-use crate::harness::bws::Bws;
+use std::path::Path;
+use std::process::Command;
+
+use self::guarded::{Guarded, OPTIONAL, REQUIRED, curl, told};
 use crate::harness::certificates::{Authority, Pair};
 use crate::harness::listener;
-
-/// A server with an authority for itself and one for its clients.
-struct Guarded {
-    folder: tempfile::TempDir,
-    server: Pair,
-    clients: Authority,
-    /// Answers with the head that it got.
-    backend: Backend,
-}
-
-impl Guarded {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let names = ["required.test", "optional.test", "open.test", "other.test"];
-        let server = Authority::new().issue(folder.path(), "server", &names);
-        let clients = Authority::new();
-        std::fs::write(folder.path().join("clients.pem"), clients.pem()).unwrap();
-        let backend = Backend::start(|head| {
-            let length = head.len() + 2;
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{head}\r\n");
-            Some(answer.into_bytes())
-        });
-        Self {
-            folder,
-            server,
-            clients,
-            backend,
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// A site that proxies; `rules` are more lines of `[sites.ssl]`.
-    fn site(&self, name: &str, address: SocketAddr, rules: &str) -> String {
-        let mut text = format!(
-            "[[sites]]\nname = \"{name} {}\"\nhostname = \"{name}.test\"\nlisten = \"{address}\"\n",
-            address.port()
-        );
-        let _ = write!(
-            text,
-            "[sites.ssl]\ncert_file = \"{}\"\nkey_file = \"{}\"\n{rules}\n",
-            self.server.cert_file.display(),
-            self.server.key_file.display(),
-        );
-        let _ = writeln!(
-            text,
-            "[sites.proxy]\nupstreams = [{{ name = \"it\", url = \"http://{}\" }}]",
-            self.backend.address
-        );
-        text
-    }
-
-    fn start(&self, config: &str, sockets: Vec<TcpListener>) -> Bws {
-        Bws::start(self.path(), config, sockets)
-    }
-
-    fn client(&self, name: &str) -> Pair {
-        self.clients.issue_client(self.path(), name, 7)
-    }
-}
-
-/// What curl gets from a site: the head that its backend got, or how it failed.
-fn curl(address: SocketAddr, site: &str, client: Option<&Pair>, more: &[&str]) -> (u16, String) {
-    let target = format!("{site}.test:{}", address.port());
-    let mut command = Command::new("curl");
-    command
-        .args(["-sSk", "-w", "\n%{http_code}", "--resolve"])
-        .args([&format!("{target}:127.0.0.1"), "-H", "Accept: text/plain"])
-        .args(more)
-        .arg(format!("https://{target}/"));
-    if let Some(pair) = client {
-        command.arg("--cert").arg(&pair.cert_file);
-        command.arg("--key").arg(&pair.key_file);
-    }
-    let said = command.output().expect("curl can be started");
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    let (body, status) = text.rsplit_once('\n').expect("a status");
-    let failure = String::from_utf8_lossy(&said.stderr);
-    (status.parse().unwrap(), format!("{body}{failure}"))
-}
-
-/// A header as the backend got it.
-fn told<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-    Some(lines.find(|(key, _)| key.eq_ignore_ascii_case(name))?.1)
-}
-
-const REQUIRED: &str = "client_ca = \"clients.pem\"";
-const OPTIONAL: &str = "client_ca = \"clients.pem\"\nclient_verify = \"optional\"";
 
 #[test]
 fn only_clients_of_the_authority_come_in() {
@@ -108,12 +17,12 @@ fn only_clients_of_the_authority_come_in() {
     let text = guarded.site("required", address, REQUIRED)
         + &guarded.site("optional", address, OPTIONAL)
         + &guarded.site("open", address, "");
-    let _server = guarded.start(&text, vec![socket]);
+    let server = guarded.start(&text, vec![socket]);
     let folder = guarded.path();
     let good = guarded.client("alice");
     let wrong = Authority::new().issue_client(folder, "mallory", 1);
     let expired = guarded.clients.issue_expired_client(folder, "old");
-    let server = guarded.clients.issue(folder, "no-client", &["server.test"]);
+    let unused = guarded.clients.issue(folder, "no-client", &["server.test"]);
     for version in ["--http1.1", "--http2"] {
         for tls in ["--tlsv1.3", "--tls-max=1.2"] {
             let tls = tls
@@ -145,10 +54,14 @@ fn only_clients_of_the_authority_come_in() {
         }
     }
     assert_eq!(
-        curl(address, "required", Some(&server), &[]).0,
+        curl(address, "required", Some(&unused), &[]).0,
         200,
         "any use is allowed there"
     );
+    // Not once for each.
+    let log = server.process.output();
+    let told = log.matches("client '127.0.0.1' is refused: its certificate");
+    assert_eq!(told.count(), 1, "{log}");
 }
 
 #[test]
@@ -248,167 +161,6 @@ fn openssl_with(arguments: &[&str], input: &[u8]) -> Vec<u8> {
     command.output().expect("openssl can be started").stdout
 }
 
-/// A client that keeps its sessions.
-struct Returning<'a> {
-    version: &'a str,
-    session: PathBuf,
-}
-
-/// How it went.
-#[derive(Debug, PartialEq)]
-struct Visit {
-    resumed: bool,
-    /// What the backend was told; None without an answer.
-    verified: Option<String>,
-}
-
-impl Returning<'_> {
-    /// With the session of before, if there is one; the new one is kept.
-    fn visit(&self, address: SocketAddr, site: &str, client: Option<&Pair>) -> Visit {
-        let mut command = Command::new("openssl");
-        command
-            .args(["s_client", self.version, "-ign_eof", "-servername"])
-            .args([&format!("{site}.test"), "-connect", &address.to_string()])
-            .arg("-sess_out")
-            .arg(&self.session);
-        if self.session.exists() {
-            command.arg("-sess_in").arg(&self.session);
-        }
-        if let Some(pair) = client {
-            command.arg("-cert").arg(&pair.cert_file);
-            command.arg("-key").arg(&pair.key_file);
-        }
-        let request = self.session.with_extension("request");
-        let text = format!("GET / HTTP/1.1\r\nhost: {site}.test\r\nconnection: close\r\n\r\n");
-        std::fs::write(&request, text).unwrap();
-        command
-            .stdin(std::fs::File::open(request).unwrap())
-            .stderr(Stdio::null());
-        let said = command.output().expect("openssl can be started").stdout;
-        let said = String::from_utf8_lossy(&said);
-        let answered = said.contains("HTTP/1.1 200 OK");
-        Visit {
-            resumed: said.contains("Reused, TLSv1."),
-            verified: answered
-                .then(|| told(&said, "x-client-cert-verify").unwrap_or("").to_owned()),
-        }
-    }
-}
-
-fn visit(resumed: bool, verified: &str) -> Visit {
-    Visit {
-        resumed,
-        verified: Some(verified.to_owned()),
-    }
-}
-
-const REFUSED: Visit = Visit {
-    resumed: false,
-    verified: None,
-};
-
-#[test]
-fn a_session_is_worth_what_its_handshake_was() {
-    let guarded = Guarded::new();
-    let [(one, guarded_at), (two, open_at)] = [listener(), listener()];
-    let rest = guarded.site("optional", guarded_at, OPTIONAL)
-        + &guarded.site("open", guarded_at, "")
-        + &guarded.site("required", open_at, "");
-    let text = guarded.site("required", guarded_at, REQUIRED) + &rest;
-    let server = guarded.start(&text, vec![one, two]);
-    let good = guarded.client("alice");
-    let client = |version, name: &str| Returning {
-        version,
-        session: guarded.path().join(format!("{name}{version}")),
-    };
-    for version in ["-tls1_2", "-tls1_3"] {
-        let alice = client(version, "alice");
-        let known = alice.visit(guarded_at, "required", Some(&good));
-        assert_eq!(known, visit(false, "SUCCESS"), "{version}");
-        // She is known by her session.
-        let again = alice.visit(guarded_at, "required", None);
-        assert_eq!(again, visit(true, "SUCCESS"), "{version}");
-        // But nowhere else.
-        let elsewhere = alice.visit(guarded_at, "optional", None);
-        assert_eq!(elsewhere, visit(false, "NONE"), "{version}");
-        // From a port where the same name asks for nothing.
-        let eve = client(version, "eve");
-        assert_eq!(eve.visit(open_at, "required", None), visit(false, ""));
-        assert_eq!(eve.visit(open_at, "required", None), visit(true, ""));
-        assert_eq!(
-            eve.visit(guarded_at, "required", None),
-            REFUSED,
-            "{version}"
-        );
-        let bob = client(version, "bob");
-        assert_eq!(bob.visit(guarded_at, "open", None), visit(false, ""));
-        assert_eq!(
-            bob.visit(guarded_at, "required", None),
-            REFUSED,
-            "{version}"
-        );
-        // Once it was only asked for.
-        let carol = client(version, "carol");
-        let anonymous = carol.visit(guarded_at, "optional", None);
-        assert_eq!(anonymous, visit(false, "NONE"), "{version}");
-        let kept = client(version, "kept");
-        assert_eq!(
-            kept.visit(guarded_at, "required", Some(&good)),
-            visit(false, "SUCCESS")
-        );
-    }
-    // Other rules, other sessions.
-    std::fs::write(guarded.path().join("others.pem"), Authority::new().pem()).unwrap();
-    let changed = guarded.site("required", guarded_at, "client_ca = \"others.pem\"")
-        + &rest.replace("client_verify = \"optional\"", "");
-    server.reload_to(&changed);
-    for version in ["-tls1_2", "-tls1_3"] {
-        let carol = client(version, "carol");
-        assert_eq!(
-            carol.visit(guarded_at, "optional", None),
-            REFUSED,
-            "{version}"
-        );
-        let kept = client(version, "kept");
-        assert_eq!(
-            kept.visit(guarded_at, "required", None),
-            REFUSED,
-            "{version}"
-        );
-    }
-}
-
-#[test]
-fn who_was_taken_back_stays_out() {
-    let guarded = Guarded::new();
-    let (socket, address) = listener();
-    let folder = guarded.path();
-    let alice = guarded.clients.issue_client(folder, "alice", 7);
-    let bob = guarded.clients.issue_client(folder, "bob", 8);
-    guarded.clients.revoke(folder, "clients", &[], 2100);
-    let rules = format!("{REQUIRED}\nclient_crl = \"clients.crl\"");
-    let text = guarded.site("required", address, &rules);
-    let server = guarded.start(&text, vec![socket]);
-    let session = Returning {
-        version: "-tls1_3",
-        session: folder.join("session"),
-    };
-    assert_eq!(
-        session.visit(address, "required", Some(&bob)),
-        visit(false, "SUCCESS")
-    );
-    assert_eq!(
-        session.visit(address, "required", Some(&bob)),
-        visit(true, "SUCCESS")
-    );
-    guarded.clients.revoke(folder, "clients", &[8], 2100);
-    assert!(server.reload().status.success());
-    assert_eq!(curl(address, "required", Some(&alice), &[]).0, 200);
-    assert_eq!(curl(address, "required", Some(&bob), &[]).0, 0);
-    // His session ended with his certificate.
-    assert_eq!(session.visit(address, "required", Some(&bob)), REFUSED);
-}
-
 /// Certificates as openssl makes them from a request, without extensions or with them.
 #[test]
 fn certificates_of_every_kind_are_taken() {
@@ -464,41 +216,4 @@ fn certificates_of_every_kind_are_taken() {
             assert_eq!(foreign.0, 0, "{name} {tls:?}");
         }
     }
-}
-
-#[test]
-fn nothing_is_said_before_the_handshake_ends() {
-    let guarded = Guarded::new();
-    let (socket, address) = listener();
-    let _server = guarded.start(&guarded.site("open", address, ""), vec![socket]);
-    let folder = guarded.path();
-    let client = Returning {
-        version: "-tls1_3",
-        session: folder.join("session"),
-    };
-    assert_eq!(client.visit(address, "open", None), visit(false, ""));
-    std::fs::write(
-        folder.join("early"),
-        "GET / HTTP/1.1\r\nhost: open.test\r\n\r\n",
-    )
-    .unwrap();
-    let said = Command::new("openssl")
-        .args([
-            "s_client",
-            "-tls1_3",
-            "-servername",
-            "open.test",
-            "-connect",
-        ])
-        .args([&address.to_string(), "-sess_in"])
-        .arg(folder.join("session"))
-        .arg("-early_data")
-        .arg(folder.join("early"))
-        .stdin(Stdio::null())
-        .output()
-        .expect("openssl can be started")
-        .stdout;
-    let said = String::from_utf8_lossy(&said);
-    assert!(said.contains("Reused, TLSv1.3"), "{said}");
-    assert!(said.contains("Early data was not sent"), "{said}");
 }

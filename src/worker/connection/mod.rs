@@ -4,6 +4,8 @@ pub mod close;
 mod http1;
 mod http2;
 mod opening;
+mod refusal;
+
 mod request;
 mod secure;
 
@@ -17,6 +19,7 @@ use bytes::Bytes;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::io::Transport;
+use super::journal;
 use super::parked::{Entry, Reason, Socket};
 use super::thread::{Admission, Thread};
 use crate::http::service::Connection;
@@ -68,7 +71,8 @@ pub async fn serve(socket: OwnedFd, listener: u32, peer: Option<SocketAddr>, adm
             close::park(transport, Reason::Idle { served: false }, client);
         }
         Err(opening::Failure::Tls) => thread.recorder.add(Global::TlsHandshakesFailed, 1),
-        Err(opening::Failure::Refused(transport)) => {
+        Err(opening::Failure::Refused(transport, reason)) => {
+            journal::client_refused(peer, &reason);
             thread.recorder.add(Global::TlsHandshakesFailed, 1);
             close::finish(transport, client).await;
         }

@@ -29,7 +29,7 @@ pub enum Opened {
 pub enum Failure {
     Tls,
     /// The same, and the client has yet to hear why.
-    Refused(Transport),
+    Refused(Transport, String),
     Gone,
 }
 
@@ -81,8 +81,8 @@ pub async fn open(
         Ok(Ok(Some(stream))) => stream,
         // The authority has seen what it wanted to see.
         Ok(Ok(None)) => return Err(Failure::Gone),
-        Ok(Err(secure::Failure::Refused(stream))) => {
-            return Err(Failure::Refused(Transport::Tcp(stream)));
+        Ok(Err(secure::Failure::Refused(stream, reason))) => {
+            return Err(Failure::Refused(Transport::Tcp(stream), reason));
         }
         _ => return Err(Failure::Tls),
     };

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, LazyConfigAcceptor, TlsAcceptor};
 
+use super::refusal;
 use crate::config::types::Config;
 use crate::http::service::{ClientCertificate, Entrance, Verification};
 use crate::tls::clients::Identity;
@@ -17,7 +18,7 @@ use crate::tls::{Choice, TlsListener, challenges};
 pub enum Failure {
     /// The certificate of the client, or its lack, is the reason. It has been told so, and may have said more meanwhile: in
     /// TLS 1.3 its side of the handshake ends before we know its certificate.
-    Refused(TcpStream),
+    Refused(TcpStream, String),
     Other,
 }
 
@@ -45,16 +46,11 @@ pub async fn handshake(
 }
 
 async fn finish(accept: Accept<TcpStream>) -> Result<TlsStream<TcpStream>, Failure> {
-    accept.into_fallible().await.map_err(|(error, stream)| {
-        let reason = error.get_ref().and_then(|it| it.downcast_ref());
-        match reason {
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-                tracing::debug!(%error, "a client is refused for its certificate");
-                Failure::Refused(stream)
-            }
-            _ => Failure::Other,
-        }
-    })
+    let failed = |(error, stream)| match refusal::reason(&error) {
+        Some(reason) => Failure::Refused(stream, reason),
+        None => Failure::Other,
+    };
+    accept.into_fallible().await.map_err(failed)
 }
 
 /// Under which site's rules the handshake was made, and who the client is. None when it is not who the site lets in.
