@@ -343,6 +343,9 @@ fn tls_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
         };
     };
     let mut names = differing!(before, after, "ssl.", [min_version, acme]);
+    if before.clients != after.clients {
+        names.push("ssl.client_ca".to_owned());
+    }
     let shown = |config: &Config, tls: &SiteTls| -> Vec<_> {
         let indices = tls.certificates();
         indices.map(|it| config.certificates.find(it)).collect()

@@ -49,7 +49,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("sites.ssl", &[
         "enabled", "cert_file", "key_file", "ocsp_file", "certificates", "auto_cert", "domains", "min_version",
-        "client_ca", "acme",
+        "client_ca", "client_verify", "client_crl", "acme",
     ]),
     ("sites.ssl.certificates", &["cert_file", "key_file", "ocsp_file"]),
     ("sites.ssl.acme", &[

@@ -7,6 +7,7 @@ mod acme;
 mod balancing;
 mod certificate;
 mod certificates;
+mod clients;
 mod content;
 mod der;
 mod middleware;
@@ -24,6 +25,7 @@ pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
 pub use certificate::{Certificate, KeyKind, PrivateKey, Staple};
 pub use certificates::{Certificates, Entry as CertificateEntry, Material};
+pub use clients::{ClientVerification, Revocations, RevocationsId, TlsPolicy};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use der::Der;
 pub use middleware::{
@@ -52,8 +54,10 @@ pub struct Config {
     /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here. Not serialized with the rest.
     #[serde(skip)]
     pub certificates: Certificates,
-    /// Whom the sites' upstreams may be vouched for by.
+    /// Who may vouch for the sites' upstreams and clients.
     pub trusts: Vec<Trust>,
+    /// What they took back of clients' certificates.
+    pub revocations: Vec<Revocations>,
     /// Each distinct file of names and passwords once. A [`PasswordFileIndex`] points in here.
     pub password_files: Vec<PasswordFile>,
     /// Paths whose change means a new configuration: the main file, included files and the folders where an `include`
@@ -352,6 +356,8 @@ pub struct ProxyHeaders {
     pub add_forwarded: bool,
     /// `X-Forwarded-For`, `-Proto`, `-Host`.
     pub add_x_forwarded: bool,
+    /// What clients say in the headers that tell of their certificates is removed: some site verifies clients.
+    pub guard_client_certificates: bool,
     /// Request header names to drop, lower case.
     pub remove: Vec<String>,
     /// Request headers to set.

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::client_certificate::{ClientCertificate, Verification};
+pub use super::reach::Entrance;
+
 /// A connection, or what one request shows of it: through a trusted proxy come the requests of many clients.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -15,6 +18,8 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// The client speaks TLS, with us or with the proxy that we trust.
     pub secure: bool,
+    /// How it came in by TLS with us. None in cleartext.
+    pub entrance: Option<Entrance>,
     /// Of one request, where the configuration wants to know more.
     pub visit: Option<Rc<Visit>>,
 }
@@ -34,7 +39,16 @@ impl Connection {
             listener,
             peer,
             secure,
+            entrance: None,
             visit: None,
+        }
+    }
+
+    /// The certificate that the client has shown.
+    pub fn verified(&self) -> Option<&ClientCertificate> {
+        match &self.entrance.as_ref()?.client {
+            Verification::Verified(client) => Some(client),
+            _ => None,
         }
     }
 }

@@ -114,6 +114,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
         sites,
         certificates: vec![].into(),
         trusts: vec![],
+        revocations: vec![],
         password_files: vec![],
         sources: vec![],
         hash: "feed".into(),

@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::placeholder;
+use super::{placeholder, suites};
 use crate::config::types::{CertificateIndex, Certificates, Material, PrivateKey};
 
 /// The keys of all certificates of a configuration, each parsed once for all threads and listeners.
@@ -33,7 +33,7 @@ impl Keys {
         let ready = certificates.len();
         Arc::new(Self {
             certificates,
-            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            provider: suites::provider(),
             ready: (0..ready).map(|_| OnceLock::new()).collect(),
         })
     }

@@ -9,7 +9,7 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use super::challenges::Challenges;
 use super::keys::Keys;
-use crate::config::types::{CertificateIndex, HostPattern, SiteTls};
+use crate::config::types::{CertificateIndex, HostPattern, SiteIndex, SiteTls};
 
 /// What belongs to each server name of one listener.
 #[derive(Debug)]
@@ -56,6 +56,13 @@ impl<T: Clone> NameTable<T> {
     }
 }
 
+/// A site, and what it shows.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) site: SiteIndex,
+    pub(super) shown: Shown,
+}
+
 /// The certificates for a name.
 #[derive(Clone, Debug)]
 pub(super) enum Shown {
@@ -98,7 +105,7 @@ fn cost(algorithm: SignatureAlgorithm) -> u8 {
 
 #[derive(Debug)]
 pub(super) struct CertificateByName {
-    pub(super) names: NameTable<Shown>,
+    pub(super) names: Arc<NameTable<Named>>,
     pub(super) keys: Arc<Keys>,
     pub(super) challenges: Option<Arc<Challenges>>,
 }
@@ -113,8 +120,8 @@ impl ResolvesServerCert for CertificateByName {
         }
         // Without those that belong to none of the client's cipher suites: rustls has seen to that.
         let offered = hello.signature_schemes();
-        let shown = self.names.find(name.as_deref());
-        shown.choose(&self.keys, offered)
+        let named = self.names.find(name.as_deref());
+        named.shown.choose(&self.keys, offered)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::metrics::counters::{Recorder, page_words};
 use crate::metrics::lasting::Lasting;
 use crate::tls::challenges::Challenges;
 use crate::tls::tickets::{KeyRing, Tickets};
-use crate::tls::{Keys, TlsListener};
+use crate::tls::{Keys, TlsListener, UnusableAuthority};
 
 /// Descriptors that a worker needs beside its connections: logs, files, upstreams, epoll sets.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -27,6 +27,8 @@ const SPARE_DESCRIPTORS: u64 = 64;
 /// Why a worker cannot serve. The text is for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error(transparent)]
+    Tls(#[from] UnusableAuthority),
     #[error("the counters page does not fit the configuration: master and worker differ")]
     Counters,
     #[error("cannot prepare a listening socket: {0}: raise LimitNOFILE= (or 'ulimit -n')")]
@@ -190,7 +192,7 @@ fn process(
     let keys = Keys::new(config.certificates.clone());
     let tls = listeners
         .map(|listener| TlsListener::new(&config, listener, &keys, &tickets, challenges.as_ref()))
-        .collect();
+        .collect::<Result<_, UnusableAuthority>>()?;
     Ok(Process {
         access_log: access_log(&config)?,
         http: Arc::new(Shared::new(

@@ -113,6 +113,12 @@ pub(in crate::config) struct Ssl {
     pub(in crate::config) auto_cert: Option<Located<bool>>,
     pub(in crate::config) domains: Vec<Located<String>>,
     pub(in crate::config) min_version: Option<TlsVersion>,
+    /// A path, or `credential:NAME`.
+    pub(in crate::config) client_ca: Option<Located<PathBuf>>,
+    /// Whether a client's certificate is required.
+    pub(in crate::config) client_verify: Option<Located<bool>>,
+    /// A path, or `credential:NAME`.
+    pub(in crate::config) client_crl: Option<Located<PathBuf>>,
     pub(in crate::config) acme: Option<Acme>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
@@ -125,12 +131,20 @@ const TLS_VERSIONS: [(&str, TlsVersion); 4] = [
     ("TLSv1.3", TlsVersion::Tls13),
 ];
 
+const CLIENTS_ARE: [(&str, bool); 2] = [("required", true), ("optional", false)];
+
 impl Ssl {
     fn read(table: Table<'_>) -> Self {
         let acme = table.table("acme", "sites.ssl.acme").map(Acme::read);
         let certificates = table.tables("certificates", "sites.ssl.certificates");
         let certificates = certificates.into_iter().map(Certificate::read).collect();
         table.begin_own_keys();
+        let client_verify = table.value("client_verify").and_then(|value| {
+            Some(Located {
+                value: value.choice(&CLIENTS_ARE)?,
+                place: value.place,
+            })
+        });
         let mut ssl = Self {
             place: table.place,
             enabled: table.boolean("enabled"),
@@ -141,6 +155,9 @@ impl Ssl {
             auto_cert: table.boolean("auto_cert"),
             domains: table.strings("domains").unwrap_or_default(),
             min_version: table.choice("min_version", &TLS_VERSIONS),
+            client_ca: table.path("client_ca"),
+            client_verify,
+            client_crl: table.path("client_crl"),
             acme,
             damaged: false,
         };

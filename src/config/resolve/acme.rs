@@ -173,6 +173,7 @@ pub(super) fn resolve(
         certificate: context.automatic_certificate(ssl.place)?,
         alternatives: Vec::new(),
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
+        clients: None,
         acme: Some(Box::new(acme)),
     })
 }

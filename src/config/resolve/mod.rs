@@ -4,6 +4,7 @@
 mod acme;
 mod balancing;
 mod certificates;
+mod clients;
 mod content;
 mod cors;
 mod credentials;
@@ -159,7 +160,7 @@ pub(super) fn resolve(
     let sites = listeners::with_defaults(drafts, &listeners);
     let parsed = store.parsed;
     let (certificates, certificate_files) = store.finish();
-    let (trusts, trust_files) = authorities.finish();
+    let (trusts, revocations, trust_files) = authorities.finish();
     let (password_files, password_paths) = passwords.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
@@ -172,6 +173,7 @@ pub(super) fn resolve(
         listeners,
         certificates,
         trusts,
+        revocations,
         password_files,
         sources: watched,
         hash: String::new(),
@@ -180,6 +182,7 @@ pub(super) fn resolve(
     config.sources.extend(trust_files);
     config.sources.extend(password_paths);
     https::resolve(&mut config, &wishes, findings);
+    clients::guard(&mut config);
     acme::check_answer(&config, by_http, findings);
     hash::fill(&mut config);
     Resolved {

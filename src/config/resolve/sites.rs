@@ -6,7 +6,9 @@ use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
 use super::super::types::{HostPattern, ListenAddress, Site, SiteTls, StaticFiles};
 use super::global::is_on;
-use super::{Context, acme, certificates, files, headers, hostnames, listeners, middleware, proxy};
+use super::{
+    Context, acme, certificates, clients, files, headers, hostnames, listeners, middleware, proxy,
+};
 
 /// A site before its listener is known, with the places that later findings point to.
 pub(super) struct Draft {
@@ -194,14 +196,30 @@ fn resolve_tls(
     if !is_on(ssl.enabled.as_ref(), true) {
         return None;
     }
-    if acme::acts(ssl) {
-        return acme::resolve(ssl, site, hostnames, context);
-    }
+    let clients = clients::resolve(ssl, context);
+    let tls = if acme::acts(ssl) {
+        acme::resolve(ssl, site, hostnames, context)
+    } else {
+        with_files(ssl, hostnames, context)
+    };
+    Some(SiteTls {
+        clients: clients?,
+        ..tls?
+    })
+}
+
+/// TLS with certificates of the operator's.
+fn with_files(
+    ssl: &raw::site::Ssl,
+    hostnames: &[Located<HostPattern>],
+    context: &Context<'_>,
+) -> Option<SiteTls> {
     let (certificate, alternatives) = certificates::resolve(ssl, hostnames, context)?;
     Some(SiteTls {
         certificate,
         alternatives,
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
+        clients: None,
         acme: None,
     })
 }

@@ -5,6 +5,7 @@ mod acme;
 mod balancing;
 mod certificates;
 mod changes;
+mod clients;
 mod includes;
 mod inheritance;
 mod mutations;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Acme, CertificateIndex};
+use super::{Acme, CertificateIndex, ClientVerification};
 
 /// `[sites.ssl]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,8 @@ pub struct SiteTls {
     /// Others for the same names, with keys of other kinds: a client is shown one that it understands.
     pub alternatives: Vec<CertificateIndex>,
     pub min_version: TlsVersion,
+    /// `client_ca` and what belongs to it; None: clients need no certificate.
+    pub clients: Option<Box<ClientVerification>>,
     /// How BWS gets the certificate by itself; None: the operator does.
     pub acme: Option<Box<Acme>>,
 }
@@ -23,7 +25,7 @@ impl SiteTls {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TlsVersion {
     Tls12,
     Tls13,

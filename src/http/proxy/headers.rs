@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use crate::config::types::ProxyHeaders;
+use crate::http::client_certificate;
 use crate::http::service::Connection;
 use crate::http::site;
 
@@ -92,6 +93,12 @@ pub(super) fn rewrite_request(
     join_cookies(headers);
     add_via(headers, version);
     tell_of_client(headers, host, connection, rules);
+    if rules.guard_client_certificates {
+        client_certificate::remove(headers);
+    }
+    if let Some(entrance) = &connection.entrance {
+        client_certificate::tell(headers, &entrance.client);
+    }
     for name in &rules.remove {
         headers.remove(name.as_str());
     }
@@ -236,6 +243,7 @@ mod tests {
             preserve_host: true,
             add_forwarded: true,
             add_x_forwarded: true,
+            guard_client_certificates: true,
             remove: vec!["x-secret".into()],
             add: vec![crate::config::types::Header {
                 name: "x-added".into(),

@@ -20,6 +20,7 @@ fn served(root: &Path, names: &[&str]) -> Rc<Service> {
         certificate: 0,
         alternatives: vec![],
         min_version: TlsVersion::Tls12,
+        clients: None,
         acme: Some(Box::new(Acme {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             directory_url: "https://ca.example/".into(),
