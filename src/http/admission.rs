@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
-use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
 /// Longest request target, in bytes.
 const MAX_TARGET: usize = 32 * 1024;
@@ -40,6 +40,15 @@ pub(super) fn requested_authority<B>(request: &Request<B>) -> Result<&str, Refus
         (None, None) if request.version() <= Version::HTTP_10 => Ok(""),
         (None, None) => Err(BAD),
     }
+}
+
+/// The authority that an admitted request names, as a value for other fields; None when it names none.
+pub(super) fn named_authority<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let host = match request.uri().authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => request.headers().get(HOST).cloned(),
+    };
+    host.filter(|host| !host.is_empty())
 }
 
 /// The host of an admitted request, without its port; empty when it names none.

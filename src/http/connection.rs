@@ -1,5 +1,6 @@
 //! What a request needs to know of the connection that it came by, and of who is at its other end.
 
+use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Connection {
     pub entrance: Option<Entrance>,
     /// Of one request, where the configuration wants to know more.
     pub visit: Option<Rc<Visit>>,
+    /// The client's address in letters, when it was needed.
+    written: OnceCell<(IpAddr, HeaderValue)>,
 }
 
 /// What is known of who makes a request.
@@ -41,6 +44,22 @@ impl Connection {
             secure,
             entrance: None,
             visit: None,
+            written: OnceCell::new(),
+        }
+    }
+
+    /// The client's address as a field's value.
+    pub(super) fn written_address(&self) -> Option<HeaderValue> {
+        let address = self.peer?.ip().to_canonical();
+        let write = || HeaderValue::try_from(address.to_string()).ok();
+        if self.written.get().is_none() {
+            // Nobody else sets it meanwhile.
+            let _ = self.written.set((address, write()?));
+        }
+        match self.written.get() {
+            // What a request shows of its connection may have another address.
+            Some((known, value)) if *known == address => Some(value.clone()),
+            _ => write(),
         }
     }
 

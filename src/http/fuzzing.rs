@@ -1,7 +1,7 @@
 //! What tests/fuzz does with this room.
 
 use http::header::{CONTENT_LENGTH, TE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 
 use super::{admission, proxy, request_path};
 
@@ -47,4 +47,15 @@ pub fn headers(lines: &[u8]) {
     proxy::fuzzing::strip(&mut headers);
     assert!(!headers.contains_key("connection") && !headers.contains_key(TE));
     assert_eq!(headers.get_all(CONTENT_LENGTH).iter().count(), length);
+}
+
+/// What an upstream says in pieces: for hyper it is the same response, or none.
+pub fn response(head: bool, piece: usize, bytes: &[u8]) {
+    let pieces: Vec<&[u8]> = bytes.chunks(piece).take(2000).collect();
+    let method = if head { Method::HEAD } else { Method::GET };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let compared = proxy::fuzzing::compare(&pieces, method);
+    runtime.expect("a runtime").block_on(compared);
 }

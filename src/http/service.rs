@@ -327,7 +327,10 @@ impl Service {
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {
-                    proxy::forward(proxy, pools, target, request, &connection).await
+                    match proxy::forward(proxy, pools, target, request, &connection) {
+                        Ok(mut forwarding) => forwarding.answer().await,
+                        Err(unanswered) => Err(unanswered),
+                    }
                 }
                 _ => Err(StatusCode::NOT_FOUND.into()),
             };

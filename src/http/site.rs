@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, Entry, SERVER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::body::Body;
@@ -106,8 +106,8 @@ impl Site {
             headers.insert(name, value.clone());
         }
         for (name, value) in &self.missing {
-            if !headers.contains_key(name) {
-                headers.insert(name, value.clone());
+            if let Entry::Vacant(place) = headers.entry(name) {
+                place.insert(value.clone());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A client's byte stream as hyper sees it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
 
 mod reading;
+mod small;
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -197,6 +198,15 @@ impl Transport {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let joined = match self {
+            Self::Tcp(stream) => small::joined(slices, |bytes| {
+                Pin::new(&mut *stream).poll_write(context, bytes)
+            }),
+            Self::Unix(_) | Self::Tls(_) => None,
+        };
+        if let Some(written) = joined {
+            return written;
+        }
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),

@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod hang_up;
 mod io;
 mod journal;
+mod memory;
 mod parked;
 mod proxy_protocol;
 mod queued;

@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::activity::{Activity, Order, Pace, Ticks};
 use super::hang_up;
+use super::memory;
 use super::parked::{Entry, Reason};
 use super::thread::{Active, Protocol, Thread};
 use crate::config::types::Performance;
@@ -18,7 +19,7 @@ pub const TICK: Duration = Duration::from_millis(250);
 /// How many ticks a connection must be idle to be parked.
 const PARK_AFTER: Ticks = 2;
 
-/// How often parked connections are looked at.
+/// How often parked connections are looked at, and unused memory is given back.
 const PARKED_EVERY: Ticks = 4;
 
 /// How long to wait for a client to close after our last word.
@@ -145,6 +146,7 @@ pub async fn run(thread: Rc<Thread>) {
             thread
                 .parked
                 .close_those(|_, entry| limits.expired(entry, now));
+            memory::give_back();
         }
     }
 }

@@ -130,6 +130,14 @@ fn a_client_is_shown_what_it_understands() {
             "{arguments}: {said}"
         );
     }
+    // An address is no server name (RFC 6066 section 3): clients that send one do not fill the log.
+    let said = connect(address, "-servername 192.0.2.1");
+    assert!(said.contains("subject=CN = ecdsa"), "{said}");
+    assert!(
+        !server.process.output().contains("SNI"),
+        "{}",
+        server.process.output()
+    );
     let (_, statuses) = server.control("GET", "/api/certificates");
     for key in ["\"key\": \"ecdsa-p256\"", "\"key\": \"rsa\""] {
         assert!(statuses.contains(key), "{statuses}");

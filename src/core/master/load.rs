@@ -164,6 +164,14 @@ pub fn check(
     Ok((describe(&loaded, old).1, hash))
 }
 
+/// The hash of the configuration as it is now, or what is wrong with it.
+pub fn hash(source: &Source, old: Option<&Config>) -> Result<String, String> {
+    match source.read(false, old) {
+        Ok(loaded) => Ok(loaded.config.hash),
+        Err(report) => Err(report.to_string()),
+    }
+}
+
 /// Why [`candidate`] would refuse the file as it is now.
 pub fn refusal(source: &Source, verbose: bool) -> Option<Refused> {
     source

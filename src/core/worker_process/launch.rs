@@ -18,9 +18,10 @@ use crate::ipc::message::{Assignment, Generation, ToWorker};
 use crate::ipc::shared_page::{self, SharedPage};
 use crate::metrics::counters::page_words;
 
-/// How a worker's allocator is to behave. Memory that a connection no longer needs goes back to the system at once. Huge
-/// pages cost a new worker more time than they save, as the kernel has to clear them.
-const MEMORY: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MIMALLOC_ALLOW_THP", "0")];
+/// How a worker's allocator is to behave. Memory that nobody needed for so many milliseconds goes back to the system (when
+/// the worker's sweep says so): what goes back at once is needed again at once, and has to be cleared by the kernel.
+/// Huge pages cost a new worker more time than they save, for the same reason.
+const MEMORY: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "200"), ("MIMALLOC_ALLOW_THP", "0")];
 
 /// What every worker is started with.
 pub struct Equipment<'a> {

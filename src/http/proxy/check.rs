@@ -12,7 +12,6 @@ use super::connect::connect;
 use super::http1::Message;
 use super::server::{Server, Servers};
 use super::standing::PoolStanding;
-use super::upload::Upload;
 use crate::config::types::{Config, HealthCheck, Upstream};
 use crate::metrics::upstreams::{Cause, mix, now};
 
@@ -134,7 +133,7 @@ impl Patient {
             headers: &headers,
             expects: false,
         };
-        let response = sender.send(&message, Upload::empty(), None).await;
+        let response = sender.ask(&message).await;
         response
             .map(|response| response.status().as_u16())
             .map_err(|_| Cause::CheckSilence)

@@ -1,9 +1,10 @@
 //! One request sent to one upstream server, and its response.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST};
@@ -15,16 +16,17 @@ use super::Tunnel;
 use super::body::Download;
 use super::connect::connect;
 use super::expectation::{self, Expectation};
-use super::headers;
-use super::http1::Message;
+use super::headers::{self, Rules};
+use super::http1::{Call, Link, Message};
+use super::http2::Lease;
 use super::pool::{Member, Place};
 use super::redirect;
 use super::route::upstream_target;
-use super::sender::{Incoming, SendError, Sender};
+use super::sender::{self, Incoming, SendError, Sender};
 pub(super) use super::trouble::{Failure, Trouble};
 use super::trouble::{failure, refusal};
 use super::upgrade::Upgrade;
-use super::upload::{Progress, Upload};
+use super::upload::{Progress, Source, Upload};
 use crate::config::types::{Proxy, Route};
 use crate::http::body::Body;
 use crate::http::service::Connection;
@@ -38,6 +40,7 @@ pub(super) struct Exchange<'a> {
     method: Method,
     /// As the client sent it.
     uri: Uri,
+    version: Version,
     /// For the upstream, `Host` and framing excepted.
     headers: HeaderMap,
     /// The client's, when it is to be preserved.
@@ -68,32 +71,16 @@ impl<'a> Exchange<'a> {
         proxy: &Proxy,
         route: Option<&'a Route>,
         parts: Parts,
-        host: &str,
-        connection: &Connection,
         upgrade: Option<Upgrade>,
     ) -> Self {
-        let (mut method, mut headers) = (parts.method, parts.headers);
-        headers.remove(HOST);
-        let expects = expectation::is_expected(&headers);
-        headers::rewrite_request(
-            &mut headers,
-            parts.version,
-            host,
-            connection,
-            &proxy.headers,
-        );
-        if let Some(upgrade) = &upgrade {
-            upgrade.ask(&mut method, &mut headers);
-        }
-        let preserved = proxy.headers.preserve_host && !host.is_empty();
+        let expects = expectation::is_expected(&parts.headers);
         Self {
             route,
-            method,
+            method: parts.method,
             uri: parts.uri,
-            headers,
-            host: preserved
-                .then(|| HeaderValue::from_str(host).ok())
-                .flatten(),
+            version: parts.version,
+            headers: parts.headers,
+            host: None,
             connect: proxy.timeout.connect,
             read: route
                 .and_then(|route| route.timeout)
@@ -106,6 +93,22 @@ impl<'a> Exchange<'a> {
             sent: Cell::new(0),
             may_send: proxy.retry.attempts as usize + 1 + STALE_CONNECTIONS,
         }
+    }
+
+    /// Makes the client's head one for an upstream; `host` is what the client named.
+    pub(super) fn prepare(
+        &mut self,
+        host: Option<HeaderValue>,
+        rules: &Rules,
+        connection: &Connection,
+    ) {
+        let headers = &mut self.headers;
+        headers.remove(HOST);
+        headers::rewrite_request(headers, self.version, host.as_ref(), connection, rules);
+        if let Some(upgrade) = &self.upgrade {
+            upgrade.ask(&mut self.method, headers);
+        }
+        self.host = host.filter(|_| rules.preserve_host);
     }
 
     pub(super) fn note_sent(&self) {
@@ -124,7 +127,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<Response<Body>, Failure> {
         let answer = match &self.upgrade {
             Some(upgrade) => Box::pin(self.switch(&place, upgrade)).await,
-            None => self.reach(&place, upload).await,
+            None => self.reach(&place, upload).await.map(Answer::Response),
         };
         match answer {
             Ok(answer) => {
@@ -144,7 +147,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// By an idle connection first; it may be closed already, so a new one is next.
-    async fn reach(&self, place: &Place, upload: Upload) -> Result<Answer, Failure> {
+    async fn reach(&self, place: &Place, upload: Upload) -> Result<Response<Incoming>, Failure> {
         let (mut upload, member) = (upload, place.member());
         if let Some(sender) = member.server.take_idle() {
             match self.send(member, sender, upload).await {
@@ -177,37 +180,74 @@ impl<'a> Exchange<'a> {
         &self,
         member: &Member,
         sender: Sender,
+        upload: Upload,
+    ) -> Result<Response<Incoming>, Failure> {
+        match sender {
+            Sender::Http1(link) => self.send_alone(member, link, upload).await,
+            // Rarer, and larger.
+            Sender::Http2(lease) => Box::pin(self.send_multiplexed(member, lease, upload)).await,
+        }
+    }
+
+    async fn send_alone(
+        &self,
+        member: &Member,
+        link: Link,
         mut upload: Upload,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response<Incoming>, Failure> {
         let source = upload.source();
         let progress = source.as_ref().map(|source| &source.progress);
-        let empty = upload.is_empty();
-        let repeatable = empty && self.method.is_idempotent();
-        if sender.is_shared() {
-            upload.keep();
-        }
-        let waits = self.expects && !empty && !sender.is_shared();
-        let expectation = waits.then(Rc::<Expectation>::default);
+        let expectation = (self.expects && !upload.is_empty()).then(Rc::<Expectation>::default);
         if let Some(expectation) = &expectation {
             upload.wait_for(expectation.clone());
         }
         let target = self.target(member)?;
-        let message = self.message(member, &target, waits);
+        let message = self.message(member, &target, expectation.is_some());
         self.note_sent();
-        let sending = sender.send(&message, upload, expectation);
-        let Some(sent) = self.in_time(sending, progress).await else {
-            return Err(if repeatable {
-                Trouble::Late.spares(Upload::empty())
-            } else {
-                Trouble::Late.ends()
-            });
-        };
+        let mut call = Call::new(link, &message, upload, expectation);
+        let outcome = self.in_time(|context| call.poll_head(context), progress);
+        let sent = outcome.await.map(|outcome| call.finish(outcome));
+        let sent = sent.map(|sent| match sent {
+            Ok(response) => Ok(response.map(Incoming::Http1)),
+            Err(broken) => Err(broken.into()),
+        });
+        self.judge(sent, source)
+    }
+
+    async fn send_multiplexed(
+        &self,
+        member: &Member,
+        lease: Lease,
+        upload: Upload,
+    ) -> Result<Response<Incoming>, Failure> {
+        let source = upload.source();
+        let progress = source.as_ref().map(|source| &source.progress);
+        upload.keep();
+        let target = self.target(member)?;
+        let message = self.message(member, &target, false);
+        self.note_sent();
+        let mut sending = pin!(sender::send_multiplexed(lease, &message, upload));
+        let sent = self.in_time(|context| sending.as_mut().poll(context), progress);
+        let sent = sent.await;
+        self.judge(sent, source)
+    }
+
+    /// What `sent` means for the request, whose body comes from `source`; None: it took too long.
+    fn judge(
+        &self,
+        sent: Option<Result<Response<Incoming>, SendError>>,
+        source: Option<Rc<Source>>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let progress = source.as_ref().map(|source| &source.progress);
+        let repeatable = source.is_none() && self.method.is_idempotent();
         match sent {
-            Ok(response) => Ok(Answer::Response(response)),
-            Err(SendError::Unsent(upload)) => Err(Trouble::Reset.spares(upload)),
-            Err(SendError::Refused) => Err(refusal(source.as_deref())),
-            Err(SendError::Silent) => Err(failure(progress, repeatable)),
-            Err(SendError::Unsound) => Err(failure(progress, false)),
+            None if repeatable => Err(Trouble::Late.spares(Upload::empty())),
+            None => Err(Trouble::Late.ends()),
+            Some(Ok(response)) => Ok(response),
+            Some(Err(SendError::Unsent(upload))) => Err(Trouble::Reset.spares(upload)),
+            Some(Err(SendError::Refused)) => Err(refusal(source.as_deref())),
+            Some(Err(SendError::Silent)) => Err(failure(progress, repeatable)),
+            Some(Err(SendError::Unsound)) => Err(failure(progress, false)),
         }
     }
 
@@ -232,32 +272,31 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// What `sending` comes to; None when the upstream was silent for too long.
-    pub(super) async fn in_time<F: Future>(
+    /// What `poll` comes to; None when the upstream was silent for too long.
+    pub(super) async fn in_time<T>(
         &self,
-        sending: F,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
         progress: Option<&Progress>,
-    ) -> Option<F::Output> {
-        let mut sending = pin!(sending);
-        let first = if progress.is_some() {
-            self.read.min(self.write)
-        } else {
-            self.read
+    ) -> Option<T> {
+        let first = match progress {
+            Some(_) => self.read.min(self.write),
+            None => self.read,
         };
         let mut timer = pin!(sleep(first));
-        loop {
-            tokio::select! {
-                biased;
-                output = &mut sending => return Some(output),
-                () = &mut timer => {
-                    let deadline = progress?.deadline(self.read, self.write);
-                    if deadline <= Instant::now() {
-                        return None;
-                    }
-                    timer.as_mut().reset(deadline);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            while timer.as_mut().poll(context).is_ready() {
+                let deadline = progress.map(|it| it.deadline(self.read, self.write));
+                match deadline.filter(|deadline| *deadline > Instant::now()) {
+                    Some(deadline) => timer.as_mut().reset(deadline),
+                    None => return Poll::Ready(None),
                 }
             }
-        }
+            Poll::Pending
+        })
+        .await
     }
 
     fn rewrite_redirect(&self, headers: &mut HeaderMap, member: &Member) {

@@ -57,22 +57,20 @@ impl From<StatusCode> for Unanswered {
     }
 }
 
-/// The answer of one of the servers that `target` names; else 502 (no sound answer), 503 (none serves), 504 (too late),
-/// or what is wrong with the request.
-pub(in crate::http) async fn forward(
-    proxy: &Proxy,
-    pools: &Pools,
+/// Prepares `request` for the servers that `target` names. What comes of it is the answer of one of them, else 502 (no
+/// sound answer), 503 (none serves), 504 (too late), or what is wrong with the request.
+pub(in crate::http) fn forward<'a>(
+    proxy: &'a Proxy,
+    pools: &'a Pools,
     target: Target,
     request: Request<RequestBody>,
     connection: &Connection,
-) -> Result<Response<Body>, Unanswered> {
+) -> Result<Forwarding<'a>, Unanswered> {
     let pool = pools
         .pool(target.pool(proxy))
         .ok_or(StatusCode::BAD_GATEWAY)?;
     let client = pool.client(request.headers(), connection);
-    let host = admission::requested_authority(&request)
-        .unwrap_or_default()
-        .to_owned();
+    let host = admission::named_authority(&request);
     let route = target.route(proxy);
     let upgrade = Upgrade::wanted(&request, route)?;
     let (parts, body) = request.into_parts();
@@ -85,9 +83,32 @@ pub(in crate::http) async fn forward(
         repeatable,
         secure: connection.secure,
     };
-    let place = search.first().await?;
-    let exchange = Exchange::new(proxy, route, parts, &host, connection, upgrade);
-    search.run(&exchange, place, upload).await
+    let mut exchange = Exchange::new(proxy, route, parts, upgrade);
+    exchange.prepare(host, &pools.rules, connection);
+    Ok(Forwarding {
+        search,
+        exchange,
+        upload,
+    })
+}
+
+/// A request on its way to a server.
+pub(in crate::http) struct Forwarding<'a> {
+    search: Search<'a>,
+    exchange: Exchange<'a>,
+    upload: Upload,
+}
+
+impl Forwarding<'_> {
+    /// The answer of a server.
+    pub(in crate::http) async fn answer(&mut self) -> Result<Response<Body>, Unanswered> {
+        let place = match self.search.first() {
+            Some(first) => first?,
+            None => self.search.wait().await?,
+        };
+        let upload = std::mem::replace(&mut self.upload, Upload::empty());
+        self.search.run(&self.exchange, place, upload).await
+    }
 }
 
 /// The way of one request through its pool.
@@ -101,14 +122,19 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    async fn first(&self) -> Result<Place, Unanswered> {
-        if !self.pool.has_queue() {
-            match self.pool.choose(&self.client, &[], self.repeatable) {
-                Choice::Place(place) => return Ok(place),
-                Choice::Down { retry_after } => return Err(Unanswered::unavailable(retry_after)),
-                Choice::Full => {}
-            }
+    /// None: the request has to wait.
+    fn first(&self) -> Option<Result<Place, Unanswered>> {
+        if self.pool.has_queue() {
+            return None;
         }
+        match self.pool.choose(&self.client, &[], self.repeatable) {
+            Choice::Place(place) => Some(Ok(place)),
+            Choice::Down { retry_after } => Some(Err(Unanswered::unavailable(retry_after))),
+            Choice::Full => None,
+        }
+    }
+
+    async fn wait(&self) -> Result<Place, Unanswered> {
         let place = self.pool.wait().await;
         place.ok_or(Unanswered::unavailable(RETRY_AFTER_CROWD))
     }

@@ -1,34 +1,60 @@
-//! What a proxy changes in the heads of requests and responses: RFC 9110 section 7.6, RFC 7239.
-
-use std::net::IpAddr;
+//! What a proxy changes in the heads of requests and responses: RFC 9110 section 7.6.
 
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONTENT_TYPE, COOKIE, EXPECT, HOST, MAX_FORWARDS, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
+use super::forwarded;
 use crate::config::types::ProxyHeaders;
 use crate::http::client_certificate;
 use crate::http::service::Connection;
 use crate::http::site;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// What the configuration wants of the heads of requests, prepared by one thread.
+pub(super) struct Rules {
+    pub(super) preserve_host: bool,
+    pub(super) add_forwarded: bool,
+    pub(super) add_x_forwarded: bool,
+    guard_client_certificates: bool,
+    remove: Vec<HeaderName>,
+    add: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Rules {
+    pub(super) fn new(headers: &ProxyHeaders) -> Self {
+        let names = headers.remove.iter();
+        Self {
+            preserve_host: headers.preserve_host,
+            add_forwarded: headers.add_forwarded,
+            add_x_forwarded: headers.add_x_forwarded,
+            guard_client_certificates: headers.guard_client_certificates,
+            remove: names.filter_map(|name| name.parse().ok()).collect(),
+            add: site::parse_headers(&headers.add),
+        }
+    }
+}
+
+/// Most fields that [`rewrite_request`] adds by itself.
+const OWN_FIELDS: usize = 6;
 
 /// Fields that concern one connection only, beside those that `Connection` lists.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    PROXY_AUTHENTICATE,
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "http2-settings",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authenticate",
 ];
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(&name.as_str())
+}
 
 /// Whether a field may come after the body of a request (RFC 9110 section 6.5.1): not what frames, routes or
 /// authenticates, nor what says how to read the body.
@@ -48,12 +74,12 @@ pub(super) fn may_trail(name: &HeaderName) -> bool {
         TRAILER,
         TRANSFER_ENCODING,
     ];
-    !NEVER.contains(name) && !HOP_BY_HOP.contains(name)
+    !NEVER.contains(name) && !is_hop_by_hop(name)
 }
 
 /// Takes away what is meant for the next hop alone.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+    if !headers.keys().any(is_hop_by_hop) {
         return;
     }
     let listed: Vec<HeaderName> = headers
@@ -64,19 +90,24 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         // Framing and routing are ours, whatever a peer lists.
         .filter(|name| name != CONTENT_LENGTH && name != HOST)
         .collect();
-    for name in listed.iter().chain(&HOP_BY_HOP) {
+    for name in listed {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }
 
-/// Makes a client's request headers those for an upstream, but for `Host`, which depends on the server.
+/// Makes a client's request headers those for an upstream, but for `Host`, which depends on the server; `host` is what
+/// the client named.
 pub(super) fn rewrite_request(
     headers: &mut HeaderMap,
     version: Version,
-    host: &str,
+    host: Option<&HeaderValue>,
     connection: &Connection,
-    rules: &ProxyHeaders,
+    rules: &Rules,
 ) {
+    headers.reserve(OWN_FIELDS + rules.add.len());
     let wants_trailers = headers
         .get_all(TE)
         .iter()
@@ -92,7 +123,7 @@ pub(super) fn rewrite_request(
     }
     join_cookies(headers);
     add_via(headers, version);
-    tell_of_client(headers, host, connection, rules);
+    forwarded::tell_of_client(headers, host, connection, rules);
     if rules.guard_client_certificates {
         client_certificate::remove(headers);
     }
@@ -100,10 +131,10 @@ pub(super) fn rewrite_request(
         client_certificate::tell(headers, &entrance.client);
     }
     for name in &rules.remove {
-        headers.remove(name.as_str());
+        headers.remove(name);
     }
-    for (name, value) in site::parse_headers(&rules.add) {
-        headers.insert(name, value);
+    for (name, value) in &rules.add {
+        headers.insert(name, value.clone());
     }
 }
 
@@ -133,71 +164,6 @@ fn add_via(headers: &mut HeaderMap, version: Version) {
     );
 }
 
-/// Says who the client is. What it says itself of that is not believed, so it is replaced; what a trusted proxy says is
-/// continued.
-fn tell_of_client(
-    headers: &mut HeaderMap,
-    host: &str,
-    connection: &Connection,
-    rules: &ProxyHeaders,
-) {
-    let proto = if connection.secure { "https" } else { "http" };
-    let address = connection.peer.map(|peer| peer.ip().to_canonical());
-    let through = connection.visit.as_ref().and_then(|visit| visit.through);
-    let earlier = headers.remove(FORWARDED).filter(|_| through.is_some());
-    if rules.add_x_forwarded {
-        let list = match through.and_then(|proxy| joined(headers, proxy)) {
-            Some(list) => Some(list),
-            None => address.map(|address| address.to_string()),
-        };
-        set(headers, X_FORWARDED_FOR, list);
-        if through.is_none() || !headers.contains_key(X_FORWARDED_HOST) {
-            let host = Some(host.to_owned()).filter(|host| !host.is_empty());
-            set(headers, X_FORWARDED_HOST, host);
-        }
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-    }
-    if rules.add_forwarded {
-        let named = match host {
-            "" => String::new(),
-            host => format!(";host=\"{host}\""),
-        };
-        let first = match earlier.as_ref().and_then(|value| value.to_str().ok()) {
-            Some(earlier) => earlier.to_owned(),
-            None => format!("for={};proto={proto}{named}", node(address)),
-        };
-        let last = through.map_or_else(String::new, |proxy| format!(", for={}", node(Some(proxy))));
-        set(headers, FORWARDED, Some(first + &last));
-    }
-}
-
-/// The list that a trusted proxy sent, with itself at its end.
-fn joined(headers: &HeaderMap, proxy: IpAddr) -> Option<String> {
-    let lines: Option<Vec<&str>> = headers
-        .get_all(X_FORWARDED_FOR)
-        .iter()
-        .map(|line| line.to_str().ok().map(str::trim))
-        .collect();
-    let list = lines?.join(", ");
-    (!list.is_empty()).then(|| format!("{list}, {proxy}"))
-}
-
-/// RFC 7239 section 6.
-fn node(address: Option<IpAddr>) -> String {
-    match address {
-        Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
-        Some(IpAddr::V4(address)) => address.to_string(),
-        None => "unknown".to_owned(),
-    }
-}
-
-fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<String>) {
-    match value.and_then(|value| HeaderValue::try_from(value).ok()) {
-        Some(value) => drop(headers.insert(name, value)),
-        None => drop(headers.remove(name)),
-    }
-}
-
 /// Whether an upstream's framing is ambiguous, or of a kind that we cannot undo.
 pub(super) fn is_misframed(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
@@ -221,6 +187,7 @@ pub(super) fn rewrite_response(headers: &mut HeaderMap, version: Version) {
 
 #[cfg(test)]
 mod tests {
+    use super::testing::rules;
     use super::*;
 
     fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -238,28 +205,14 @@ mod tests {
             })
     }
 
-    fn rules() -> ProxyHeaders {
-        ProxyHeaders {
-            preserve_host: true,
-            add_forwarded: true,
-            add_x_forwarded: true,
-            guard_client_certificates: true,
-            remove: vec!["x-secret".into()],
-            add: vec![crate::config::types::Header {
-                name: "x-added".into(),
-                value: "1".into(),
-            }],
-        }
-    }
-
-    fn rewritten(headers: &[(&'static str, &'static str)], rules: &ProxyHeaders) -> HeaderMap {
+    fn rewritten(headers: &[(&'static str, &'static str)], rules: &Rules) -> HeaderMap {
         let mut headers = map(headers);
         let peer = "[::ffff:192.0.2.1]:1".parse().ok();
         let connection = Connection::new(0, peer, true);
         rewrite_request(
             &mut headers,
             Version::HTTP_11,
-            "a.example:8443",
+            Some(&HeaderValue::from_static("a.example:8443")),
             &connection,
             rules,
         );
@@ -282,7 +235,7 @@ mod tests {
                 ("content-length", "3"),
                 ("x-kept", "1"),
             ],
-            &ProxyHeaders {
+            &Rules {
                 add_forwarded: false,
                 add_x_forwarded: false,
                 ..rules()
@@ -309,65 +262,10 @@ mod tests {
     }
 
     #[test]
-    fn a_client_cannot_say_who_it_is() {
-        let forged = [
-            ("x-forwarded-for", "10.0.0.1"),
-            ("forwarded", "for=10.0.0.1"),
-            ("x-secret", "1"),
-        ];
-        let headers = rewritten(&forged, &rules());
-        assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
-        assert_eq!(headers["x-forwarded-proto"], "https");
-        assert_eq!(headers["x-forwarded-host"], "a.example:8443");
-        assert_eq!(
-            headers["forwarded"],
-            "for=192.0.2.1;proto=https;host=\"a.example:8443\""
-        );
-        assert_eq!(headers.get_all("x-forwarded-for").iter().count(), 1);
+    fn fields_are_taken_away_and_added_as_configured() {
+        let headers = rewritten(&[("x-secret", "1"), ("x-added", "2")], &rules());
         assert!(!headers.contains_key("x-secret"));
-        assert_eq!(headers["x-added"], "1");
-    }
-
-    #[test]
-    fn the_word_of_a_trusted_proxy_is_continued() {
-        let mut headers = map(&[
-            ("x-forwarded-for", "6.6.6.6, 192.0.2.1"),
-            ("x-forwarded-for", "10.0.0.2"),
-            ("x-forwarded-host", "shop.example"),
-            ("forwarded", "for=192.0.2.1;proto=https"),
-        ]);
-        let mut connection = Connection::new(0, "192.0.2.1:0".parse().ok(), true);
-        connection.visit = Some(std::rc::Rc::new(crate::http::service::Visit {
-            through: "10.0.0.1".parse().ok(),
-            ..Default::default()
-        }));
-        rewrite_request(
-            &mut headers,
-            Version::HTTP_11,
-            "a.example",
-            &connection,
-            &rules(),
-        );
-        for (name, value) in [
-            ("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.2, 10.0.0.1"),
-            ("x-forwarded-host", "shop.example"),
-            ("x-forwarded-proto", "https"),
-            ("forwarded", "for=192.0.2.1;proto=https, for=10.0.0.1"),
-        ] {
-            assert_eq!(
-                headers.get_all(name).iter().collect::<Vec<_>>(),
-                [value],
-                "{name}"
-            );
-        }
-        let mut headers = HeaderMap::new();
-        rewrite_request(
-            &mut headers,
-            Version::HTTP_11,
-            "a.example",
-            &connection,
-            &rules(),
-        );
+        assert_eq!(headers.get_all("x-added").iter().collect::<Vec<_>>(), ["1"]);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
     }
 
@@ -396,5 +294,25 @@ mod tests {
         ])));
         assert!(!is_misframed(&map(&[("transfer-encoding", "chunked")])));
         assert!(!is_misframed(&map(&[])));
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// All that there is.
+    pub(in crate::http::proxy) fn rules() -> Rules {
+        Rules::new(&ProxyHeaders {
+            preserve_host: true,
+            add_forwarded: true,
+            add_x_forwarded: true,
+            guard_client_certificates: true,
+            remove: vec!["x-secret".into()],
+            add: vec![crate::config::types::Header {
+                name: "x-added".into(),
+                value: "1".into(),
+            }],
+        })
     }
 }

@@ -7,7 +7,7 @@
 //! - `check`: asks servers how they are
 //! - `server`: one thread's idle connections; `connect`: new ones; `names`: to which addresses
 //! - `sender`: a connection of `http1` or `http2`; `tls`: below either
-//! - `exchange`: sends and waits; `headers` and `redirect`: rewrite both heads; `upload`, `body`: stream
+//! - `exchange`: sends and waits; `headers`, `forwarded` and `redirect`: rewrite both heads; `upload`, `body`: stream
 //! - `trouble`: why there is none; `expectation`: a body that the upstream is to ask for
 //! - `upgrade`: which requests ask for another protocol; `switch` sends them, and a `Tunnel` comes of it
 mod balance;
@@ -18,6 +18,7 @@ mod connect;
 mod exchange;
 mod expectation;
 mod failover;
+mod forwarded;
 mod headers;
 #[cfg(fuzzing)]
 pub(super) mod fuzzing {
@@ -27,6 +28,8 @@ pub(super) mod fuzzing {
     pub(in crate::http) fn strip(headers: &mut http::HeaderMap) {
         super::headers::strip_hop_by_hop(headers);
     }
+
+    pub(in crate::http) use super::http1::compare;
 }
 mod health;
 mod http1;

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use http::{HeaderMap, HeaderValue};
 
 use super::balance;
+use super::headers::Rules;
 use super::server::{Server, Servers};
 use super::standing::{PoolStanding, Standing};
 use super::sticky::Sticky;
@@ -20,7 +21,10 @@ use crate::metrics::upstreams::{Cause, mix, now};
 const MAX_HEAD_START: usize = 64;
 
 /// The pools of one site, on one thread.
-pub(in crate::http) struct Pools(Vec<Rc<Pool>>);
+pub(in crate::http) struct Pools {
+    pools: Vec<Rc<Pool>>,
+    pub(super) rules: Rules,
+}
 
 impl Pools {
     /// None for a site without a proxy.
@@ -32,15 +36,15 @@ impl Pools {
         let proxy = config.sites.get(site as usize)?.proxy.as_ref()?;
         let standings = servers.standings.site(config, site)?;
         let pools = standings.iter().enumerate();
-        Some(Self(
-            pools
-                .map(|(number, standing)| Rc::new(Pool::new(proxy, number, standing, servers)))
-                .collect(),
-        ))
+        let make = |(number, standing)| Rc::new(Pool::new(proxy, number, standing, servers));
+        Some(Self {
+            pools: pools.map(make).collect(),
+            rules: Rules::new(&proxy.headers),
+        })
     }
 
     pub(super) fn pool(&self, number: usize) -> Option<&Rc<Pool>> {
-        self.0.get(number)
+        self.pools.get(number)
     }
 }
 
@@ -342,7 +346,7 @@ mod tests {
                         favourite: None,
                     };
                     for _ in 0..2_500 {
-                        match pools.0[0].choose(&client, &[], true) {
+                        match pools.pools[0].choose(&client, &[], true) {
                             Choice::Place(place) => place.count_request(false),
                             _ => panic!("all servers are up"),
                         }

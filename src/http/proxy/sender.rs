@@ -10,7 +10,6 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::expectation::Expectation;
 use super::http1::{self, Broken, Extent, Link, Message};
 use super::http2::{self, Lease};
 use super::server::Server;
@@ -47,15 +46,11 @@ impl Sender {
         matches!(self, Self::Http2(_))
     }
 
-    /// Sends a request that is made for HTTP/1.1. With an `expectation` its body waits for that.
-    pub(super) async fn send(
-        self,
-        message: &Message<'_>,
-        upload: Upload,
-        expectation: Option<Rc<Expectation>>,
-    ) -> Result<Response<Incoming>, SendError> {
+    /// Sends a request that is made for HTTP/1.1 and has no body.
+    pub(super) async fn ask(self, message: &Message<'_>) -> Result<Response<Incoming>, SendError> {
+        let upload = Upload::empty();
         match self {
-            Self::Http1(link) => match http1::send(link, message, upload, expectation).await {
+            Self::Http1(link) => match http1::send(link, message, upload).await {
                 Ok(response) => Ok(response.map(Incoming::Http1)),
                 Err(broken) => Err(broken.into()),
             },
@@ -64,7 +59,8 @@ impl Sender {
     }
 }
 
-async fn send_multiplexed(
+/// Sends a request that is made for HTTP/1.1 among others.
+pub(super) async fn send_multiplexed(
     mut lease: Lease,
     message: &Message<'_>,
     upload: Upload,

@@ -1,5 +1,8 @@
 //! A request for another protocol: on a connection of its own, sent once, and a tunnel when the upstream agrees.
 
+use std::future::Future as _;
+use std::pin::pin;
+
 use http::header::UPGRADE;
 use http::{Response, StatusCode};
 use tokio::time::Instant;
@@ -26,8 +29,9 @@ impl Exchange<'_> {
         let target = self.target(place.member())?;
         let message = self.message(place.member(), &target, false);
         self.note_sent();
-        let sending = http1::send(Link::new(stream), &message, Upload::empty(), None);
-        let Some(answered) = self.in_time(sending, None).await else {
+        let mut sending = pin!(http1::send(Link::new(stream), &message, Upload::empty()));
+        let answered = self.in_time(|context| sending.as_mut().poll(context), None);
+        let Some(answered) = answered.await else {
             return Err(Trouble::Late.ends());
         };
         let response = answered.map_err(|broken| {

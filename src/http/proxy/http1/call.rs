@@ -19,33 +19,19 @@ use super::response::{self, Head};
 use super::rest::Rest;
 use crate::http::body::BodyError;
 
-/// Sends a request, and gives its response: a final one, or 101. With an `expectation` the upstream's 100 settles it.
+/// Sends a request, and gives its response: a final one, or 101.
 pub(in crate::http::proxy) async fn send(
     link: Link,
     message: &Message<'_>,
     upload: Upload,
-    expectation: Option<Rc<Expectation>>,
 ) -> Result<Response<Incoming>, Broken> {
-    let mut link = link;
-    let front = std::mem::take(&mut link.head);
-    let mut call = Call {
-        outgoing: Outgoing::new(front, message, upload),
-        link,
-        method: message.method,
-        sending: true,
-        broken: None,
-        unread: BytesMut::new(),
-        searched: 0,
-        silent: true,
-        expectation,
-    };
-    match poll_fn(|context| call.poll_head(context)).await {
-        Ok(head) => Ok(call.respond(head)),
-        Err(ended) => Err(call.fail(ended)),
-    }
+    let mut call = Call::new(link, message, upload, None);
+    let outcome = poll_fn(|context| call.poll_head(context)).await;
+    call.finish(outcome)
 }
 
-struct Call<'a> {
+/// A request that has no response yet. (To be polled where it lies: it is too big to be moved about.)
+pub(in crate::http::proxy) struct Call<'a> {
     link: Link,
     outgoing: Outgoing,
     method: &'a Method,
@@ -63,15 +49,40 @@ struct Call<'a> {
 }
 
 /// Why there will be no head.
-enum Ended {
+pub(in crate::http::proxy) enum Ended {
     Unsent,
     Silent(io::Error),
     Fault(Fault),
     Body(BodyError),
 }
 
-impl Call<'_> {
-    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Head, Ended>> {
+impl<'a> Call<'a> {
+    /// With an `expectation` the upstream's 100 settles it.
+    pub(in crate::http::proxy) fn new(
+        mut link: Link,
+        message: &Message<'a>,
+        upload: Upload,
+        expectation: Option<Rc<Expectation>>,
+    ) -> Self {
+        let front = std::mem::take(&mut link.head);
+        Self {
+            outgoing: Outgoing::new(front, message, upload),
+            link,
+            method: message.method,
+            sending: true,
+            broken: None,
+            unread: BytesMut::new(),
+            searched: 0,
+            silent: true,
+            expectation,
+        }
+    }
+
+    /// Ready once: [`Self::finish`] makes the response of it.
+    pub(in crate::http::proxy) fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Head, Ended>> {
         self.send(context)?;
         loop {
             if let Some(head) = self.take_head().map_err(Ended::Fault)? {
@@ -134,6 +145,16 @@ impl Call<'_> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    pub(in crate::http::proxy) fn finish(
+        self,
+        outcome: Result<Head, Ended>,
+    ) -> Result<Response<Incoming>, Broken> {
+        match outcome {
+            Ok(head) => Ok(self.respond(head)),
+            Err(ended) => Err(self.fail(ended)),
         }
     }
 

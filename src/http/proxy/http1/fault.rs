@@ -7,7 +7,7 @@ use crate::http::body::BodyError;
 
 /// What an upstream said that is no HTTP/1.1, or not of a kind that we pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(in crate::http::proxy) enum Fault {
     #[error("it sent a malformed head")]
     Head,
     #[error("the head of its response is too large")]

@@ -9,6 +9,8 @@
 //! - `fault`: why there is no sound response
 mod call;
 mod chunks;
+#[cfg(any(test, fuzzing))]
+mod differential;
 mod fault;
 mod incoming;
 mod link;
@@ -16,8 +18,12 @@ mod outgoing;
 mod request;
 mod response;
 mod rest;
+#[cfg(test)]
+mod tests;
 
-pub(super) use call::send;
+pub(super) use call::{Call, send};
+#[cfg(fuzzing)]
+pub(super) use differential::compare;
 pub(super) use fault::Broken;
 pub(super) use incoming::Incoming;
 pub(super) use link::Link;

@@ -15,7 +15,7 @@ const MAX_FIELDS: usize = 100;
 
 /// The head of a response.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(in crate::http::proxy) struct Head {
     pub(super) status: StatusCode,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
