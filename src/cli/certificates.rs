@@ -17,8 +17,8 @@ pub(super) fn write(text: &mut String, certificates: &[CertificateStatus], now: 
     // Writing into a String does not fail.
     let _ = writeln!(
         text,
-        "\n{:<24} {:<6} {:<8} {:<10} RENEWAL",
-        "CERTIFICATE OF", "SOURCE", "STATE", "EXPIRES"
+        "\n{:<24} {:<10} {:<6} {:<8} {:<10} RENEWAL",
+        "CERTIFICATE OF", "KEY", "SOURCE", "STATE", "EXPIRES"
     );
     for one in shown.iter().take(NAMED) {
         let CertificateStatus {
@@ -26,8 +26,10 @@ pub(super) fn write(text: &mut String, certificates: &[CertificateStatus], now: 
             source,
             state,
             not_after,
+            key,
             ..
         } = one;
+        let key = if key.is_empty() { "-" } else { key };
         let expires = match state.as_str() {
             "missing" => "-".to_owned(),
             _ => moment(*not_after, now),
@@ -35,7 +37,7 @@ pub(super) fn write(text: &mut String, certificates: &[CertificateStatus], now: 
         let renewal = renewal(one, now);
         let _ = writeln!(
             text,
-            "{site:<24} {source:<6} {state:<8} {expires:<10} {renewal}"
+            "{site:<24} {key:<10} {source:<6} {state:<8} {expires:<10} {renewal}"
         );
     }
     if let Some(more @ 1..) = shown.len().checked_sub(NAMED) {

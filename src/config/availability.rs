@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::schema;
 
 /// Table and key; switching it off is always available.
-const NOT_YET: &[(&str, &str)] = &[("sites.ssl", "client_ca")];
+const NOT_YET: &[(&str, &str)] = &[];
 
 /// Whether a key is not available.
 pub(super) fn lacks_key(table: &str, key: &str) -> bool {

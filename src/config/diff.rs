@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::resolve::show_address;
-use super::types::{Config, Listener, Logging, Performance, Proxy, Server, Site};
+use super::types::{Config, Listener, Logging, Performance, Proxy, Server, Site, SiteTls};
 
 /// What a reload would change. Sites are told apart by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -343,8 +343,14 @@ fn tls_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
         };
     };
     let mut names = differing!(before, after, "ssl.", [min_version, acme]);
-    let earlier = old.0.certificates.get(before.certificate as usize);
-    if earlier != new.0.certificates.get(after.certificate as usize) {
+    if before.clients != after.clients {
+        names.push("ssl.client_ca".to_owned());
+    }
+    let shown = |config: &Config, tls: &SiteTls| -> Vec<_> {
+        let indices = tls.certificates();
+        indices.map(|it| config.certificates.find(it)).collect()
+    };
+    if shown(old.0, before) != shown(new.0, after) {
         names.push("certificate".to_owned());
     }
     names

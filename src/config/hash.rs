@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
 use super::parallel;
-use super::types::{Config, Site};
+use super::types::{Certificate, CertificateIndex, Config, Site, SiteTls};
 
 /// Fewer sites are not worth a thread's while.
 const PART: usize = 500;
@@ -13,11 +13,8 @@ const USUAL_SITE: usize = 512;
 
 /// Fills in the hash of the configuration and of each site.
 pub(super) fn fill(config: &mut Config) {
-    let certificates: Vec<String> = config
-        .certificates
-        .iter()
-        .map(|it| digest([&bytes(it)[..]]))
-        .collect();
+    let entries = config.certificates.entries().iter();
+    let certificates: Vec<&str> = entries.map(|it| &*it.certificate.hash).collect();
     let passwords: Vec<String> = config
         .password_files
         .iter()
@@ -32,10 +29,11 @@ pub(super) fn fill(config: &mut Config) {
     // Where a configuration came from changes nothing about how it serves.
     let sources = std::mem::take(&mut config.sources);
     config.hash.clear();
-    // Without the sites.
+    // Without sites and certificates.
     let rest = bytes(config);
     let parts = config.sites.iter().map(|site| site.hash.as_bytes());
-    config.hash = digest(parts.chain([&rest[..]]));
+    let certificates = certificates.iter().map(|hash| hash.as_bytes());
+    config.hash = digest(parts.chain(certificates).chain([&rest[..]]));
     config.sources = sources;
 }
 
@@ -44,29 +42,38 @@ pub(super) fn of_text(text: &str) -> String {
     digest([text.as_bytes()])
 }
 
+/// The hash of a certificate, which is filled in once for all configurations that it is part of.
+pub(super) fn of_certificate(certificate: &mut Certificate) {
+    certificate.hash.clear();
+    certificate.hash = digest([&bytes(certificate)[..]]);
+}
+
 /// Certificate and passwords count with their content: their indices change when other sites come and go.
-fn site_hash(site: &mut Site, certificates: &[String], passwords: &[String]) -> String {
+fn site_hash(site: &mut Site, certificates: &[&str], passwords: &[String]) -> String {
     site.hash.clear();
-    let certificate = site.tls.as_mut().map(|tls| &mut tls.certificate);
-    let certificate = certificate.map(std::mem::take);
+    let indices = site.tls.as_mut().map(take_certificates);
     let auth = site.middleware.basic_auth.as_mut();
     let file = auth.map(|auth| std::mem::take(&mut auth.file));
-    let content = |of: &'_ [String], index: Option<u32>| {
-        let hash = index.and_then(|index| of.get(index as usize));
-        hash.cloned().unwrap_or_default()
-    };
-    let hash = digest([
-        &bytes(site)[..],
-        content(certificates, certificate).as_bytes(),
-        content(passwords, file).as_bytes(),
-    ]);
-    if let (Some(tls), Some(index)) = (&mut site.tls, certificate) {
-        tls.certificate = index;
+    let shown = indices
+        .iter()
+        .flat_map(|(first, others)| std::iter::once(first).chain(others));
+    let shown = shown.filter_map(|index| certificates.get(*index as usize));
+    let known = file.and_then(|index| passwords.get(index as usize));
+    let own = bytes(site);
+    let parts = [&own[..], known.map(String::as_bytes).unwrap_or_default()];
+    let hash = digest(parts.into_iter().chain(shown.map(|hash| hash.as_bytes())));
+    if let (Some(tls), Some(indices)) = (&mut site.tls, indices) {
+        (tls.certificate, tls.alternatives) = indices;
     }
     if let (Some(auth), Some(index)) = (&mut site.middleware.basic_auth, file) {
         auth.file = index;
     }
     hash
+}
+
+fn take_certificates(tls: &mut SiteTls) -> (CertificateIndex, Vec<CertificateIndex>) {
+    let others = std::mem::take(&mut tls.alternatives);
+    (std::mem::take(&mut tls.certificate), others)
 }
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {

@@ -10,6 +10,7 @@ use super::raw::{self, Raw};
 use super::report::{Finding, Findings, Report};
 use super::resolve::{self, Resolved};
 use super::source::{Located, Place, Source, Unreadable, reason};
+use super::types::Config;
 use super::{Addresses, Loaded, Options, connectivity, include, parallel};
 
 /// The files read so far and what was found in them.
@@ -23,9 +24,13 @@ struct Loading {
     broken: bool,
 }
 
-pub(super) fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
+pub(super) fn load(
+    path: &Path,
+    options: &Options,
+    earlier: Option<&Config>,
+) -> Result<Loaded, Report> {
     let (loading, raw) = open(path);
-    loading.finish(raw, options)
+    loading.finish(raw, options, earlier)
 }
 
 /// Only what is listened on: no other file is looked at, and other errors are passed over.
@@ -60,7 +65,7 @@ fn open(path: &Path) -> (Loading, Raw) {
 pub(super) fn load_text(name: &Path, text: String, options: &Options) -> Result<Loaded, Report> {
     let mut loading = Loading::default();
     let raw = loading.read_main(Ok(Source::new(name, text)));
-    loading.finish(raw, options)
+    loading.finish(raw, options, None)
 }
 
 /// An absolute path as text, which not every path is.
@@ -85,14 +90,25 @@ pub(super) fn refuse(message: String, help: &str) -> Report {
 }
 
 impl Loading {
-    fn finish(mut self, mut raw: Raw, options: &Options) -> Result<Loaded, Report> {
+    fn finish(
+        mut self,
+        mut raw: Raw,
+        options: &Options,
+        earlier: Option<&Config>,
+    ) -> Result<Loaded, Report> {
         self.include(&mut raw);
         if self.broken {
             return Err(self.findings.report(&self.sources));
         }
         let watched = std::mem::take(&mut self.watched);
-        let Resolved { config, targets } =
-            resolve::resolve(raw, &self.sources, &self.findings, watched, options);
+        let (sources, findings) = (&self.sources, &self.findings);
+        let earlier = earlier.map(|config| &config.certificates);
+        let resolved = resolve::resolve(raw, sources, findings, watched, options, earlier);
+        let Resolved {
+            config,
+            targets,
+            parsed,
+        } = resolved;
         if options.connect && !self.findings.has_errors() {
             connectivity::test(&targets, options.connect_timeout, &self.findings);
         }
@@ -104,6 +120,7 @@ impl Loading {
             Ok(Loaded {
                 config,
                 warnings: report,
+                certificates_parsed: parsed,
             })
         }
     }

@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod hash;
 mod include;
 mod load;
+mod ocsp;
 pub(crate) mod parallel;
 mod parts;
 mod pem;
@@ -81,6 +82,8 @@ fn state_directory() -> Option<PathBuf> {
 pub struct Loaded {
     pub config: types::Config,
     pub warnings: Report,
+    /// The others were taken over from the configuration before.
+    pub certificates_parsed: usize,
 }
 
 /// What a file and those that it includes say about listening.
@@ -99,7 +102,16 @@ pub fn addresses(path: &Path) -> Result<Addresses, Report> {
 
 /// Loads, resolves and checks a file; all problems at once.
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
-    load::load(path, options)
+    load::load(path, options, None)
+}
+
+/// The same, while `earlier` is in force: certificates whose files did not change since are not parsed again.
+pub fn load_after(
+    earlier: Option<&types::Config>,
+    path: &Path,
+    options: &Options,
+) -> Result<Loaded, Report> {
+    load::load(path, options, earlier)
 }
 
 /// A configuration in which nothing changes but the certificates of those sites for which BWS gets them by itself and

@@ -1,31 +1,27 @@
 //! A certificate chain and its key, read from PEM files, parsed and matched.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Version};
 use x509_parser::time::ASN1Time;
 
 use super::defaults::MAX_PEM_SIZE;
-use super::source;
-use super::types::{Certificate, PrivateKey};
+use super::types::{Certificate, KeyKind, PrivateKey, Stamp};
+use super::{hash, source};
 
-/// What two files hold.
-pub(super) struct Pair {
-    /// DER, the leaf first.
-    pub(super) chain: Vec<Vec<u8>>,
-    pub(super) key: PrivateKey,
-    /// Subject alternative names, lower case.
-    pub(super) names: Vec<String>,
-    /// As X.509 writes it.
-    pub(super) issuer: String,
-    /// Seconds since the epoch.
-    pub(super) not_before: i64,
-    /// Seconds since the epoch.
-    pub(super) not_after: i64,
+/// What two files hold, not yet checked.
+pub(super) struct Pair<'a> {
+    cert_file: &'a Path,
+    key_file: &'a Path,
+    /// The leaf first; at least that.
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    /// How the files looked.
+    pub(super) files: [Stamp; 2],
 }
 
 /// Why a pair cannot serve.
@@ -39,9 +35,28 @@ pub(super) struct Refusal {
     pub(super) of_both: bool,
 }
 
-impl Pair {
-    pub(super) fn read(cert_file: &Path, key_file: &Path) -> Result<Self, Refusal> {
-        let (chain, key) = (read_chain(cert_file)?, read_key(key_file)?);
+impl<'a> Pair<'a> {
+    pub(super) fn read(cert_file: &'a Path, key_file: &'a Path) -> Result<Self, Refusal> {
+        let (certificate, key) = (read(cert_file, false)?, read(key_file, true)?);
+        Ok(Self {
+            chain: chain(cert_file, &certificate.0)?,
+            key: private_key(key_file, &key.0)?,
+            cert_file,
+            key_file,
+            files: [certificate.1, key.1],
+        })
+    }
+
+    /// Whether `certificate` was made of the same.
+    pub(super) fn is_in(&self, certificate: &Certificate) -> bool {
+        let (ours, theirs) = (self.chain.iter(), certificate.chain.iter());
+        ours.map(|der| &der[..]).eq(theirs.map(|der| &der[..]))
+            && key_der(&self.key) == certificate.key
+    }
+
+    /// Parses and matches both.
+    pub(super) fn check(self) -> Result<Certificate, Refusal> {
+        let (cert_file, chain, key) = (self.cert_file, self.chain, self.key);
         let of_cert = |what: &str, help: &str| {
             refusal(
                 false,
@@ -63,35 +78,23 @@ impl Pair {
                 "put the server's own certificate first, then the intermediate ones",
             ));
         }
-        check_match(&chain, &key, cert_file, key_file)?;
-        Ok(Self {
+        let kind = check_match(&chain, &key, cert_file, self.key_file)?;
+        let mut certificate = Certificate {
+            staple: None,
+            kind: Some(kind),
             names: names(&leaf),
             issuer: leaf.issuer().to_string(),
             not_before: leaf.validity().not_before.timestamp(),
             not_after: leaf.validity().not_after.timestamp(),
             key: key_der(&key),
-            chain: chain
-                .iter()
-                .map(|certificate| certificate.to_vec())
-                .collect(),
-        })
-    }
-}
-
-impl Pair {
-    /// What these files hold.
-    pub(super) fn certificate(self, cert_file: PathBuf, key_file: PathBuf) -> Certificate {
-        Certificate {
-            cert_file,
-            key_file,
-            chain: self.chain,
-            key: self.key,
-            names: self.names,
-            issuer: self.issuer,
+            chain: chain.iter().map(|der| der.to_vec().into()).collect(),
+            cert_file: cert_file.to_path_buf(),
+            key_file: self.key_file.to_path_buf(),
             authority: None,
-            not_before: self.not_before,
-            not_after: self.not_after,
-        }
+            hash: String::new(),
+        };
+        hash::of_certificate(&mut certificate);
+        Ok(certificate)
     }
 }
 
@@ -104,15 +107,18 @@ pub(super) fn show_date(seconds: i64) -> String {
 }
 
 pub(super) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Refusal> {
-    let bytes = read(file, false)?;
+    chain(file, &read(file, false)?.0)
+}
+
+fn chain(file: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Refusal> {
     let shown = file.display();
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     match certificates {
         Ok(chain) if !chain.is_empty() => Ok(chain),
         Ok(_) => Err(refusal(
             false,
             format!("'{shown}' holds no certificate"),
-            &in_place_of_pem(&bytes, "-----BEGIN CERTIFICATE-----", "x509"),
+            &in_place_of_pem(bytes, "-----BEGIN CERTIFICATE-----", "x509"),
         )),
         Err(_) => Err(refusal(
             false,
@@ -122,11 +128,10 @@ pub(super) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Re
     }
 }
 
-fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, Refusal> {
-    let bytes = read(file, true)?;
+fn private_key(file: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, Refusal> {
     let shown = file.display();
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
-        let text = String::from_utf8_lossy(&bytes);
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|_| {
+        let text = String::from_utf8_lossy(bytes);
         if text.contains("ENCRYPTED") {
             let help = format!("decrypt it: openssl pkey -in '{shown}' -out plain.pem");
             return refusal(
@@ -135,7 +140,7 @@ fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, Refusal> {
                 &help,
             );
         }
-        let help = in_place_of_pem(&bytes, "-----BEGIN PRIVATE KEY-----", "pkey");
+        let help = in_place_of_pem(bytes, "-----BEGIN PRIVATE KEY-----", "pkey");
         refusal(true, format!("'{shown}' holds no private key"), &help)
     })
 }
@@ -152,8 +157,8 @@ fn in_place_of_pem(bytes: &[u8], wanted: &str, tool: &str) -> String {
     }
 }
 
-fn read(file: &Path, of_key: bool) -> Result<Vec<u8>, Refusal> {
-    source::read_limited(file, MAX_PEM_SIZE)
+fn read(file: &Path, of_key: bool) -> Result<(Vec<u8>, Stamp), Refusal> {
+    source::read_stamped(file, MAX_PEM_SIZE)
         .map_err(|error| refusal(of_key, error.message, &error.help))
 }
 
@@ -162,7 +167,7 @@ fn check_match(
     key: &PrivateKeyDer<'static>,
     cert_file: &Path,
     key_file: &Path,
-) -> Result<(), Refusal> {
+) -> Result<KeyKind, Refusal> {
     let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(key).map_err(|_| {
         refusal(
             true,
@@ -174,8 +179,9 @@ fn check_match(
         )
     })?;
     use rustls::{Error, InconsistentKeys};
+    let kind = kind(&*signer);
     match CertifiedKey::new(chain.to_vec(), signer).keys_match() {
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(kind),
         Err(Error::InconsistentKeys(_)) => Err(Refusal {
             of_both: true,
             ..refusal(
@@ -197,6 +203,20 @@ fn check_match(
             "make a new one; TLS clients would refuse it as well",
         )),
     }
+}
+
+/// By what it can sign.
+fn kind(signer: &dyn SigningKey) -> KeyKind {
+    use rustls::SignatureScheme as Scheme;
+    let can = |scheme| signer.choose_scheme(&[scheme]).is_some();
+    let kinds = [
+        (Scheme::ECDSA_NISTP256_SHA256, KeyKind::EcdsaP256),
+        (Scheme::ECDSA_NISTP384_SHA384, KeyKind::EcdsaP384),
+        (Scheme::ECDSA_NISTP521_SHA512, KeyKind::EcdsaP521),
+        (Scheme::ED25519, KeyKind::Ed25519),
+    ];
+    let found = kinds.into_iter().find(|(scheme, _)| can(*scheme));
+    found.map_or(KeyKind::Rsa, |(_, kind)| kind)
 }
 
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
@@ -226,9 +246,9 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
 
 fn key_der(key: &PrivateKeyDer<'_>) -> PrivateKey {
     match key {
-        PrivateKeyDer::Pkcs1(der) => PrivateKey::Pkcs1(der.secret_pkcs1_der().to_vec()),
-        PrivateKeyDer::Sec1(der) => PrivateKey::Sec1(der.secret_sec1_der().to_vec()),
-        other => PrivateKey::Pkcs8(other.secret_der().to_vec()),
+        PrivateKeyDer::Pkcs1(der) => PrivateKey::Pkcs1(der.secret_pkcs1_der().to_vec().into()),
+        PrivateKeyDer::Sec1(der) => PrivateKey::Sec1(der.secret_sec1_der().to_vec().into()),
+        other => PrivateKey::Pkcs8(other.secret_der().to_vec().into()),
     }
 }
 

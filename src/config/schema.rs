@@ -48,8 +48,10 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         "enabled", "requests_per_minute", "burst_size", "block_duration", "whitelist", "blacklist",
     ]),
     ("sites.ssl", &[
-        "enabled", "cert_file", "key_file", "auto_cert", "domains", "min_version", "client_ca", "acme",
+        "enabled", "cert_file", "key_file", "ocsp_file", "certificates", "auto_cert", "domains", "min_version",
+        "client_ca", "client_verify", "client_crl", "acme",
     ]),
+    ("sites.ssl.certificates", &["cert_file", "key_file", "ocsp_file"]),
     ("sites.ssl.acme", &[
         "enabled", "email", "staging", "challenge_dir", "directory_url", "ca_file", "challenge", "eab_kid",
         "eab_hmac_key",
@@ -72,6 +74,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
 const REPEATED: &[&str] = &[
     "sites",
     "sites.redirects",
+    "sites.ssl.certificates",
     "sites.proxy.upstreams",
     "sites.proxy.routes",
 ];

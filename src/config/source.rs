@@ -5,8 +5,10 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use super::defaults::MAX_FILE_SIZE;
+use super::types::Stamp;
 
 /// A byte range of one of the files of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,6 +144,11 @@ pub(super) struct Refusal {
 
 /// Reads a regular file of at most `limit` bytes: a pipe would block, and a mistyped path may be a disk image.
 pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
+    Ok(read_stamped(path, limit)?.0)
+}
+
+/// The same, with how the file looked before its first byte was read.
+pub(super) fn read_stamped(path: &Path, limit: u64) -> Result<(Vec<u8>, Stamp), Refusal> {
     let shown = path.display();
     let refuse = |error: &std::io::Error| Refusal {
         message: format!("cannot read '{shown}': {}", reason(error)),
@@ -157,6 +164,8 @@ pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> 
     // One byte more, to see the end without growing.
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit) + 1).unwrap_or(0));
     let file = File::open(path).map_err(|error| refuse(&error))?;
+    let now = SystemTime::now();
+    let stamp = Stamp::new(&file.metadata().map_err(|error| refuse(&error))?, now);
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| refuse(&error))?;
@@ -166,7 +175,7 @@ pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> 
             help: "check that this is the right file".to_owned(),
         });
     }
-    Ok(bytes)
+    Ok((bytes, stamp))
 }
 
 /// The system's words for an error, without the number.

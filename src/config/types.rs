@@ -5,8 +5,13 @@
 
 mod acme;
 mod balancing;
+mod certificate;
+mod certificates;
+mod clients;
 mod content;
+mod der;
 mod middleware;
+mod stamp;
 mod tls;
 mod upstream_tls;
 
@@ -18,12 +23,17 @@ use serde::{Deserialize, Serialize};
 
 pub use acme::{Acme, AcmeChallenge, ChallengeAnswer, ExternalAccount};
 pub use balancing::{Balancing, BalancingMethod, HealthCheck, Retry};
+pub use certificate::{Certificate, KeyKind, PrivateKey, Staple};
+pub use certificates::{Certificates, Entry as CertificateEntry, Material};
+pub use clients::{ClientVerification, Revocations, RevocationsId, TlsPolicy};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
+pub use der::Der;
 pub use middleware::{
     AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
     PasswordFileIndex, Rate, RateLimit, Redirect, User,
 };
-pub use tls::{Certificate, PrivateKey, SiteTls, TlsVersion};
+pub use stamp::Stamp;
+pub use tls::{SiteTls, TlsVersion};
 pub use upstream_tls::{Trust, TrustId, UpstreamProtocol, UpstreamTls};
 
 /// A whole configuration.
@@ -41,10 +51,13 @@ pub struct Config {
     pub sites: Vec<Site>,
     /// One for each distinct `listen` of the sites, in the order of first use.
     pub listeners: Vec<Listener>,
-    /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here.
-    pub certificates: Vec<Certificate>,
-    /// Whom the sites' upstreams may be vouched for by.
+    /// Each distinct certificate and key pair once. A [`CertificateIndex`] points in here. Not serialized with the rest.
+    #[serde(skip)]
+    pub certificates: Certificates,
+    /// Who may vouch for the sites' upstreams and clients.
     pub trusts: Vec<Trust>,
+    /// What they took back of clients' certificates.
+    pub revocations: Vec<Revocations>,
     /// Each distinct file of names and passwords once. A [`PasswordFileIndex`] points in here.
     pub password_files: Vec<PasswordFile>,
     /// Paths whose change means a new configuration: the main file, included files and the folders where an `include`
@@ -188,9 +201,9 @@ pub struct Site {
     /// On every response of the site, proxied ones too.
     pub headers: Vec<Header>,
     pub middleware: Middleware,
-    pub proxy: Option<Proxy>,
+    pub proxy: Option<Box<Proxy>>,
     pub tls: Option<SiteTls>,
-    pub compression: Option<Compression>,
+    pub compression: Option<Box<Compression>>,
     pub cache: Caching,
     /// Each status once.
     pub error_pages: Vec<ErrorPage>,
@@ -343,6 +356,8 @@ pub struct ProxyHeaders {
     pub add_forwarded: bool,
     /// `X-Forwarded-For`, `-Proto`, `-Host`.
     pub add_x_forwarded: bool,
+    /// What clients say in the headers that tell of their certificates is removed: some site verifies clients.
+    pub guard_client_certificates: bool,
     /// Request header names to drop, lower case.
     pub remove: Vec<String>,
     /// Request headers to set.

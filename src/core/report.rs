@@ -73,6 +73,12 @@ pub struct CertificateStatus {
     pub not_before: i64,
     pub not_after: i64,
     pub file: String,
+    /// As in "ecdsa-p256" or "rsa"; empty without a certificate.
+    #[serde(default)]
+    pub key: String,
+    /// Until when the OCSP response that is stapled holds.
+    #[serde(default)]
+    pub ocsp_until: Option<i64>,
     /// The directory of the authority.
     pub authority: Option<String>,
     /// An order is under way.

@@ -68,27 +68,23 @@ fn is_change(kind: EventKind) -> bool {
     }
 }
 
-/// The folders in which a replacement of `sources` would be seen: their own, and those that symbolic links lead to.
+/// The folders in which a replacement of `sources` would be seen: their own, and those that symbolic links lead to. Of
+/// ten thousand files in one folder, only those that are links themselves are followed.
 fn folders(sources: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let targets = sources
-        .iter()
-        .filter_map(|source| source.canonicalize().ok());
-    sources
-        .iter()
-        .cloned()
-        .chain(targets)
-        .filter_map(|path| folder_of(&path))
-        .collect()
+    let own: BTreeSet<PathBuf> = sources.iter().map(|source| folder_of(source)).collect();
+    let links = sources.iter().filter(|source| source.is_symlink());
+    let targets = links.filter_map(|link| Some(folder_of(&link.canonicalize().ok()?)));
+    let real = own.iter().filter_map(|folder| folder.canonicalize().ok());
+    let led_to: Vec<PathBuf> = targets.chain(real).collect();
+    own.into_iter().chain(led_to).collect()
 }
 
-fn folder_of(path: &Path) -> Option<PathBuf> {
-    if path.is_dir() {
-        return Some(path.to_path_buf());
-    }
+fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Some(PathBuf::from(".")),
-        Some(parent) => Some(parent.to_path_buf()),
-        None => None,
+        _ if path.is_dir() => path.to_path_buf(),
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_path_buf(),
+        None => path.to_path_buf(),
     }
 }
 
@@ -119,6 +115,23 @@ mod tests {
     async fn touched(inputs: &mut mpsc::Receiver<Input>) -> bool {
         let input = tokio::time::timeout(Duration::from_secs(5), inputs.recv()).await;
         matches!(input, Ok(Some(Input::SourcesTouched)))
+    }
+
+    #[test]
+    fn links_are_followed_whatever_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let path = |name: &str| root.join(name);
+        for name in ["real", "elsewhere", "included"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        std::fs::write(path("real/a.pem"), "").unwrap();
+        std::fs::write(path("elsewhere/b.pem"), "").unwrap();
+        std::os::unix::fs::symlink(path("real"), path("link")).unwrap();
+        std::os::unix::fs::symlink(path("elsewhere/b.pem"), path("real/b.pem")).unwrap();
+        let sources = ["link/a.pem", "link/b.pem", "included", "real/missing"].map(path);
+        let expected = ["elsewhere", "included", "link", "real"].map(path);
+        assert_eq!(folders(&sources), BTreeSet::from(expected));
     }
 
     #[tokio::test]

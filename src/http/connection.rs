@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::client_certificate::{ClientCertificate, Verification};
+pub use super::reach::Entrance;
+
 /// A connection, or what one request shows of it: through a trusted proxy come the requests of many clients.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -16,6 +19,8 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// The client speaks TLS, with us or with the proxy that we trust.
     pub secure: bool,
+    /// How it came in by TLS with us. None in cleartext.
+    pub entrance: Option<Entrance>,
     /// Of one request, where the configuration wants to know more.
     pub visit: Option<Rc<Visit>>,
     /// The client's address in letters, when it was needed.
@@ -37,6 +42,7 @@ impl Connection {
             listener,
             peer,
             secure,
+            entrance: None,
             visit: None,
             written: OnceCell::new(),
         }
@@ -54,6 +60,14 @@ impl Connection {
             // What a request shows of its connection may have another address.
             Some((known, value)) if *known == address => Some(value.clone()),
             _ => write(),
+        }
+    }
+
+    /// The certificate that the client has shown.
+    pub fn verified(&self) -> Option<&ClientCertificate> {
+        match &self.entrance.as_ref()?.client {
+            Verification::Verified(client) => Some(client),
+            _ => None,
         }
     }
 }

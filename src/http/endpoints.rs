@@ -90,9 +90,7 @@ fn detailed(shared: &Shared, ready: bool) -> serde_json::Value {
     value["pid"] = json!(std::process::id());
     value["sites"] = json!(shared.config.sites.len());
     value["listeners"] = json!(shared.config.listeners.len());
-    let certificates = shared.config.certificates.iter();
-    let missing = certificates.filter(|one| one.is_placeholder()).count();
-    value["certificates_missing"] = json!(missing);
+    value["certificates_missing"] = json!(shared.config.certificates.placeholders());
     value["worker_threads"] = json!(shared.config.performance.worker_threads);
     value
 }

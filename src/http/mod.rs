@@ -1,12 +1,13 @@
 //! A request becomes a response; knows neither sockets nor TLS.
 //!
 //! The way of a request: `admission` (is it well-formed, which host does it mean) → `router` (which site) →
-//! `middleware` (may it pass) → `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of
+//! `reach` (may this TLS connection ask for it) → `middleware` (may it pass) → `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of
 //! every response, pages for errors) → `compression`.
 mod admission;
 pub mod body;
 mod caching;
 mod challenges;
+mod client_certificate;
 mod clock;
 mod compression;
 mod connection;
@@ -20,6 +21,7 @@ mod leftover;
 mod middleware;
 pub mod open_file;
 pub mod proxy;
+mod reach;
 mod request_path;
 mod router;
 pub mod service;

@@ -32,14 +32,13 @@ impl Router {
     /// The site for `host` (without a port, in any case) on listener number `listener`; None without such a listener.
     pub(super) fn site(&self, listener: u32, host: &str) -> Option<SiteIndex> {
         let hosts = self.listeners.get(listener as usize)?;
-        if hosts.exact.is_empty() && hosts.wildcard.is_empty() {
-            return Some(hosts.otherwise);
-        }
-        let host = host.strip_suffix('.').unwrap_or(host);
-        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Some(hosts.find(&host.to_ascii_lowercase()));
-        }
-        Some(hosts.find(host))
+        Some(hosts.named(host).unwrap_or(hosts.otherwise))
+    }
+
+    /// Whether a site of listener number `listener` has `host` among its names, rather than taking what is left.
+    pub(super) fn is_named(&self, listener: u32, host: &str) -> bool {
+        let hosts = self.listeners.get(listener as usize);
+        hosts.is_some_and(|hosts| hosts.named(host).is_some())
     }
 }
 
@@ -67,11 +66,23 @@ impl Hosts {
         hosts
     }
 
-    fn find(&self, host: &str) -> SiteIndex {
-        if let Some(&site) = self.exact.get(host) {
-            return site;
+    /// The site that has this name.
+    fn named(&self, host: &str) -> Option<SiteIndex> {
+        if self.exact.is_empty() && self.wildcard.is_empty() {
+            return None;
         }
-        self.find_wildcard(host).unwrap_or(self.otherwise)
+        let host = host.strip_suffix('.').unwrap_or(host);
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.find(&host.to_ascii_lowercase());
+        }
+        self.find(host)
+    }
+
+    fn find(&self, host: &str) -> Option<SiteIndex> {
+        if let Some(&site) = self.exact.get(host) {
+            return Some(site);
+        }
+        self.find_wildcard(host)
     }
 
     /// The longest suffix wins, so labels are taken off from the left.
@@ -126,6 +137,7 @@ mod tests {
             (".example.com", 4),
         ] {
             assert_eq!(router.site(0, host), Some(site), "{host}");
+            assert_eq!(router.is_named(0, host), site != 4, "{host}");
         }
     }
 

@@ -19,13 +19,15 @@ use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
 use super::caching;
 use super::challenges::{self, Challenges};
+pub use super::client_certificate::{ClientCertificate, Verification};
 use super::compression::{self, Compressors};
-pub use super::connection::{Connection, User, Visit};
+pub use super::connection::{Connection, Entrance, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
 use super::middleware::{self, Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
+use super::reach::Reach;
 use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
@@ -43,6 +45,7 @@ pub struct Shared {
     /// What authorities are answered.
     pub challenges: Challenges,
     router: Router,
+    reach: Reach,
     middleware: Common,
     upstreams: Arc<Standings>,
 }
@@ -57,6 +60,7 @@ impl Shared {
         tell: Tell,
     ) -> Self {
         let router = Router::new(&config);
+        let reach = Reach::new(&config);
         let challenges = Challenges::new(&config);
         let middleware = Common::new(&config, lasting);
         let upstreams = Standings::new(config.sites.len(), lasting, tell);
@@ -67,6 +71,7 @@ impl Shared {
             lasting,
             challenges,
             router,
+            reach,
             middleware,
             upstreams,
         }
@@ -77,6 +82,18 @@ impl Shared {
     /// Whether connections from `peer` begin with a header of the PROXY protocol.
     pub fn is_introduced_by(&self, peer: IpAddr) -> bool {
         self.config.security.proxy_protocol && self.middleware.trusts(peer)
+    }
+
+    /// Whether `connection` may ask for `host`, which belongs to `site`.
+    fn reaches(&self, connection: &Connection, site: SiteIndex, host: &str) -> bool {
+        let Some(entrance) = &connection.entrance else {
+            return true;
+        };
+        entrance.site == site || {
+            let meant = self.router.is_named(connection.listener, host);
+            let host = meant.then_some(host);
+            self.reach.admits(&self.config, entrance, site, host)
+        }
     }
 }
 
@@ -245,6 +262,7 @@ impl Service {
     ) -> Result<Rc<Site>, Refusal> {
         let host = admission::admit(request)?;
         let index = self.shared.router.site(connection.listener, host);
+        let index = index.filter(|&index| self.shared.reaches(connection, index, host));
         index.and_then(|index| self.site(index)).ok_or(Refusal {
             status: StatusCode::MISDIRECTED_REQUEST,
             close: true,
@@ -302,7 +320,8 @@ impl Service {
             let audience = Audience::of(method, headers);
             let compression = site.compression.as_deref();
             let asked = compression.map(|it| (it, compression::Request::new(method, headers)));
-            let known = request.extensions().get::<User>().is_some();
+            let known =
+                request.extensions().get::<User>().is_some() || connection.verified().is_some();
             let told = site.cache_proxied.as_ref();
             let told = told.filter(|_| caching::is_for_all(method, headers) && !known);
             let config = &self.shared.config.sites[site.index as usize];

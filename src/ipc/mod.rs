@@ -3,6 +3,7 @@
 
 pub mod channel;
 pub mod inheritance;
+mod mapping;
 pub mod message;
 pub mod readiness;
 pub mod shared_page;

@@ -1,8 +1,8 @@
 //! The validated configuration as a sealed memfd (memfd_create(2)): one for a generation, read by all its workers, so
 //! that each runs exactly what was checked.
 //!
-//! The file holds the lengths of what follows, the configuration without its sites, and the sites in parts, so that
-//! several threads can read them: each postcard-encoded.
+//! The file holds the lengths of what follows, the configuration without its sites and certificates, the certificates,
+//! and the sites in parts, so that several threads can read them: each postcard-encoded.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,7 +12,8 @@ use std::thread::{self, Builder, ScopedJoinHandle};
 use rustix::fs::{MemfdFlags, SealFlags};
 use serde::Serialize;
 
-use crate::config::types::{Config, Site};
+use super::mapping;
+use crate::config::types::{Certificates, Config, Site};
 
 /// Fewer sites are not worth a thread's while.
 const SMALLEST_PART: usize = 1000;
@@ -29,11 +30,14 @@ pub fn blank() -> io::Result<OwnedFd> {
 
 /// Writes `config` into `memory`, which nobody can change any more then.
 pub fn seal(config: &Config, memory: &OwnedFd) -> io::Result<()> {
-    let mut parts = vec![encode(config, 0)?];
+    let [ends, records] = config.certificates.write().map_err(io::Error::other)?;
+    let mut parts = vec![encode(config, 0)?, ends, records];
     for sites in config.sites.chunks(part_size(config)) {
         parts.push(encode(&sites, sites.len())?);
     }
-    let lengths: Vec<usize> = parts.iter().map(Vec::len).collect();
+    let mut lengths: Vec<usize> = parts.iter().map(Vec::len).collect();
+    // The certificates are read as one.
+    lengths[1] += lengths.remove(2);
     let mut file = File::from(memory.try_clone()?);
     file.write_all(&encode(&lengths, 0)?)?;
     parts.iter().try_for_each(|part| file.write_all(part))?;
@@ -47,7 +51,13 @@ pub fn open(snapshot: OwnedFd) -> io::Result<Config> {
     let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
     // The file offset is shared with the other workers that got the same memfd.
     std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0)?;
-    decode(&bytes).map_err(io::Error::other)
+    decode(&bytes, Certificates::read).map_err(io::Error::other)
+}
+
+/// The same for a worker, which keeps the file mapped and reads from it the certificates that clients ask for.
+pub fn open_for_worker(snapshot: OwnedFd) -> io::Result<Config> {
+    let bytes = mapping::map(&File::from(snapshot))?;
+    decode(bytes, Certificates::lazy).map_err(io::Error::other)
 }
 
 /// As many parts as a worker has threads.
@@ -62,7 +72,10 @@ fn encode(value: &impl Serialize, sites: usize) -> io::Result<Vec<u8>> {
     postcard::to_extend(value, bytes).map_err(io::Error::other)
 }
 
-fn decode(bytes: &[u8]) -> postcard::Result<Config> {
+fn decode<'a>(
+    bytes: &'a [u8],
+    certificates: fn(&'a [u8]) -> postcard::Result<Certificates>,
+) -> postcard::Result<Config> {
     let (lengths, mut rest): (Vec<usize>, _) = postcard::take_from_bytes(bytes)?;
     let mut parts = Vec::with_capacity(lengths.len());
     for length in lengths {
@@ -73,6 +86,7 @@ fn decode(bytes: &[u8]) -> postcard::Result<Config> {
     }
     let mut parts = parts.into_iter();
     let mut config: Config = postcard::from_bytes(parts.next().unwrap_or_default())?;
+    config.certificates = certificates(parts.next().unwrap_or_default())?;
     config.sites = decode_sites(parts.collect())?;
     Ok(config)
 }

@@ -27,16 +27,23 @@ pub enum Global {
     BytesSent,
     /// Lines that the access log could not take.
     AccessLogDropped,
+    /// Connections ended because the client was too slow.
+    ConnectionsTooSlow,
+    /// Connections ended because the client sent frames without end (HTTP/2).
+    ConnectionsFlooding,
+    /// Tunnels open now: WebSocket and other upgrades (a gauge).
+    TunnelsOpen,
 }
 
 /// How many words [`Global`] takes, rounded up to two cache lines.
 pub const GLOBAL_WORDS: usize = 16;
 
 /// Gauges, which vanish with their process; all other words only grow.
-pub const GAUGES: [Global; 3] = [
+pub const GAUGES: [Global; 4] = [
     Global::ConnectionsOpen,
     Global::ConnectionsParked,
     Global::RequestsInFlight,
+    Global::TunnelsOpen,
 ];
 
 /// Words of a site: requests by status class 1xx to 5xx, body bytes sent, connections opened for it (by its first

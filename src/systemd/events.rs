@@ -186,6 +186,11 @@ events! {
         "Log files were opened anew"
         "After SIGUSR1, as logrotate sends it: further lines go to files of the configured names."
 
+    CLIENT_REFUSED = "dfed0314fd50bf7b2a4cb18bad715f40" "client-refused" INFO
+        "A client is refused for its certificate"
+        "A site with 'client_ca' wants to know its clients, and this one did not show what it should: @BWS_REASON@.\n\
+        This is told once a minute at most; the metric bws_tls_handshakes_failed_total counts all of them."
+
     ACCESS_LOG_LOST = "88041a21639d19d215802a4a3ef6b7db" "access-log-lost" WARN
         "The access log cannot be written"
         "Requests are answered, but @BWS_COUNT@ of them are missing in the access log '@BWS_FILE@'. The message says why:\n\

@@ -138,11 +138,11 @@ fn filter(level: LogLevel) -> EnvFilter {
         return filter;
     }
     EnvFilter::new(match level {
-        LogLevel::Error => "error",
-        // What h2 warns of is a client's doing, as often as it likes.
-        LogLevel::Warn => "warn,h2=error",
-        LogLevel::Info => "warn,h2=error,bws=info",
-        LogLevel::Debug => "warn,h2=error,bws=debug",
+        LogLevel::Error => "error,rustls=off",
+        // What h2 warns of is a client's doing, as often as it likes; all that rustls says is.
+        LogLevel::Warn => "warn,h2=error,rustls=off",
+        LogLevel::Info => "warn,h2=error,rustls=off,bws=info",
+        LogLevel::Debug => "warn,h2=error,rustls=off,bws=debug",
         LogLevel::Trace => "info,bws=trace",
     })
 }
@@ -157,7 +157,11 @@ fn filter_of(text: &str) -> Option<EnvFilter> {
         text.split(',').any(target)
     };
     let quiet = TALKATIVE.iter().filter(|library| !named(library));
-    let directives: Vec<String> = quiet.map(|library| format!("{library}=warn")).collect();
+    let directive = |library: &&str| match *library {
+        "rustls" => "rustls=off".to_owned(),
+        other => format!("{other}=warn"),
+    };
+    let directives: Vec<String> = quiet.map(directive).collect();
     EnvFilter::try_new(format!("{text},{}", directives.join(","))).ok()
 }
 
@@ -322,9 +326,11 @@ mod tests {
             "{shown}"
         );
         assert!(
-            shown.contains("rustls=trace") && !shown.contains(",rustls=warn"),
+            shown.contains("rustls=trace") && !shown.contains(",rustls=off"),
             "{shown}"
         );
+        let shown = filter_of("debug").unwrap().to_string();
+        assert!(shown.contains("rustls=off"), "{shown}");
         assert!(filter_of("bws=loud").is_none());
     }
 

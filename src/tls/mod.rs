@@ -2,10 +2,16 @@
 
 pub mod acme;
 pub mod challenges;
+pub mod clients;
 mod keys;
 mod placeholder;
+mod policies;
 mod resolver;
 mod server_config;
+mod suites;
 pub mod tickets;
 
-pub use server_config::{TlsError, TlsListener};
+pub use clients::UnusableAuthority;
+pub use keys::Keys;
+pub use policies::Choice;
+pub use server_config::TlsListener;

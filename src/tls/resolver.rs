@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use super::challenges::Challenges;
-use crate::config::types::HostPattern;
+use super::keys::Keys;
+use crate::config::types::{CertificateIndex, HostPattern, SiteIndex, SiteTls};
 
 /// What belongs to each server name of one listener.
 #[derive(Debug)]
@@ -54,9 +56,57 @@ impl<T: Clone> NameTable<T> {
     }
 }
 
+/// A site, and what it shows.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) site: SiteIndex,
+    pub(super) shown: Shown,
+}
+
+/// The certificates for a name.
+#[derive(Clone, Debug)]
+pub(super) enum Shown {
+    One(CertificateIndex),
+    /// With keys of different kinds.
+    Several(Arc<[CertificateIndex]>),
+}
+
+impl Shown {
+    pub(super) fn new(tls: &SiteTls) -> Self {
+        match tls.alternatives.is_empty() {
+            true => Self::One(tls.certificate),
+            false => Self::Several(tls.certificates().collect()),
+        }
+    }
+
+    /// Of several the one that costs least among those that the client can verify; when it can verify none, one of
+    /// them nevertheless, as the handshake then says what is wrong.
+    fn choose(&self, keys: &Keys, offered: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let several = match self {
+            Self::One(index) => return keys.find(*index),
+            Self::Several(several) => several,
+        };
+        let known = several.iter().filter_map(|index| keys.find(*index));
+        known.min_by_key(|it| {
+            let understood = it.key.choose_scheme(offered).is_some();
+            (!understood, cost(it.key.algorithm()))
+        })
+    }
+}
+
+/// Of a signature, relative to others.
+fn cost(algorithm: SignatureAlgorithm) -> u8 {
+    match algorithm {
+        SignatureAlgorithm::ECDSA => 0,
+        SignatureAlgorithm::ED25519 => 1,
+        _ => 2,
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct CertificateByName {
-    pub(super) names: NameTable<Arc<CertifiedKey>>,
+    pub(super) names: Arc<NameTable<Named>>,
+    pub(super) keys: Arc<Keys>,
     pub(super) challenges: Option<Arc<Challenges>>,
 }
 
@@ -68,7 +118,10 @@ impl ResolvesServerCert for CertificateByName {
                 return challenges.find(name.as_deref());
             }
         }
-        Some(self.names.find(name.as_deref()).clone())
+        // Without those that belong to none of the client's cipher suites: rustls has seen to that.
+        let offered = hello.signature_schemes();
+        let named = self.names.find(name.as_deref());
+        named.shown.choose(&self.keys, offered)
     }
 }
 

@@ -2,49 +2,23 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::version::{TLS12, TLS13};
+use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 
 use super::challenges::{self, Challenges};
-use super::keys;
-use super::resolver::{CertificateByName, NameTable};
+use super::clients::{self, ClientTickets, UnusableAuthority};
+use super::keys::Keys;
+use super::policies::{Choice, Policies};
+use super::resolver::{CertificateByName, NameTable, Named, Shown};
 use super::tickets::Tickets;
-use crate::config::types::{Config, Listener, TlsVersion};
-
-/// A certificate that the master accepted and rustls does not.
-#[derive(Debug, thiserror::Error)]
-#[error("certificate '{file}' cannot be served: {source}")]
-pub struct TlsError {
-    pub(super) file: String,
-    pub(super) source: rustls::Error,
-}
+use crate::config::types::{Config, Listener, SiteIndex, TlsPolicy, TlsVersion};
 
 /// The TLS side of one listener.
-pub enum TlsListener {
-    /// All sites ask for the same protocol versions.
-    Uniform(Arc<ServerConfig>),
-    /// The server name decides about versions as well.
-    ByName(Box<ConfigByName>),
-}
-
-/// A configuration for each protocol minimum, chosen by server name.
-pub struct ConfigByName {
-    versions: NameTable<TlsVersion>,
-    tls12: Arc<ServerConfig>,
-    tls13: Arc<ServerConfig>,
-}
-
-impl ConfigByName {
-    /// The configuration for a client that said `hello`.
-    pub fn choose(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        let name = hello.server_name().map(str::to_ascii_lowercase);
-        match self.versions.find(name.as_deref()) {
-            TlsVersion::Tls12 => self.tls12.clone(),
-            TlsVersion::Tls13 => self.tls13.clone(),
-        }
-    }
+pub struct TlsListener {
+    names: Arc<NameTable<Named>>,
+    policies: Policies,
 }
 
 impl TlsListener {
@@ -52,56 +26,67 @@ impl TlsListener {
     pub fn new(
         config: &Config,
         listener: &Listener,
+        keys: &Arc<Keys>,
         tickets: &Arc<Tickets>,
         challenges: Option<&Arc<Challenges>>,
-    ) -> Result<Option<Self>, TlsError> {
-        let default = &config.sites[listener.default_site as usize];
+    ) -> Result<Option<Self>, UnusableAuthority> {
         if !listener.tls {
             return Ok(None);
         }
-        let default_tls = default
-            .tls
-            .as_ref()
-            .expect("all sites of a TLS listener have TLS");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let loaded = keys::load(config, listener, &provider)?;
-        let mut keys = NameTable::new(loaded[&default_tls.certificate].clone());
-        let mut versions = NameTable::new(default_tls.min_version);
-        for &index in &listener.sites {
-            let site = &config.sites[index as usize];
-            let Some(tls) = &site.tls else { continue };
-            for pattern in &site.hostnames {
-                keys.insert(pattern, loaded[&tls.certificate].clone());
-                versions.insert(pattern, tls.min_version);
-            }
-        }
-        let mixed = listener.sites.iter().any(|&index| {
-            let tls = &config.sites[index as usize].tls;
-            tls.as_ref()
-                .is_some_and(|tls| tls.min_version != default_tls.min_version)
-        });
+        let names = Arc::new(names(config, listener));
         let make = Factory {
-            provider,
+            provider: keys.provider().clone(),
             keys: Arc::new(CertificateByName {
-                names: keys,
+                names: names.clone(),
+                keys: keys.clone(),
                 challenges: challenges.cloned(),
             }),
             tickets: tickets.clone(),
         };
-        Ok(Some(if mixed {
-            let (tls12, tls13) = (
-                make.config(TlsVersion::Tls12),
-                make.config(TlsVersion::Tls13),
-            );
-            Self::ByName(Box::new(ConfigByName {
-                versions,
-                tls12,
-                tls13,
-            }))
-        } else {
-            Self::Uniform(make.config(default_tls.min_version))
-        }))
+        let challenge = challenges.map(|_| make.challenge());
+        let make = |policy: TlsPolicy<'_>| make.config(config, policy);
+        let policies = Policies::new(config, listener, challenge, make)?;
+        Ok(Some(Self { names, policies }))
     }
+
+    /// The configuration of every handshake; None: [`Self::choose`] says which, once the client has said hello.
+    pub fn uniform(&self) -> Option<Arc<ServerConfig>> {
+        self.policies.uniform()
+    }
+
+    /// The configuration for a client that said `hello`.
+    pub fn choose(&self, hello: &ClientHello<'_>) -> Choice {
+        let site = self.site(hello.server_name());
+        self.policies.choose(site, hello)
+    }
+
+    /// The site under whose rules a handshake with this server name is made.
+    pub fn site(&self, server_name: Option<&str>) -> SiteIndex {
+        match server_name {
+            Some(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                self.names.find(Some(&name.to_ascii_lowercase())).site
+            }
+            name => self.names.find(name).site,
+        }
+    }
+}
+
+/// What belongs to the names of the listener's sites.
+fn names(config: &Config, listener: &Listener) -> NameTable<Named> {
+    let named = |site: SiteIndex| {
+        let site_tls = config.sites[site as usize].tls.as_ref();
+        let shown = site_tls.map(Shown::new)?;
+        Some(Named { site, shown })
+    };
+    let default = named(listener.default_site).expect("all sites of a TLS listener have TLS");
+    let mut names = NameTable::new(default);
+    for &site in &listener.sites {
+        let Some(named) = named(site) else { continue };
+        for pattern in &config.sites[site as usize].hostnames {
+            names.insert(pattern, named.clone());
+        }
+    }
+    names
 }
 
 struct Factory {
@@ -111,23 +96,54 @@ struct Factory {
 }
 
 impl Factory {
-    fn config(&self, min_version: TlsVersion) -> Arc<ServerConfig> {
-        let versions: &[_] = match min_version {
+    fn config(
+        &self,
+        config: &Config,
+        policy: TlsPolicy<'_>,
+    ) -> Result<Arc<ServerConfig>, UnusableAuthority> {
+        let versions: &[_] = match policy.min_version {
             TlsVersion::Tls12 => &[&TLS13, &TLS12],
             TlsVersion::Tls13 => &[&TLS13],
         };
-        let mut config = ServerConfig::builder_with_provider(self.provider.clone())
+        let builder = self.builder(versions);
+        let builder = match policy.clients {
+            None => builder.with_no_client_auth(),
+            Some(wanted) => builder.with_client_cert_verifier(clients::verifier(
+                config,
+                wanted,
+                &self.provider,
+            )?),
+        };
+        let mut made = builder.with_cert_resolver(self.keys.clone());
+        made.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if self.keys.challenges.is_some() {
+            made.alpn_protocols.push(challenges::PROTOCOL.to_vec());
+        }
+        made.ignore_client_order = true;
+        // Resumption is by tickets alone: nothing to keep, nothing to share between threads.
+        made.session_storage = Arc::new(NoServerSessionStorage {});
+        made.ticketer = match policy.clients {
+            None => self.tickets.clone(),
+            Some(wanted) => Arc::new(ClientTickets::new(self.tickets.clone(), wanted)),
+        };
+        Ok(Arc::new(made))
+    }
+
+    /// For authorities where clients have to show a certificate: nothing is resumed, no other protocol is spoken.
+    fn challenge(&self) -> Arc<ServerConfig> {
+        let builder = self.builder(&[&TLS13, &TLS12]).with_no_client_auth();
+        let mut made = builder.with_cert_resolver(self.keys.clone());
+        made.alpn_protocols = vec![challenges::PROTOCOL.to_vec()];
+        made.session_storage = Arc::new(NoServerSessionStorage {});
+        Arc::new(made)
+    }
+
+    fn builder(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+        ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(versions)
             .expect("aws-lc-rs speaks TLS 1.2 and 1.3")
-            .with_no_client_auth()
-            .with_cert_resolver(self.keys.clone());
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        if self.keys.challenges.is_some() {
-            config.alpn_protocols.push(challenges::PROTOCOL.to_vec());
-        }
-        // Resumption is by tickets alone: nothing to keep, nothing to share between threads.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = self.tickets.clone();
-        Arc::new(config)
     }
 }

@@ -136,19 +136,29 @@ impl Tickets {
         Some(key)
     }
 
-    fn seal(&self, plain: &[u8], now: u64) -> Option<Vec<u8>> {
+    /// A ticket that is opened for the same `purpose` only.
+    pub(super) fn seal_for(&self, purpose: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        self.seal(purpose, plain, period())
+    }
+
+    pub(super) fn open_for(&self, purpose: &[u8], ticket: &[u8]) -> Option<Vec<u8>> {
+        self.open(purpose, ticket, period())
+    }
+
+    fn seal(&self, purpose: &[u8], plain: &[u8], now: u64) -> Option<Vec<u8>> {
         let key = self.key(now)?;
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).ok()?;
         let prefix = now.to_be_bytes();
         let mut sealed = plain.to_vec();
         let unique = Nonce::assume_unique_for_key(nonce);
-        key.seal_in_place_append_tag(unique, Aad::from(&prefix), &mut sealed)
+        let bound = Aad::from([&prefix, purpose].concat());
+        key.seal_in_place_append_tag(unique, bound, &mut sealed)
             .ok()?;
         Some([&prefix[..], &nonce, &sealed].concat())
     }
 
-    fn open(&self, ticket: &[u8], now: u64) -> Option<Vec<u8>> {
+    fn open(&self, purpose: &[u8], ticket: &[u8], now: u64) -> Option<Vec<u8>> {
         let (prefix, rest) = ticket.split_first_chunk::<PREFIX>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let of = u64::from_be_bytes(*prefix);
@@ -159,7 +169,7 @@ impl Tickets {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let key = self.key(of)?;
         let length = key
-            .open_in_place(nonce, Aad::from(prefix), &mut plain)
+            .open_in_place(nonce, Aad::from([prefix, purpose].concat()), &mut plain)
             .ok()?
             .len();
         plain.truncate(length);
@@ -178,11 +188,11 @@ impl ProducesTickets for Tickets {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.seal(plain, period())
+        self.seal_for(&[], plain)
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        self.open(ticket, period())
+        self.open_for(&[], ticket)
     }
 }
 
@@ -206,14 +216,14 @@ mod tests {
     #[test]
     fn another_worker_opens_it_for_a_period_more() {
         let ring = ring();
-        let ticket = Tickets::new(ring).seal(b"session", 100).unwrap();
+        let ticket = Tickets::new(ring).seal(b"", b"session", 100).unwrap();
         for now in [100, 101] {
             ring.refresh_at(now).unwrap();
-            let opened = Tickets::new(ring).open(&ticket, now);
+            let opened = Tickets::new(ring).open(b"", &ticket, now);
             assert_eq!(opened.as_deref(), Some(&b"session"[..]), "{now}");
         }
         ring.refresh_at(102).unwrap();
-        assert!(Tickets::new(ring).open(&ticket, 102).is_none());
+        assert!(Tickets::new(ring).open(b"", &ticket, 102).is_none());
     }
 
     #[test]
@@ -233,20 +243,37 @@ mod tests {
     #[test]
     fn what_was_changed_or_is_short_is_no_ticket() {
         let tickets = Tickets::new(ring());
-        let ticket = tickets.seal(b"session", 100).unwrap();
+        let ticket = tickets.seal(b"", b"session", 100).unwrap();
         for at in 0..ticket.len() {
             let mut changed = ticket.clone();
             changed[at] ^= 1;
-            assert!(tickets.open(&changed, 100).is_none(), "byte {at}");
-            assert!(tickets.open(&ticket[..at], 100).is_none(), "{at} bytes");
+            assert!(tickets.open(b"", &changed, 100).is_none(), "byte {at}");
+            assert!(
+                tickets.open(b"", &ticket[..at], 100).is_none(),
+                "{at} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn for_another_purpose_it_is_none() {
+        let tickets = Tickets::new(ring());
+        let ticket = tickets.seal(b"one", b"session", 100).unwrap();
+        assert!(tickets.open(b"one", &ticket, 100).is_some());
+        for other in [&b""[..], b"on", b"other"] {
+            assert!(tickets.open(other, &ticket, 100).is_none());
         }
     }
 
     #[test]
     fn without_a_key_there_are_no_tickets() {
         let tickets = Tickets::new(ring());
-        assert!(tickets.seal(b"session", 200).is_none());
+        assert!(tickets.seal(b"", b"session", 200).is_none());
         let last = u64::MAX.to_be_bytes();
-        assert!(tickets.open(&[&last[..], &[0; 64]].concat(), 0).is_none());
+        assert!(
+            tickets
+                .open(b"", &[&last[..], &[0; 64]].concat(), 0)
+                .is_none()
+        );
     }
 }

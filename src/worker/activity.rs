@@ -96,6 +96,8 @@ pub struct Activity {
     pub look: Cell<bool>,
     /// HTTP/1: it is not.
     pub hung_up: Cell<bool>,
+    /// It ends because the client is too slow; that is counted.
+    pub shed: Cell<bool>,
     /// When bytes last moved, or a phase began.
     pub since: Cell<Ticks>,
     order: Cell<Option<Order>>,
@@ -127,6 +129,7 @@ impl Activity {
             patience: Cell::default(),
             look: Cell::default(),
             hung_up: Cell::default(),
+            shed: Cell::default(),
             since,
             order: Cell::default(),
             waker: RefCell::default(),

@@ -75,7 +75,7 @@ async fn work(hooks: &Hooks) -> io::Result<()> {
     let lasting = Lasting::open(shared_page::map(lasting)?).ok_or_else(|| {
         io::Error::other("the lasting memory is not this program's: master and worker differ")
     })?;
-    let prepared = snapshot::open(config)
+    let prepared = snapshot::open_for_worker(config)
         .map_err(|error| error.to_string())
         .and_then(|config| {
             (hooks.start_logging)(&config.logging, &assignment);

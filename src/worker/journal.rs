@@ -1,6 +1,7 @@
 //! What a worker tells the operator: each function is one event of `systemd::events`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +24,17 @@ pub fn cannot_accept(error: &io::Error) {
             BWS_REASON = reason;
             "resources are exhausted: cannot accept connections: {reason}: raise LimitNOFILE= of bws.service; they wait"
         );
+    }
+}
+
+pub fn client_refused(client: Option<SocketAddr>, reason: &str) {
+    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    if is_due(
+        &mut TOLD.lock().unwrap_or_else(PoisonError::into_inner),
+        Instant::now(),
+    ) {
+        let client = client.map_or_else(String::new, |client| client.ip().to_string());
+        tell!(CLIENT_REFUSED, BWS_REASON = reason; "client '{client}' is refused: {reason}");
     }
 }
 

@@ -19,7 +19,7 @@ use crate::metrics::counters::{Recorder, page_words};
 use crate::metrics::lasting::Lasting;
 use crate::tls::challenges::Challenges;
 use crate::tls::tickets::{KeyRing, Tickets};
-use crate::tls::{TlsError, TlsListener};
+use crate::tls::{Keys, TlsListener, UnusableAuthority};
 
 /// Descriptors that a worker needs beside its connections: logs, files, upstreams, epoll sets.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -28,7 +28,7 @@ const SPARE_DESCRIPTORS: u64 = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] UnusableAuthority),
     #[error("the counters page does not fit the configuration: master and worker differ")]
     Counters,
     #[error("cannot prepare a listening socket: {0}: raise LimitNOFILE= (or 'ulimit -n')")]
@@ -189,9 +189,10 @@ fn process(
     let listeners = config.listeners.iter();
     let tickets = Tickets::new(KeyRing::new(lasting.ticket_keys()));
     let challenges = Challenges::new(&config);
+    let keys = Keys::new(config.certificates.clone());
     let tls = listeners
-        .map(|listener| TlsListener::new(&config, listener, &tickets, challenges.as_ref()))
-        .collect::<Result<_, TlsError>>()?;
+        .map(|listener| TlsListener::new(&config, listener, &keys, &tickets, challenges.as_ref()))
+        .collect::<Result<_, UnusableAuthority>>()?;
     Ok(Process {
         access_log: access_log(&config)?,
         http: Arc::new(Shared::new(

@@ -11,6 +11,7 @@ use super::memory;
 use super::parked::{Entry, Reason};
 use super::thread::{Active, Protocol, Thread};
 use crate::config::types::Performance;
+use crate::metrics::counters::Global;
 
 /// The grain of all connection timeouts.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -76,6 +77,12 @@ impl Limits {
         }
     }
 
+    /// Whether this order is for what the client does not do.
+    fn is_too_slow(&self, active: &Active, order: Order) -> bool {
+        let late = active.activity.in_block() >= self.header;
+        late || matches!(order, Order::TooSlow | Order::HeadTimeout)
+    }
+
     /// Whether a client moved less than it must, in as many ticks in which it was waited for.
     fn falls_short(&self, activity: &Activity) -> bool {
         let Pace { ticks, mark } = activity.pace.get();
@@ -128,6 +135,9 @@ pub async fn run(thread: Rc<Thread>) {
         thread.clock.advance();
         for (_, active) in thread.active.borrow().iter() {
             if let Some(order) = limits.order(active) {
+                if limits.is_too_slow(active, order) && !active.activity.shed.replace(true) {
+                    thread.recorder.add(Global::ConnectionsTooSlow, 1);
+                }
                 active.activity.give(order);
             }
         }

@@ -174,6 +174,9 @@ impl Listed {
             activity: activity.clone(),
             protocol,
         };
+        if protocol == Protocol::Tunnel {
+            thread.recorder.add(Global::TunnelsOpen, 1);
+        }
         let key = thread.active.borrow_mut().insert(active);
         Self {
             thread: thread.clone(),
@@ -184,7 +187,10 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.thread.active.borrow_mut().remove(self.key);
+        let active = self.thread.active.borrow_mut().remove(self.key);
+        if active.protocol == Protocol::Tunnel {
+            self.thread.recorder.subtract(Global::TunnelsOpen, 1);
+        }
     }
 }
 

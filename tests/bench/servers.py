@@ -84,6 +84,10 @@ class Server:
                 pass
         return found
 
+    def said(self):
+        """The end of what it wrote."""
+        return (self.folder / "server.log").read_text()[-3000:]
+
     def stop(self):
         family = self.processes()
         self.process.send_signal(signal.SIGTERM)
@@ -123,7 +127,16 @@ def proxying(proxy_to, method):
             f'load_balancing = {{ method = "{method}" }}\n')
 
 
-def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, proxy_to=None, method="round_robin"):
+def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, proxy_to=None, method="round_robin",
+        pairs=None):
+    """`pairs`: certificates of the sites, which speak TLS then."""
+
+    def tls(number):
+        if not pairs:
+            return ""
+        cert_file, key_file = pairs.of(number)
+        return f'ssl = {{ enabled = true, cert_file = "{cert_file}", key_file = "{key_file}" }}\n'
+
     def config(server, number):
         root = content(server)
         head = f"[performance]\nmax_connections = {connections}\nkeep_alive_timeout = 600\n"
@@ -135,7 +148,7 @@ def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, pro
         return head + "".join(
             f'[[sites]]\nname = "site{i}"\nhostname = "site{i}.test"\n'
             f'listen = "127.0.0.1:{server.port}"\n' + ("" if proxy_to else f'static_dir = "{root}"\n') +
-            f'headers = {{ x-config = "{number if i == 0 else 0}" }}\n'
+            f'headers = {{ x-config = "{number if i == 0 else 0}" }}\n' + tls(i)
             + (proxying(proxy_to, method) if proxy_to else "") for i in range(sites))
 
     def command(server):
@@ -144,8 +157,15 @@ def bws(sites=1, threads=None, connections=20000, cpu=None, access_log=None, pro
     return Server("BWS", command, config, signal.SIGHUP, cpu)
 
 
-def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False, proxy_to=None, method=""):
+def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False, proxy_to=None, method="",
+          pairs=None):
     """`method` is a directive of its `upstream` block, as "least_conn;"."""
+
+    def tls(number):
+        if not pairs:
+            return ""
+        cert_file, key_file = pairs.of(number)
+        return f"ssl_certificate {cert_file}; ssl_certificate_key {key_file};\n"
 
     def config(server, number):
         root, folder = content(server), server.folder
@@ -160,15 +180,16 @@ def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False
             "keepalive_requests 1000000000; keepalive_timeout 600;\n"
             "open_file_cache max=1000 inactive=60s; open_file_cache_valid 1s;\n"
             "server_names_hash_max_size 65536; server_names_hash_bucket_size 128;\n"
+            + ("ssl_protocols TLSv1.2 TLSv1.3;\n" if pairs else "")
             + (f"upstream pool {{ {method} "
                + "".join(f"server 127.0.0.1:{port}; " for port in proxy_to) + "keepalive 64; }\n"
                'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;\n'
                "proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;\n"
                "proxy_set_header X-Forwarded-Host $host;\n" if proxy_to else "")
             + "".join(
-                f"server {{ listen 127.0.0.1:{server.port}; server_name site{i}.test; root {root};\n"
-                + ("location / { proxy_pass http://pool; }\n" if proxy_to else "") +
-                f"add_header x-config {number if i == 0 else 0}; }}\n" for i in range(sites))
+                f"server {{ listen 127.0.0.1:{server.port}{' ssl' if pairs else ''}; server_name site{i}.test; root {root};\n"
+                + ("location / { proxy_pass http://pool; }\n" if proxy_to else "")
+                + tls(i) + f"add_header x-config {number if i == 0 else 0}; }}\n" for i in range(sites))
             + "}\n")
 
     def command(server):
@@ -178,7 +199,7 @@ def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False
     return Server("nginx", command, config, signal.SIGHUP, cpu)
 
 
-def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin"):
+def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin", pairs=None):
     """HAProxy serves no files: each site answers 1 KiB from memory, or is a proxy."""
 
     def config(server, number):
@@ -194,7 +215,7 @@ def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin"):
         return (
             "global\n    maxconn 4000\ndefaults\n    mode http\n    timeout connect 5s\n"
             "    timeout client 600s\n    timeout server 60s\n"
-            f"frontend all\n    bind 127.0.0.1:{server.port}\n    use_backend %[req.hdr(host),lower]\n"
+            f"frontend all\n    bind 127.0.0.1:{server.port}{f' ssl crt {pairs.both()}' if pairs else ''}\n    use_backend %[req.hdr(host),lower]\n"
             + "".join(
                 f"backend site{i}.test\n    http-request return status 200 content-type text/plain "
                 f"file {server.folder}/body hdr x-config {number if i == 0 else 0}\n"
@@ -204,6 +225,27 @@ def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin"):
         return ["/usr/sbin/haproxy", "-W", "-db", "-f", str(server.path)]
 
     return Server("HAProxy", command, config, signal.SIGUSR2, cpu)
+
+
+def caddy(pairs, cpu=None):
+    """Caddy with one thread of Go's and the first of `pairs`, for one site."""
+
+    def config(server, number):
+        cert_file, key_file = pairs.of(0)
+        return ("{\nadmin off\nauto_https off\ndefault_sni site0.test\n"
+                "servers {\nprotocols h1 h2\n}\n}\n"
+                f"https://:{server.port} {{\nbind 127.0.0.1\ntls {cert_file} {key_file}\nroot * {content(server)}\n"
+                f"header x-config {number}\nfile_server\n}}\n")
+
+    def command(server):
+        return ["env", "GOMAXPROCS=1", f"HOME={server.folder}", "caddy", "run", "--adapter", "caddyfile",
+                "--config", str(server.path)]
+
+    return Server("Caddy", command, config, signal.SIGUSR1, cpu)
+
+
+def is_installed(name):
+    return shutil.which(name) is not None or os.path.exists(f"/usr/sbin/{name}")
 
 
 def version(program, *arguments):
@@ -216,8 +258,13 @@ def version(program, *arguments):
 
 def versions():
     known = [version(bws_binary(), "--version"), version("/usr/sbin/nginx", "-v"),
-             version("/usr/sbin/haproxy", "-v")]
+             version("/usr/sbin/haproxy", "-v"), caddy_version()]
     return "; ".join(text for text in known if text)
+
+
+def caddy_version():
+    said = version("caddy", "version")
+    return said and f"Caddy {said}"
 
 
 def write_result(name, text):

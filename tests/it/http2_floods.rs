@@ -162,6 +162,8 @@ fn every_flood_ends_and_nobody_else_notices() {
         );
     }
     assert_eq!(server.workers(), before, "{}", server.process.output());
+    let shed = server.metric(r#"bws_connections_shed_total{reason="flood"}"#);
+    assert!(shed >= 5.0, "{shed}");
 }
 
 fn get_large(round: u32) -> Vec<u8> {

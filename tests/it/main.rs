@@ -16,6 +16,8 @@ mod harness;
 
 mod access_log;
 mod acme;
+mod certificates;
+mod client_certificates;
 mod commands;
 mod connections;
 mod credentials;
@@ -30,6 +32,7 @@ mod kills;
 mod manual;
 mod metrics;
 mod middleware;
+mod misdirected;
 mod notifications;
 mod ports;
 mod proxy;

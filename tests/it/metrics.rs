@@ -138,7 +138,8 @@ fn sites_certificates_and_reloads_have_their_figures() {
     );
     let sent = f64::from(asked + 10) * crate::client::storm::SMALL as f64;
     assert_eq!(of("bws_site_sent_bytes_total"), Some(sent), "{samples:?}");
-    let expiry = samples.get("bws_certificate_not_after_seconds{site=\"secure\"}");
+    let expiry =
+        samples.get("bws_certificate_not_after_seconds{site=\"secure\",key=\"ecdsa-p256\"}");
     assert!(expiry.is_some_and(|at| *at > 1.8e9), "{samples:?}");
     let took = samples.get("bws_hot_reload_duration_seconds");
     assert!(

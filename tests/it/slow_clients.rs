@@ -16,6 +16,8 @@ const LIMITS: &str = "header_timeout = \"1s\"\nrequest_timeout = \"2s\"\nmin_rat
 /// More than any of these tests' clients wait in between.
 const PAUSE: Duration = Duration::from_millis(100);
 
+const SHED: &str = r#"bws_connections_shed_total{reason="slow"}"#;
+
 fn serve() -> (Demo, Bws) {
     let (plain, secure) = (listener(), listener());
     let demo = Demo::new(0, plain.1, secure.1);
@@ -65,11 +67,12 @@ fn drip(mut stream: TcpStream, piece: &[u8]) -> String {
 
 #[test]
 fn a_head_in_drops_is_answered_408() {
-    let (demo, _server) = serve();
+    let (demo, server) = serve();
     let mut stream = connect(&demo);
     stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     let said = drip(stream, b"X: y\r\n");
     assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+    assert_eq!(server.metric(SHED), 1.0);
 }
 
 #[test]
@@ -140,6 +143,7 @@ fn a_window_of_nothing_ends() {
     let said = drip(stream, &frames::frame(frames::PING, 0, 0, b"12345678"));
     assert!(!said.is_empty());
     wait_for("the end", || (open(&server) == 0.0).then_some(()));
+    assert_eq!(server.metric(SHED), 1.0);
 }
 
 #[test]

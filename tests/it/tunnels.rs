@@ -200,6 +200,8 @@ fn only_what_was_asked_for_and_allowed_is_switched_to() {
 fn tunnels_travel_through_reloads() {
     let house = House::new();
     let mut tunnels: Vec<TcpStream> = (0..40).map(|_| tunnel(house.plain)).collect();
+    let open = || house.server.metric("bws_tunnels_open");
+    assert_eq!(open(), 40.0);
     for round in 1..=4 {
         // Some are in the midst of something.
         for tunnel in tunnels.iter_mut().step_by(3) {
@@ -215,6 +217,7 @@ fn tunnels_travel_through_reloads() {
         wait_for("the old workers' end", || {
             (house.server.workers().len() == 1).then_some(())
         });
+        assert_eq!(open(), 40.0);
     }
     for tunnel in &mut tunnels {
         tunnel.shutdown(Shutdown::Write).unwrap();

@@ -11,21 +11,25 @@ use super::super::source::{Located, Place};
 
 #[derive(Debug, Default)]
 pub(in crate::config) struct Middleware {
-    pub(in crate::config) access: Option<Access>,
-    pub(in crate::config) rate_limit: Option<RateLimit>,
+    pub(in crate::config) access: Option<Box<Access>>,
+    pub(in crate::config) rate_limit: Option<Box<RateLimit>>,
     pub(in crate::config) redirect_to_https: Option<Located<bool>>,
     pub(in crate::config) redirects: Vec<Redirect>,
-    pub(in crate::config) access_control: Option<AccessControl>,
+    pub(in crate::config) access_control: Option<Box<AccessControl>>,
 }
 
 impl Middleware {
     /// Reads the keys of a site's `table`.
     pub(super) fn read(table: &Table<'_>) -> Self {
         Self {
-            access: table.table("access", "sites.access").map(Access::read),
+            access: table
+                .table("access", "sites.access")
+                .map(Access::read)
+                .map(Box::new),
             rate_limit: table
                 .table("rate_limit", "sites.rate_limit")
-                .map(RateLimit::read),
+                .map(RateLimit::read)
+                .map(Box::new),
             redirect_to_https: table.boolean("redirect_to_https"),
             redirects: table
                 .tables("redirects", "sites.redirects")
@@ -34,7 +38,8 @@ impl Middleware {
                 .collect(),
             access_control: table
                 .table("access_control", "sites.access_control")
-                .map(AccessControl::read),
+                .map(AccessControl::read)
+                .map(Box::new),
         }
     }
 }

@@ -28,24 +28,27 @@ pub(in crate::config) struct Site {
     pub(in crate::config) error_pages: Pairs,
     pub(in crate::config) headers: Pairs,
     pub(in crate::config) api_only: Option<Located<bool>>,
-    pub(in crate::config) compression: Option<Compression>,
-    pub(in crate::config) caching: Option<Caching>,
+    pub(in crate::config) compression: Option<Box<Compression>>,
+    pub(in crate::config) caching: Option<Box<Caching>>,
     pub(in crate::config) middleware: Middleware,
-    pub(in crate::config) ssl: Option<Ssl>,
-    pub(in crate::config) proxy: Option<Proxy>,
+    pub(in crate::config) ssl: Option<Box<Ssl>>,
+    pub(in crate::config) proxy: Option<Box<Proxy>>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
 }
 
 impl Site {
     pub(super) fn read(table: Table<'_>) -> Self {
-        let ssl = table.table("ssl", "sites.ssl").map(Ssl::read);
-        let proxy = table.table("proxy", "sites.proxy").map(Proxy::read);
+        let ssl = table.table("ssl", "sites.ssl").map(Ssl::read).map(Box::new);
+        let proxy = table
+            .table("proxy", "sites.proxy")
+            .map(Proxy::read)
+            .map(Box::new);
         let compression = table.table("compression", "sites.compression");
         let caching = table.table("cache", "sites.cache");
         let (compression, caching) = (
-            compression.map(Compression::read),
-            caching.map(Caching::read),
+            compression.map(Compression::read).map(Box::new),
+            caching.map(Caching::read).map(Box::new),
         );
         let middleware = Middleware::read(&table);
         table.begin_own_keys();
@@ -105,9 +108,17 @@ pub(in crate::config) struct Ssl {
     /// A path, or `credential:NAME`, as `key_file`.
     pub(in crate::config) cert_file: Option<Located<PathBuf>>,
     pub(in crate::config) key_file: Option<Located<PathBuf>>,
+    pub(in crate::config) ocsp_file: Option<Located<PathBuf>>,
+    pub(in crate::config) certificates: Vec<Certificate>,
     pub(in crate::config) auto_cert: Option<Located<bool>>,
     pub(in crate::config) domains: Vec<Located<String>>,
     pub(in crate::config) min_version: Option<TlsVersion>,
+    /// A path, or `credential:NAME`.
+    pub(in crate::config) client_ca: Option<Located<PathBuf>>,
+    /// Whether a client's certificate is required.
+    pub(in crate::config) client_verify: Option<Located<bool>>,
+    /// A path, or `credential:NAME`.
+    pub(in crate::config) client_crl: Option<Located<PathBuf>>,
     pub(in crate::config) acme: Option<Acme>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
@@ -120,23 +131,64 @@ const TLS_VERSIONS: [(&str, TlsVersion); 4] = [
     ("TLSv1.3", TlsVersion::Tls13),
 ];
 
+const CLIENTS_ARE: [(&str, bool); 2] = [("required", true), ("optional", false)];
+
 impl Ssl {
     fn read(table: Table<'_>) -> Self {
         let acme = table.table("acme", "sites.ssl.acme").map(Acme::read);
+        let certificates = table.tables("certificates", "sites.ssl.certificates");
+        let certificates = certificates.into_iter().map(Certificate::read).collect();
         table.begin_own_keys();
+        let client_verify = table.value("client_verify").and_then(|value| {
+            Some(Located {
+                value: value.choice(&CLIENTS_ARE)?,
+                place: value.place,
+            })
+        });
         let mut ssl = Self {
             place: table.place,
             enabled: table.boolean("enabled"),
             cert_file: table.path("cert_file"),
             key_file: table.path("key_file"),
+            ocsp_file: table.path("ocsp_file"),
+            certificates,
             auto_cert: table.boolean("auto_cert"),
             domains: table.strings("domains").unwrap_or_default(),
             min_version: table.choice("min_version", &TLS_VERSIONS),
+            client_ca: table.path("client_ca"),
+            client_verify,
+            client_crl: table.path("client_crl"),
             acme,
             damaged: false,
         };
         ssl.damaged = table.finish();
         ssl
+    }
+}
+
+/// `[[sites.ssl.certificates]]`.
+#[derive(Debug)]
+pub(in crate::config) struct Certificate {
+    pub(in crate::config) place: Place,
+    /// Paths, or `credential:NAME`.
+    pub(in crate::config) cert_file: Option<Located<PathBuf>>,
+    pub(in crate::config) key_file: Option<Located<PathBuf>>,
+    pub(in crate::config) ocsp_file: Option<Located<PathBuf>>,
+    /// A key was refused or unknown: what is missing is no second error.
+    pub(in crate::config) damaged: bool,
+}
+
+impl Certificate {
+    fn read(table: Table<'_>) -> Self {
+        let mut certificate = Self {
+            place: table.place,
+            cert_file: table.path("cert_file"),
+            key_file: table.path("key_file"),
+            ocsp_file: table.path("ocsp_file"),
+            damaged: false,
+        };
+        certificate.damaged = table.finish();
+        certificate
     }
 }
 

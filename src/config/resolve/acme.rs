@@ -3,19 +3,22 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::defaults;
+use super::super::hash;
 use super::super::parallel;
-use super::super::pem::Pair;
 use super::super::raw::{self, Raw};
 use super::super::report::{Finding, Findings};
 use super::super::source::{self, Located, Place};
 use super::super::types::{
-    Acme, AcmeChallenge, Certificate, Config, ExternalAccount, HostPattern, PrivateKey, SiteTls,
+    Acme, AcmeChallenge, Certificate, CertificateEntry, Config, ExternalAccount, HostPattern,
+    SiteTls,
 };
+use super::certificates::Earlier;
 use super::global::is_on;
 use super::{Context, hostnames, trust};
 
@@ -28,7 +31,8 @@ const LONGEST_NAME: usize = 200;
 pub(super) fn acts(ssl: &raw::site::Ssl) -> bool {
     let table = ssl.acme.as_ref();
     let enabled = table.is_none_or(|table| is_on(table.enabled.as_ref(), true));
-    let without_files = ssl.cert_file.is_none() && ssl.key_file.is_none();
+    let without_files =
+        ssl.cert_file.is_none() && ssl.key_file.is_none() && ssl.certificates.is_empty();
     let wanted = match &ssl.auto_cert {
         Some(told) => told.value,
         None => table.is_some() && without_files,
@@ -37,7 +41,11 @@ pub(super) fn acts(ssl: &raw::site::Ssl) -> bool {
 }
 
 /// Reads the certificates that were got before; a site without one gets a placeholder.
-pub(super) fn read(raw: &Raw, context: &Context<'_>) -> Vec<(Place, Certificate)> {
+pub(super) fn read(
+    raw: &Raw,
+    context: &Context<'_>,
+    earlier: &Earlier<'_>,
+) -> Vec<(Place, CertificateEntry)> {
     let mut wanted = Vec::new();
     for site in raw.sites() {
         let Some(ssl) = site.ssl.as_ref().filter(|ssl| acts(ssl)) else {
@@ -47,10 +55,10 @@ pub(super) fn read(raw: &Raw, context: &Context<'_>) -> Vec<(Place, Certificate)
     }
     let serving = context.credentials.serving;
     let loaded = parallel::map(wanted, |(place, file)| {
-        let (certificate, finding) = load(file);
+        let (certificate, finding) = load(file, earlier);
         (place, certificate, finding.filter(|_| serving))
     });
-    let keep = |(place, certificate, finding): (Place, Certificate, Option<Finding>)| {
+    let keep = |(place, certificate, finding): (Place, CertificateEntry, Option<Finding>)| {
         if let Some(finding) = finding {
             context.findings.push(finding.at(place, ""));
         }
@@ -65,25 +73,32 @@ fn name(site: &raw::Site) -> String {
 }
 
 /// The certificate in a file that BWS wrote itself, or one that says that there is none.
-fn load(file: PathBuf) -> (Certificate, Option<Finding>) {
-    match Pair::read(&file, &file) {
-        Ok(pair) => {
-            let authority = authority(&file);
-            let certificate = pair.certificate(file.clone(), file);
-            let certificate = Certificate {
-                authority,
-                ..certificate
-            };
-            (certificate, None)
-        }
+fn load(file: PathBuf, earlier: &Earlier<'_>) -> (CertificateEntry, Option<Finding>) {
+    if let Some(entry) = earlier.unchanged(&file, &file) {
+        return (entry, None);
+    }
+    match earlier.read(&file, &file) {
+        Ok(entry) => (with_authority(entry), None),
         Err(refusal) => {
             let missing = std::fs::metadata(&file)
                 .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
             let finding = Finding::warning(format!("{}: another one is ordered", refusal.message))
                 .help("if this happens again, check the disk of the state directory");
-            (placeholder(file), (!missing).then_some(finding))
+            let mut placeholder = Certificate::placeholder(file);
+            hash::of_certificate(&mut placeholder);
+            (placeholder.into(), (!missing).then_some(finding))
         }
     }
+}
+
+fn with_authority(mut entry: CertificateEntry) -> CertificateEntry {
+    let authority = authority(&entry.certificate.cert_file);
+    if authority != entry.certificate.authority {
+        let certificate = Arc::make_mut(&mut entry.certificate);
+        certificate.authority = authority;
+        hash::of_certificate(certificate);
+    }
+    entry
 }
 
 /// What the file says before its first section.
@@ -96,26 +111,13 @@ fn authority(file: &Path) -> Option<String> {
     Some(told.to_owned())
 }
 
-fn placeholder(file: PathBuf) -> Certificate {
-    Certificate {
-        cert_file: file.clone(),
-        key_file: file,
-        chain: Vec::new(),
-        key: PrivateKey::Pkcs8(Vec::new()),
-        names: Vec::new(),
-        issuer: String::new(),
-        authority: None,
-        not_before: 0,
-        not_after: 0,
-    }
-}
-
 /// Reads anew what was got for the sites of these names.
 pub(in crate::config) fn refresh(config: &mut Config, is_meant: impl Fn(&str) -> bool) {
     for site in config.sites.iter().filter(|site| is_meant(&site.name)) {
         let Some(tls) = &site.tls else { continue };
         if let Some(acme) = &tls.acme {
-            config.certificates[tls.certificate as usize] = load(acme.file.clone()).0;
+            let (entry, _) = load(acme.file.clone(), &Earlier::new(None));
+            config.certificates.replace(tls.certificate, entry);
         }
     }
 }
@@ -126,7 +128,7 @@ impl Context<'_> {
         let mut name = utf8_percent_encode(site, FILE_NAME).to_string();
         if name.len() > LONGEST_NAME {
             name.truncate(LONGEST_NAME);
-            name += &super::super::hash::of_text(site);
+            name += &hash::of_text(site);
         }
         // Neither hidden nor another folder.
         if name.starts_with('.') {
@@ -144,10 +146,12 @@ pub(super) fn resolve(
     context: &Context<'_>,
 ) -> Option<SiteTls> {
     let findings = context.findings;
-    if let Some(file) = ssl.cert_file.as_ref().or(ssl.key_file.as_ref()) {
+    let file = ssl.cert_file.as_ref().or(ssl.key_file.as_ref());
+    let table = ssl.certificates.first().map(|table| table.place);
+    if let Some(place) = file.map(|file| file.place).or(table) {
         findings.push(
             Finding::warning("'auto_cert = true' makes 'cert_file' and 'key_file' useless")
-                .at(file.place, "")
+                .at(place, "")
                 .help("remove either"),
         );
     }
@@ -167,7 +171,9 @@ pub(super) fn resolve(
     };
     Some(SiteTls {
         certificate: context.automatic_certificate(ssl.place)?,
+        alternatives: Vec::new(),
         min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
+        clients: None,
         acme: Some(Box::new(acme)),
     })
 }
@@ -334,7 +340,7 @@ fn external_account(table: &raw::site::Acme, findings: &Findings) -> Option<Exte
 pub(super) fn first_by_http<'a>(sites: impl Iterator<Item = &'a raw::Site>) -> Option<Place> {
     let by_http =
         |ssl: &&raw::site::Ssl| acts(ssl) && challenge(ssl.acme.as_ref()) == AcmeChallenge::Http01;
-    let mut tables = sites.filter_map(|site| site.ssl.as_ref());
+    let mut tables = sites.filter_map(|site| site.ssl.as_deref());
     tables.find(by_http).map(|ssl| ssl.place)
 }
 

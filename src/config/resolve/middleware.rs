@@ -12,22 +12,26 @@ pub(super) fn resolve(raw: raw::Middleware, context: &mut Context<'_>) -> Middle
         addresses: raw
             .access
             .as_ref()
-            .and_then(|access| address_rules(access, context)),
+            .and_then(|access| address_rules(access, context))
+            .map(Box::new),
         rate_limit: raw
             .rate_limit
             .as_ref()
-            .and_then(|limit| rate_limit::resolve(limit, context.findings)),
+            .and_then(|limit| rate_limit::resolve(limit, context.findings))
+            .map(Box::new),
         // Known when all sites are.
         https_port: None,
         redirects: redirects::resolve(raw.redirects, context.findings),
         cors: raw
             .access_control
             .as_ref()
-            .and_then(|control| cors::resolve(control, context.findings)),
+            .and_then(|control| cors::resolve(control, context.findings))
+            .map(Box::new),
         basic_auth: raw
             .access
             .as_ref()
-            .and_then(|access| basic_auth(access, context)),
+            .and_then(|access| basic_auth(access, context))
+            .map(Box::new),
     }
 }
 

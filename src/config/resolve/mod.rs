@@ -4,6 +4,7 @@
 mod acme;
 mod balancing;
 mod certificates;
+mod clients;
 mod content;
 mod cors;
 mod credentials;
@@ -42,7 +43,7 @@ use super::parallel;
 use super::raw::{self, Raw};
 use super::report::Findings;
 use super::source::Source;
-use super::types::{Config, ListenAddress};
+use super::types::{Certificates, Config, ListenAddress};
 use sites::Draft;
 
 /// What resolving needs to know.
@@ -51,6 +52,8 @@ struct Knowledge<'a> {
     sources: &'a [Arc<Source>],
     credentials: credentials::Credentials<'a>,
     certificates: &'a certificates::Store,
+    /// Those of the configuration in force.
+    earlier: Option<&'a Certificates>,
     authorities: &'a trust::Authorities,
     passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
@@ -65,6 +68,8 @@ struct Context<'a> {
     findings: &'a Findings,
     folders: paths::Folders,
     certificates: &'a certificates::Store,
+    /// Those of the configuration in force.
+    earlier: Option<&'a Certificates>,
     authorities: &'a trust::Authorities,
     passwords: &'a passwords::Store,
     for_all_sites: &'a content::ForAllSites,
@@ -80,6 +85,7 @@ impl<'a> Context<'a> {
             findings,
             folders: paths::Folders::default(),
             certificates: knowledge.certificates,
+            earlier: knowledge.earlier,
             authorities: knowledge.authorities,
             passwords: knowledge.passwords,
             for_all_sites: knowledge.for_all_sites,
@@ -95,6 +101,8 @@ pub(super) struct Resolved {
     pub(super) config: Config,
     /// The upstreams, for a test of their connectivity.
     pub(super) targets: Vec<Target>,
+    /// How many certificates were parsed.
+    pub(super) parsed: usize,
 }
 
 /// What a site listens on, if that is told rightly.
@@ -102,13 +110,15 @@ pub(super) fn address(site: &raw::Site) -> Option<ListenAddress> {
     listeners::told(site)
 }
 
-/// Resolves `raw`; `watched` are the paths beside the certificates that it came from.
+/// Resolves `raw`; `watched` are the paths beside the certificates that it came from. `earlier` are certificates that
+/// were checked before.
 pub(super) fn resolve(
     raw: Raw,
     sources: &[Arc<Source>],
     findings: &Findings,
     watched: Vec<PathBuf>,
     options: &Options,
+    earlier: Option<&Certificates>,
 ) -> Resolved {
     let state = state_folder(sources, options);
     let none_yet = (
@@ -125,6 +135,7 @@ pub(super) fn resolve(
             serving: options.serving,
         },
         certificates: &none_yet.0,
+        earlier,
         passwords: &none_yet.1,
         authorities: &none_yet.2,
         for_all_sites: &for_all_sites,
@@ -147,8 +158,9 @@ pub(super) fn resolve(
     let (drafts, targets) = drafts(raw.sites, knowledge, findings);
     let listeners = listeners::gather(&drafts, &management, findings);
     let sites = listeners::with_defaults(drafts, &listeners);
+    let parsed = store.parsed;
     let (certificates, certificate_files) = store.finish();
-    let (trusts, trust_files) = authorities.finish();
+    let (trusts, revocations, trust_files) = authorities.finish();
     let (password_files, password_paths) = passwords.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
@@ -161,6 +173,7 @@ pub(super) fn resolve(
         listeners,
         certificates,
         trusts,
+        revocations,
         password_files,
         sources: watched,
         hash: String::new(),
@@ -169,9 +182,14 @@ pub(super) fn resolve(
     config.sources.extend(trust_files);
     config.sources.extend(password_paths);
     https::resolve(&mut config, &wishes, findings);
+    clients::guard(&mut config);
     acme::check_answer(&config, by_http, findings);
     hash::fill(&mut config);
-    Resolved { config, targets }
+    Resolved {
+        config,
+        targets,
+        parsed,
+    }
 }
 
 /// Where BWS keeps what it gets by itself: what systemd says, else a folder beside the configuration.

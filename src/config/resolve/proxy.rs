@@ -266,6 +266,7 @@ fn check_use(raw: &raw::proxy::Proxy, pools: &Pools, routes: &[Route], findings:
 
 fn proxy_headers(raw: raw::proxy::Headers, findings: &Findings) -> ProxyHeaders {
     ProxyHeaders {
+        guard_client_certificates: false,
         preserve_host: is_on(raw.preserve_host.as_ref(), true),
         add_forwarded: is_on(raw.add_forwarded.as_ref(), false),
         add_x_forwarded: is_on(raw.add_x_forwarded.as_ref(), true),

@@ -6,7 +6,9 @@ use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
 use super::super::types::{HostPattern, ListenAddress, Site, SiteTls, StaticFiles};
 use super::global::is_on;
-use super::{Context, acme, certificates, files, headers, hostnames, listeners, middleware, proxy};
+use super::{
+    Context, acme, certificates, clients, files, headers, hostnames, listeners, middleware, proxy,
+};
 
 /// A site before its listener is known, with the places that later findings point to.
 pub(super) struct Draft {
@@ -53,8 +55,8 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
     let root = static_files.as_ref().map(|files| files.root.as_path());
     let error_pages = files::error_pages(&raw.error_pages, root, context);
     let content = context.for_all_sites;
-    let compression = content.compression(raw.compression, context.findings);
-    let caching = content.caching(raw.caching, context.findings);
+    let compression = content.compression(raw.compression.map(|raw| *raw), context.findings);
+    let caching = content.caching(raw.caching.map(|raw| *raw), context.findings);
     let site = Site {
         name,
         hostnames,
@@ -65,9 +67,12 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         static_files: static_files.filter(|_| !api_only),
         headers: headers::resolve(raw.headers, context.findings),
         middleware: middleware::resolve(raw.middleware, context),
-        proxy: raw.proxy.and_then(|raw| proxy::resolve(raw, context)),
+        proxy: raw
+            .proxy
+            .and_then(|raw| proxy::resolve(*raw, context))
+            .map(Box::new),
         tls: certificate,
-        compression,
+        compression: compression.map(Box::new),
         cache: caching,
         error_pages,
         api_only,
@@ -191,32 +196,32 @@ fn resolve_tls(
     if !is_on(ssl.enabled.as_ref(), true) {
         return None;
     }
-    if acme::acts(ssl) {
-        return acme::resolve(ssl, site, hostnames, context);
-    }
-    let Some((cert_file, _)) = certificates::files(ssl) else {
-        if !ssl.damaged {
-            context.findings.push(missing_files(ssl));
-        }
-        return None;
+    let clients = clients::resolve(ssl, context);
+    let tls = if acme::acts(ssl) {
+        acme::resolve(ssl, site, hostnames, context)
+    } else {
+        with_files(ssl, hostnames, context)
     };
-    let certificate = context.certificate(cert_file, hostnames)?;
     Some(SiteTls {
-        certificate,
-        min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
-        acme: None,
+        clients: clients?,
+        ..tls?
     })
 }
 
-fn missing_files(ssl: &raw::site::Ssl) -> Finding {
-    let missing = match (&ssl.cert_file, &ssl.key_file) {
-        (None, None) => "neither 'cert_file' nor 'key_file'",
-        (None, _) => "no 'cert_file'",
-        _ => "no 'key_file'",
-    };
-    Finding::error(format!("'sites.ssl' has {missing}"))
-        .at(ssl.place, "")
-        .help("name both files, PEM, or write 'auto_cert = true', or 'enabled = false'")
+/// TLS with certificates of the operator's.
+fn with_files(
+    ssl: &raw::site::Ssl,
+    hostnames: &[Located<HostPattern>],
+    context: &Context<'_>,
+) -> Option<SiteTls> {
+    let (certificate, alternatives) = certificates::resolve(ssl, hostnames, context)?;
+    Some(SiteTls {
+        certificate,
+        alternatives,
+        min_version: ssl.min_version.unwrap_or(defaults::MIN_TLS_VERSION),
+        clients: None,
+        acme: None,
+    })
 }
 
 fn check_acme(acme: &raw::site::Acme, findings: &Findings) {

@@ -1,5 +1,5 @@
-//! Whom to believe when an upstream shows its certificate: each file of authorities is read once, and the system's when
-//! a site names none.
+//! Whom to believe when an upstream or a client shows its certificate: each file of authorities is read once, and the
+//! system's when a site names none for its upstreams.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::super::pem;
 use super::super::raw::{Raw, proxy::Proxy};
 use super::super::report::{Finding, Findings};
 use super::super::source::{Located, Place};
-use super::super::types::{Trust, TrustId};
-use super::Context;
+use super::super::types::{Revocations, Trust, TrustId};
 use super::global::is_on;
 use super::upstreams::is_https;
+use super::{Context, clients};
 
 /// The authorities of a configuration.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(super) struct Authorities {
     named: HashMap<Place, TrustId>,
     system: Option<TrustId>,
     trusts: Vec<Trust>,
+    /// What they took back.
+    pub(super) revoked: clients::Revoked,
     /// Where they came from.
     files: Vec<PathBuf>,
 }
@@ -36,16 +38,7 @@ pub(super) fn read(raw: &Raw, context: &Context<'_>) -> Authorities {
     for proxy in raw.sites().filter_map(|site| site.proxy.as_ref()) {
         match ca_file(proxy) {
             Wish::File(file) => {
-                let Some(path) = context.file_or_credential(file) else {
-                    continue;
-                };
-                let id = known.entry(path).or_insert_with_key(|path| {
-                    let read = of_file(path, file.place, context.findings)?;
-                    Some(authorities.add(read))
-                });
-                authorities
-                    .named
-                    .extend(id.clone().map(|id| (file.place, id)));
+                authorities.learn(file, &mut known, context, |_| ());
             }
             Wish::System(place) => {
                 system_asked.get_or_insert(place);
@@ -53,6 +46,11 @@ pub(super) fn read(raw: &Raw, context: &Context<'_>) -> Authorities {
             Wish::Nothing => {}
         }
     }
+    for file in raw.sites().filter_map(|site| clients::authority(site)) {
+        let check = |read: &[Vec<u8>]| clients::check(read, file, context.findings);
+        authorities.learn(file, &mut known, context, check);
+    }
+    authorities.revoked = clients::read(raw, &authorities, context);
     authorities.files = known.into_keys().collect();
     authorities.system = system_asked
         .and_then(|place| of_system(place, context.findings))
@@ -84,8 +82,34 @@ fn ca_file(proxy: &Proxy) -> Wish<'_> {
 
 impl Authorities {
     /// The authorities, and the files that they came from.
-    pub(super) fn finish(self) -> (Vec<Trust>, Vec<PathBuf>) {
-        (self.trusts, self.files)
+    pub(super) fn finish(mut self) -> (Vec<Trust>, Vec<Revocations>, Vec<PathBuf>) {
+        self.files.extend(self.revoked.files);
+        (self.trusts, self.revoked.all, self.files)
+    }
+
+    /// Reads `file` unless it is known. Who names it first has it checked.
+    fn learn(
+        &mut self,
+        file: &Located<PathBuf>,
+        known: &mut HashMap<PathBuf, Option<TrustId>>,
+        context: &Context<'_>,
+        check: impl FnOnce(&[Vec<u8>]),
+    ) {
+        let Some(path) = context.file_or_credential(file) else {
+            return;
+        };
+        let id = known.entry(path).or_insert_with_key(|path| {
+            let read = of_file(path, file.place, context.findings)?;
+            check(&read);
+            Some(self.add(read))
+        });
+        self.named.extend(id.clone().map(|id| (file.place, id)));
+    }
+
+    /// The certificates of those who were found.
+    pub(super) fn certificates(&self, id: &TrustId) -> &[Vec<u8>] {
+        let found = self.trusts.iter().find(|trust| trust.id == *id);
+        found.map_or(&[], |trust| &trust.authorities)
     }
 
     /// Those of `ca_file`, or the system's, if they could be read.
@@ -126,7 +150,7 @@ pub(super) fn of_file(file: &Path, place: Place, findings: &Findings) -> Option<
                 "'{}' holds a certificate that cannot be parsed",
                 file.display()
             ),
-            "name the PEM file of the authority that signed the server's certificate".to_owned(),
+            "name the PEM file of the authority that signed the certificates".to_owned(),
         );
         return None;
     }

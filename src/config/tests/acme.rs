@@ -32,7 +32,11 @@ fn a_table_without_files_acts_and_a_switch_as_well() {
         let file = folder.path("bws-state/acme/certificates/a%2Fb.pem");
         assert_eq!(acme.file, file);
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings.plain());
-        let certificate = &loaded.config.certificates[tls(&loaded.config).certificate as usize];
+        let certificate = loaded
+            .config
+            .certificates
+            .find(tls(&loaded.config).certificate)
+            .unwrap();
         assert!(certificate.is_placeholder());
     }
 }
@@ -54,7 +58,7 @@ fn what_was_got_before_serves_and_a_damaged_file_does_not_stop_the_rest() {
     let file = "state/acme/certificates/a%2Fb.pem";
     folder.write(file, &content);
     let loaded = load(&config, &options).unwrap();
-    let certificate = &loaded.config.certificates[0];
+    let certificate = loaded.config.certificates.find(0).unwrap();
     assert_eq!(certificate.names, ["example.com", "www.example.com"]);
     assert_eq!(certificate.authority.as_deref(), Some("https://ca/"));
     assert!(loaded.warnings.is_empty());
@@ -65,7 +69,7 @@ fn what_was_got_before_serves_and_a_damaged_file_does_not_stop_the_rest() {
     assert_eq!(renewed.sites[0].hash, before.sites[0].hash);
     folder.write(file, "damaged");
     let loaded = load(&config, &options).unwrap();
-    assert!(loaded.config.certificates[0].is_placeholder());
+    assert!(loaded.config.certificates.find(0).unwrap().is_placeholder());
     assert_eq!(loaded.warnings.problems.len(), 1);
 }
 

@@ -10,7 +10,7 @@ fn proxy(tables: &str) -> Proxy {
         "[[sites]]\nname = \"a\"\nport = 80\n[[sites.proxy.upstreams]]\nname = \"app\"\n\
          url = \"http://127.0.0.1:3000\"\n{tables}"
     );
-    config(&text).sites.remove(0).proxy.unwrap()
+    *config(&text).sites.remove(0).proxy.unwrap()
 }
 
 #[test]

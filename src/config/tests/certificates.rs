@@ -75,7 +75,10 @@ fn a_good_pair_is_read_once_for_all_sites() {
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings.plain());
     let config = loaded.config;
     assert_eq!(config.certificates.len(), 1);
-    assert_eq!(config.certificates[0].names, ["*.example.com", "192.0.2.1"]);
+    assert_eq!(
+        config.certificates.find(0).unwrap().names,
+        ["*.example.com", "192.0.2.1"]
+    );
     assert!(config.listeners[0].tls);
     assert!(config.sources.contains(&folder.path("key.pem")));
     assert!(
@@ -166,7 +169,10 @@ fn an_address_may_be_a_name() {
     let key = KeyPair::generate().unwrap();
     let cert = params.self_signed(&key).unwrap().pem();
     let loaded = load(&cert, &key.serialize_pem(), "\"2001:db8::1\"").unwrap();
-    assert_eq!(loaded.config.certificates[0].names, ["2001:db8::1"]);
+    assert_eq!(
+        loaded.config.certificates.find(0).unwrap().names,
+        ["2001:db8::1"]
+    );
 }
 
 #[test]
@@ -202,7 +208,7 @@ fn a_key_may_be_a_credential() {
         ..Options::default()
     };
     let config = with_credential(&folder, "a.key", &options).unwrap().config;
-    assert_eq!(config.certificates[0].key_file, key);
+    assert_eq!(config.certificates.find(0).unwrap().key_file, key);
     assert!(config.sources.contains(&key));
     let report = with_credential(&folder, "b.key", &options).unwrap_err();
     assert!(

@@ -5,10 +5,13 @@ mod acme;
 mod balancing;
 mod certificates;
 mod changes;
+mod clients;
 mod includes;
+mod inheritance;
 mod mutations;
 mod parts;
 mod reports;
+mod several_certificates;
 
 use std::path::{Path, PathBuf};
 

@@ -23,7 +23,7 @@ fn outcome(text: &str, size: usize) -> (String, String, bool) {
     }
     let (raw, findings) = (reading.raw, reading.findings);
     let options = Options::default();
-    let resolved = resolve::resolve(raw, &sources, &findings, Vec::new(), &options);
+    let resolved = resolve::resolve(raw, &sources, &findings, Vec::new(), &options, None);
     (
         format!("{:?}", resolved.config),
         findings.report(&sources).plain(),

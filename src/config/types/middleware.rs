@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Middleware {
     /// `[sites.access]`: `allow_ips` and `deny_ips`.
-    pub addresses: Option<AddressRules>,
-    pub rate_limit: Option<RateLimit>,
+    pub addresses: Option<Box<AddressRules>>,
+    pub rate_limit: Option<Box<RateLimit>>,
     /// Send clients that came without TLS to https on this port.
     pub https_port: Option<u16>,
     pub redirects: Vec<Redirect>,
-    pub cors: Option<Cors>,
+    pub cors: Option<Box<Cors>>,
     /// `[sites.access]`: `require_auth` and what belongs to it.
-    pub basic_auth: Option<BasicAuth>,
+    pub basic_auth: Option<Box<BasicAuth>>,
 }
 
 /// Addresses that share their first `prefix` bits; the others of `address` are 0. An IPv4 network is never written as

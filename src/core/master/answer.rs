@@ -118,11 +118,9 @@ impl Master {
     /// Looks whether what changed in the watched folders makes another, valid configuration.
     pub(super) fn sources_touched(&self) {
         let (source, inputs) = (self.options.source.clone(), self.inputs.clone());
+        let old = self.active().and_then(|active| active.config.clone());
         tokio::task::spawn_blocking(move || {
-            let result = load::check(&source, false, None);
-            let result = result
-                .map(|(_, hash)| hash)
-                .map_err(|details| details.errors_text);
+            let result = load::hash(&source, old.as_deref());
             let _ = inputs.blocking_send(Input::SourcesChecked(result));
         });
     }

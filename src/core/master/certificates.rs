@@ -1,9 +1,10 @@
 //! How long the certificates in force are valid still.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Master;
-use crate::config::types::{Acme, Certificate, Config, Site};
+use crate::config::types::{Acme, Certificate, Config, KeyKind, Site, SiteTls};
 use crate::core::journal;
 use crate::core::report::{CertificateStatus, Certificates};
 use crate::metrics::prometheus::{Exposition, Kind};
@@ -13,36 +14,26 @@ use crate::tls::acme::schedule::Phase;
 const WARN_BEFORE: i64 = 14 * 86_400;
 
 impl Master {
-    /// Each site that speaks TLS, in order.
+    /// Of each site that speaks TLS, in order.
     pub(super) fn certificate_statuses(&self) -> Certificates {
         let config = self.active().and_then(|active| active.config.as_deref());
         let now = super::orders::now();
-        let status = |(config, site): (&Config, &Site)| {
-            let tls = site.tls.as_ref()?;
-            let certificate = config.certificates.get(tls.certificate as usize)?;
+        let status = |(site, tls, certificate): (&Site, &SiteTls, Arc<Certificate>)| {
             let phase = self.orders.schedule.phase(&site.name);
-            let status = certificate_status(&site.name, certificate, tls.acme.as_deref(), now);
-            Some(with_phase(status, phase))
+            let status = certificate_status(&site.name, &certificate, tls.acme.as_deref(), now);
+            with_phase(status, phase)
         };
-        let sites = config.into_iter();
-        let sites = sites.flat_map(|config| config.sites.iter().map(move |site| (config, site)));
         Certificates {
-            certificates: sites.filter_map(status).collect(),
+            certificates: config.into_iter().flat_map(shown).map(status).collect(),
         }
     }
 
     /// The sites with a certificate, in order.
-    fn certified(&self) -> impl Iterator<Item = (&Site, &Certificate)> {
+    fn certified(&self) -> impl Iterator<Item = (&Site, Arc<Certificate>)> {
         let config = self.active().and_then(|active| active.config.as_deref());
-        config.into_iter().flat_map(|config| {
-            let with_certificate = |site| -> Option<(&Site, &Certificate)> {
-                let site: &Site = site;
-                let index = site.tls.as_ref()?.certificate;
-                let certificate = config.certificates.get(index as usize)?;
-                Some((site, certificate)).filter(|_| !certificate.is_placeholder())
-            };
-            config.sites.iter().filter_map(with_certificate)
-        })
+        let shown = config.into_iter().flat_map(shown);
+        let got = shown.filter(|(_, _, certificate)| !certificate.is_placeholder());
+        got.map(|(site, _, certificate)| (site, certificate))
     }
 
     pub(super) fn write_certificates(&self, page: &mut Exposition) {
@@ -52,7 +43,8 @@ impl Master {
             "When the certificate of a site expires, seconds since the epoch.",
         );
         for (site, certificate) in self.certified() {
-            family.sample(&[("site", &site.name)], certificate.not_after);
+            let labels = [("site", &*site.name), ("key", key(&certificate))];
+            family.sample(&labels, certificate.not_after);
         }
     }
 
@@ -69,12 +61,26 @@ impl Master {
                 Some(_) => WARN_BEFORE.min(life / 6),
                 None => WARN_BEFORE,
             };
-            if left < limit && told.insert(&certificate.cert_file) {
+            if left < limit && told.insert(Arc::as_ptr(&certificate)) {
                 let file = certificate.cert_file.display().to_string();
                 journal::certificate_expiring(&site.name, &file, &date(certificate.not_after));
             }
         }
     }
+}
+
+/// Sites and their certificates; a site may have several.
+fn shown(config: &Config) -> impl Iterator<Item = (&Site, &SiteTls, Arc<Certificate>)> {
+    let sites = config.sites.iter();
+    let sites = sites.filter_map(|site| Some((site, site.tls.as_ref()?)));
+    sites.flat_map(move |(site, tls)| {
+        let indices = tls.certificates();
+        indices.filter_map(move |index| Some((site, tls, config.certificates.find(index)?)))
+    })
+}
+
+fn key(certificate: &Certificate) -> &'static str {
+    certificate.kind.map(KeyKind::name).unwrap_or_default()
 }
 
 fn certificate_status(
@@ -100,6 +106,8 @@ fn certificate_status(
         not_before: certificate.not_before,
         not_after: certificate.not_after,
         file: certificate.cert_file.display().to_string(),
+        key: key(certificate).to_owned(),
+        ocsp_until: certificate.staple.as_ref().map(|it| it.next_update),
         authority: acme.map(|acme| acme.directory_url.clone()),
         ..CertificateStatus::default()
     }

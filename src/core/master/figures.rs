@@ -200,8 +200,9 @@ const WORKER_STATES: [(&str, &[State]); 3] = [
 
 fn write_traffic(page: &mut Exposition, totals: &Totals) {
     use Global::{
-        AccessLogDropped, BytesReceived, BytesSent, ConnectionsAccepted, ConnectionsOpen,
-        ConnectionsParked, RequestsInFlight, RequestsMalformed, TlsHandshakesFailed,
+        AccessLogDropped, BytesReceived, BytesSent, ConnectionsAccepted, ConnectionsFlooding,
+        ConnectionsOpen, ConnectionsParked, ConnectionsTooSlow, RequestsInFlight,
+        RequestsMalformed, TlsHandshakesFailed, TunnelsOpen,
     };
     use Kind::{Counter, Gauge};
     let all = [
@@ -222,6 +223,12 @@ fn write_traffic(page: &mut Exposition, totals: &Totals) {
             Gauge,
             ConnectionsParked,
             "Open connections that are idle and parked.",
+        ),
+        (
+            "bws_tunnels_open",
+            Gauge,
+            TunnelsOpen,
+            "WebSocket and other upgraded connections open now.",
         ),
         (
             "bws_tls_handshakes_failed_total",
@@ -262,6 +269,11 @@ fn write_traffic(page: &mut Exposition, totals: &Totals) {
     ];
     for (name, kind, word, help) in all {
         page.single(name, kind, help, totals.global(word));
+    }
+    let help = "Connections ended because of what the client did: too slow, or frames without end.";
+    let mut shed = page.family("bws_connections_shed_total", Counter, help);
+    for (reason, word) in [("slow", ConnectionsTooSlow), ("flood", ConnectionsFlooding)] {
+        shed.sample(&[("reason", reason)], totals.global(word));
     }
 }
 

@@ -44,9 +44,10 @@ impl Source {
         }
     }
 
-    pub fn read(&self, verbose: bool) -> Result<Loaded, Report> {
+    /// `old` is in force.
+    pub fn read(&self, verbose: bool, old: Option<&Config>) -> Result<Loaded, Report> {
         let mut loaded = match self {
-            Self::File(path) => config::load(path, &config_options()),
+            Self::File(path) => config::load_after(old, path, &config_options()),
             Self::Folder { root, port } => config::serve_folder(root, *port),
         }?;
         let level = &mut loaded.config.logging.level;
@@ -94,7 +95,11 @@ pub fn candidate(
     journal::loading(context, source.path());
     journal::validating(context);
     process::check_descriptors(SPARE_DESCRIPTORS).map_err(|error| refused_by(&error))?;
-    let loaded = source.read(verbose).map_err(|report| refused(&report))?;
+    let loaded = source
+        .read(verbose, old)
+        .map_err(|report| refused(&report))?;
+    let (all, parsed) = (loaded.config.certificates.len(), loaded.certificates_parsed);
+    tracing::debug!("certificates: {all}, of these {parsed} parsed");
     let mut made = make(loaded, old, memory)?;
     if old.is_none() && context == Context::Reload {
         // The one in force is of a version whose configurations this one does not know.
@@ -113,6 +118,7 @@ pub fn with_new_certificates(
     let loaded = Loaded {
         config: config::with_new_certificates(old, |site| sites.contains(site)),
         warnings: Report::default(),
+        certificates_parsed: sites.len(),
     };
     Ok(Candidate {
         certificates_only: true,
@@ -152,15 +158,26 @@ pub fn check(
     old: Option<&Config>,
 ) -> Result<(Details, String), Box<Details>> {
     let loaded = source
-        .read(verbose)
+        .read(verbose, old)
         .map_err(|report| refused(&report).details)?;
     let hash = loaded.config.hash.clone();
     Ok((describe(&loaded, old).1, hash))
 }
 
+/// The hash of the configuration as it is now, or what is wrong with it.
+pub fn hash(source: &Source, old: Option<&Config>) -> Result<String, String> {
+    match source.read(false, old) {
+        Ok(loaded) => Ok(loaded.config.hash),
+        Err(report) => Err(report.to_string()),
+    }
+}
+
 /// Why [`candidate`] would refuse the file as it is now.
 pub fn refusal(source: &Source, verbose: bool) -> Option<Refused> {
-    source.read(verbose).err().map(|report| refused(&report))
+    source
+        .read(verbose, None)
+        .err()
+        .map(|report| refused(&report))
 }
 
 fn describe(loaded: &Loaded, old: Option<&Config>) -> (String, Details) {
@@ -241,7 +258,9 @@ mod tests {
             let source = Source::File(path.clone());
             let candidate = candidate(&source, false, None, Context::Boot, None);
             let candidate = candidate.map_err(|refused| refused.error).unwrap();
-            let read = snapshot::open(candidate.snapshot).unwrap();
+            let copy = candidate.snapshot.try_clone().unwrap();
+            assert_eq!(snapshot::open(copy).unwrap(), *candidate.config);
+            let read = snapshot::open_for_worker(candidate.snapshot).unwrap();
             assert_eq!(read, *candidate.config);
         }
     }

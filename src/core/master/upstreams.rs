@@ -34,7 +34,7 @@ impl UpstreamOutline {
             });
             outlines.collect()
         };
-        site.proxy.as_ref().map(of_proxy).unwrap_or_default()
+        site.proxy.as_deref().map(of_proxy).unwrap_or_default()
     }
 }
 

@@ -154,11 +154,11 @@ impl Chain {
         let own = wanted.rate_limit.as_ref();
         let own = own.map(|limit| Arc::new(RateLimit::new(limit, &site.name, &common.lasting)));
         let chain = Self {
-            addresses: wanted.addresses.as_ref().map(AddressRules::new),
+            addresses: wanted.addresses.as_deref().map(AddressRules::new),
             rate_limits: common.rate_limit.iter().cloned().chain(own).collect(),
             https_port: wanted.https_port,
             redirects: Redirects::new(&wanted.redirects),
-            cors: wanted.cors.as_ref().map(Cors::new),
+            cors: wanted.cors.as_deref().map(Cors::new),
             auth: auth.map(|auth| BasicAuth::new(auth, &common.auth)),
         };
         let is_empty = chain.rate_limits.is_empty()

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::forwarded;
 use crate::config::types::ProxyHeaders;
+use crate::http::client_certificate;
 use crate::http::service::Connection;
 use crate::http::site;
 
@@ -17,6 +18,7 @@ pub(super) struct Rules {
     pub(super) preserve_host: bool,
     pub(super) add_forwarded: bool,
     pub(super) add_x_forwarded: bool,
+    guard_client_certificates: bool,
     remove: Vec<HeaderName>,
     add: Vec<(HeaderName, HeaderValue)>,
 }
@@ -28,6 +30,7 @@ impl Rules {
             preserve_host: headers.preserve_host,
             add_forwarded: headers.add_forwarded,
             add_x_forwarded: headers.add_x_forwarded,
+            guard_client_certificates: headers.guard_client_certificates,
             remove: names.filter_map(|name| name.parse().ok()).collect(),
             add: site::parse_headers(&headers.add),
         }
@@ -127,6 +130,12 @@ pub(super) fn rewrite_request(
     join_cookies(headers);
     add_via(headers, version);
     forwarded::tell_of_client(headers, host, connection, rules);
+    if rules.guard_client_certificates {
+        client_certificate::remove(headers);
+    }
+    if let Some(entrance) = &connection.entrance {
+        client_certificate::tell(headers, &entrance.client);
+    }
     for name in &rules.remove {
         headers.remove(name);
     }
@@ -304,6 +313,7 @@ pub(super) mod testing {
             preserve_host: true,
             add_forwarded: true,
             add_x_forwarded: true,
+            guard_client_certificates: true,
             remove: vec!["x-secret".into()],
             add: vec![crate::config::types::Header {
                 name: "x-added".into(),

@@ -333,7 +333,7 @@ mod tests {
         for (server, weight) in proxy.pools[0].servers.iter_mut().zip([3, 2, 1]) {
             server.weight = weight;
         }
-        proxied.proxy = Some(proxy);
+        proxied.proxy = Some(Box::new(proxy));
         let config = config(vec![proxied]);
         let standings = Standings::new(1, Lasting::detached(), |_| ());
         std::thread::scope(|scope| {

@@ -18,7 +18,9 @@ fn served(root: &Path, names: &[&str]) -> Rc<Service> {
     secure.name = "secure".into();
     secure.tls = Some(SiteTls {
         certificate: 0,
+        alternatives: vec![],
         min_version: TlsVersion::Tls12,
+        clients: None,
         acme: Some(Box::new(Acme {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             directory_url: "https://ca.example/".into(),
@@ -32,27 +34,14 @@ fn served(root: &Path, names: &[&str]) -> Rc<Service> {
     });
     let mut config = config(vec![plain, secure]);
     config.listeners[0].sites = vec![0];
-    config.certificates = vec![placeholder()];
+    let placeholder = Certificate::placeholder("/x.pem".into());
+    config.certificates = vec![placeholder.into()].into();
     let service = service(config);
     service.shared.challenges.set(&[ChallengeAnswer::Http {
         token: TOKEN.into(),
         authorization: format!("{TOKEN}.thumbprint"),
     }]);
     service
-}
-
-fn placeholder() -> Certificate {
-    Certificate {
-        cert_file: "/x.pem".into(),
-        key_file: "/x.pem".into(),
-        chain: vec![],
-        key: PrivateKey::Pkcs8(vec![]),
-        names: vec![],
-        issuer: String::new(),
-        authority: None,
-        not_before: 0,
-        not_after: 0,
-    }
 }
 
 /// Files lie where the answers of other programs would.

@@ -25,7 +25,7 @@ fn compression() -> Compression {
 
 fn compressing(root: &Path) -> Config {
     let mut config = files(root);
-    config.sites[0].compression = Some(compression());
+    config.sites[0].compression = Some(Box::new(compression()));
     config
 }
 
@@ -253,7 +253,7 @@ fn siblings_are_used_unless_they_are_older() {
 
 fn proxying(port: u16) -> Config {
     let mut config = upstream::through(upstream::proxy(&[port]));
-    config.sites[0].compression = Some(compression());
+    config.sites[0].compression = Some(Box::new(compression()));
     config.sites[0].cache.proxied = Some("max-age=5".into());
     config
 }

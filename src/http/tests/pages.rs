@@ -135,7 +135,7 @@ fn a_page_is_for_our_errors_not_for_those_of_an_upstream() {
         ])
         .await;
         let mut site = site();
-        site.proxy = Some(proxy(&[port]));
+        site.proxy = Some(Box::new(proxy(&[port])));
         site.error_pages = vec![page(502, &folder, "502.html")];
         let service = service(config(vec![site]));
         assert_eq!(body(&ask(&service, "POST /", "").await), "app");

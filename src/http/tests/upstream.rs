@@ -55,6 +55,7 @@ pub(in crate::http) fn proxy(ports: &[u16]) -> Proxy {
             tunnel: seconds(5),
         },
         headers: ProxyHeaders {
+            guard_client_certificates: false,
             preserve_host: true,
             add_forwarded: false,
             add_x_forwarded: true,
@@ -66,7 +67,7 @@ pub(in crate::http) fn proxy(ports: &[u16]) -> Proxy {
 
 pub(super) fn through(proxy: Proxy) -> Config {
     let mut site = site();
-    site.proxy = Some(proxy);
+    site.proxy = Some(Box::new(proxy));
     config(vec![site])
 }
 

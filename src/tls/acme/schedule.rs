@@ -4,6 +4,7 @@ mod entry;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use self::entry::Entry;
 pub use self::entry::{Held, Phase};
@@ -61,7 +62,7 @@ impl Schedule {
                 same
             });
             let mut entry = kept.unwrap_or_else(|| Entry::new(acme.clone(), &site.name));
-            entry.adopt(Held::of(certificate), now);
+            entry.adopt(Held::of(&certificate), now);
             if impatient {
                 entry.hurry(now);
             }
@@ -203,10 +204,10 @@ impl Schedule {
 }
 
 /// The sites of a configuration that get their certificate by themselves.
-fn automatic(config: &Config) -> impl Iterator<Item = (&Site, &Acme, &Certificate)> {
+fn automatic(config: &Config) -> impl Iterator<Item = (&Site, &Acme, Arc<Certificate>)> {
     config.sites.iter().filter_map(|site| {
         let tls = site.tls.as_ref()?;
-        let certificate = config.certificates.get(tls.certificate as usize)?;
+        let certificate = config.certificates.find(tls.certificate)?;
         Some((site, tls.acme.as_deref()?, certificate))
     })
 }

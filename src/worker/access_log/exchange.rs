@@ -139,6 +139,7 @@ impl Exchange {
             user_agent: logged.user_agent.as_ref(),
             user: logged.user.get().map(|User(user)| &**user),
             request_id: visit.and_then(|visit| visit.request_id.as_ref()),
+            client_subject: logged.connection.verified().map(|client| &client.subject),
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Record<'a> {
     /// Whose password was right.
     pub user: Option<&'a str>,
     pub request_id: Option<&'a HeaderValue>,
+    /// Whose certificate the client has shown.
+    pub client_subject: Option<&'a HeaderValue>,
 }
 
 /// What a request begins with.
@@ -205,6 +207,8 @@ fn write_json(out: &mut Vec<u8>, stamp: &Stamp, record: &Record<'_>) {
     member(out, "remote_user", record.user.map(str::as_bytes));
     let id = record.request_id.map(HeaderValue::as_bytes);
     member(out, "request_id", id);
+    let subject = record.client_subject.map(HeaderValue::as_bytes);
+    member(out, "client_subject", subject);
     out.push(b'}');
 }
 
@@ -245,6 +249,7 @@ mod tests {
             user_agent: Some(&agent),
             user: None,
             request_id: None,
+            client_subject: None,
         };
         let mut stamp = Stamp::default();
         stamp.move_to(at);
@@ -307,7 +312,7 @@ mod tests {
             "time": "2026-11-22T09:09:18.042Z", "remote_addr": "192.0.2.7", "scheme": "https", "site": "shop",
             "host": "shop.example", "method": "GET", "uri": "/x", "protocol": "HTTP/2.0", "status": 206,
             "bytes": 1024, "duration_ms": 1.25, "referer": null, "user_agent": "a", "remote_user": null,
-            "request_id": null,
+            "request_id": null, "client_subject": null,
         });
         assert_eq!(value, wanted);
     }

@@ -67,6 +67,7 @@ impl AccessLog {
             user_agent: None,
             user: None,
             request_id: None,
+            client_subject: None,
         });
     }
 

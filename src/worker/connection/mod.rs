@@ -4,7 +4,10 @@ pub mod close;
 mod http1;
 mod http2;
 mod opening;
+mod refusal;
+
 mod request;
+mod secure;
 
 pub use request::RequestInFlight;
 
@@ -16,6 +19,7 @@ use bytes::Bytes;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::io::Transport;
+use super::journal;
 use super::parked::{Entry, Reason, Socket};
 use super::thread::{Admission, Thread};
 use crate::http::service::Connection;
@@ -48,12 +52,17 @@ pub async fn serve(socket: OwnedFd, listener: u32, peer: Option<SocketAddr>, adm
         return;
     };
     let tls = thread.process.tls[listener as usize].as_ref();
-    let connection = Rc::new(Connection::new(listener, peer, tls.is_some()));
+    let (opened, entrance) = match opening::open(transport, tls, &thread).await {
+        Ok((opened, entrance)) => (Ok(opened), entrance),
+        Err(failure) => (Err(failure), None),
+    };
+    let mut connection = Connection::new(listener, peer, tls.is_some());
+    connection.entrance = entrance;
     let client = Client {
-        connection,
+        connection: Rc::new(connection),
         admission,
     };
-    match opening::open(transport, tls, &thread).await {
+    match opened {
         Ok(opening::Opened::Http1(transport)) => {
             http1::serve(transport, Bytes::new(), client, false).await;
         }
@@ -62,6 +71,11 @@ pub async fn serve(socket: OwnedFd, listener: u32, peer: Option<SocketAddr>, adm
             close::park(transport, Reason::Idle { served: false }, client);
         }
         Err(opening::Failure::Tls) => thread.recorder.add(Global::TlsHandshakesFailed, 1),
+        Err(opening::Failure::Refused(transport, reason)) => {
+            journal::client_refused(peer, &reason);
+            thread.recorder.add(Global::TlsHandshakesFailed, 1);
+            close::finish(transport, client).await;
+        }
         Err(opening::Failure::Gone) => {}
     }
 }

@@ -1,17 +1,11 @@
 //! The first moments of a connection: who it is from, the TLS handshake, and which HTTP the client speaks.
 
-use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
-
-use crate::tls::{TlsListener, challenges};
+use super::secure;
+use crate::http::service::Entrance;
+use crate::tls::TlsListener;
 use crate::worker::io::Transport;
 use crate::worker::proxy_protocol::{self, Source};
 use crate::worker::thread::Thread;
@@ -34,6 +28,8 @@ pub enum Opened {
 
 pub enum Failure {
     Tls,
+    /// The same, and the client has yet to hear why.
+    Refused(Transport, String),
     Gone,
 }
 
@@ -62,57 +58,44 @@ pub async fn introduce(
     }
 }
 
-/// Handshake and protocol choice, within the header timeout.
+/// Handshake and protocol choice, within the header timeout; and what the handshake settled, if there was one.
 pub async fn open(
     transport: Transport,
     tls: Option<&TlsListener>,
     thread: &Thread,
-) -> Result<Opened, Failure> {
+) -> Result<(Opened, Option<Entrance>), Failure> {
     let Some(tls) = tls else {
-        return Ok(match speaks_http2(&transport, thread).await {
+        let opened = match speaks_http2(&transport, thread).await {
             Some(true) => Opened::Http2(transport),
             Some(false) => Opened::Http1(transport),
             None => Opened::Silent(transport),
-        });
+        };
+        return Ok((opened, None));
     };
     let Transport::Tcp(stream) = transport else {
         return Err(Failure::Gone);
     };
     let limit = thread.process.config.performance.header_timeout;
-    let stream = match tokio::time::timeout(limit, Box::pin(handshake(stream, tls))).await {
-        Ok(Ok(stream)) => stream,
+    let handshake = Box::pin(secure::handshake(stream, tls));
+    let stream = match tokio::time::timeout(limit, handshake).await {
+        Ok(Ok(Some(stream))) => stream,
+        // The authority has seen what it wanted to see.
+        Ok(Ok(None)) => return Err(Failure::Gone),
+        Ok(Err(secure::Failure::Refused(stream, reason))) => {
+            return Err(Failure::Refused(Transport::Tcp(stream), reason));
+        }
         _ => return Err(Failure::Tls),
     };
-    let protocol = stream.get_ref().1.alpn_protocol();
-    if protocol == Some(challenges::PROTOCOL) {
-        // The authority has seen what it wanted to see.
-        return Err(Failure::Gone);
-    }
-    let http2 = protocol == Some(b"h2");
+    let session = stream.get_ref().1;
+    let entrance = secure::entrance(session, tls, &thread.process.config).ok_or(Failure::Tls)?;
+    let http2 = session.alpn_protocol() == Some(b"h2");
     let transport = Transport::Tls(Box::new(stream));
-    Ok(if http2 {
+    let opened = if http2 {
         Opened::Http2(transport)
     } else {
         Opened::Http1(transport)
-    })
-}
-
-async fn handshake(stream: TcpStream, tls: &TlsListener) -> io::Result<TlsStream<TcpStream>> {
-    match tls {
-        TlsListener::Uniform(config) => accept(config.clone(), stream).await,
-        TlsListener::ByName(configs) => {
-            let start = LazyConfigAcceptor::new(Default::default(), stream).await?;
-            let config = configs.choose(&start.client_hello());
-            start.into_stream(config).await
-        }
-    }
-}
-
-fn accept(
-    config: Arc<ServerConfig>,
-    stream: TcpStream,
-) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> {
-    TlsAcceptor::from(config).accept(stream)
+    };
+    Ok((opened, Some(entrance)))
 }
 
 /// Whether a cleartext client begins with the HTTP/2 preface; `None` when it says nothing for a moment. Nothing is taken

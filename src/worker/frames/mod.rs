@@ -25,7 +25,7 @@ const PREFACE: u32 = 24;
 const HEAD: usize = 9;
 
 /// Frames that a connection may send before others have their turn; a request is work for more.
-const FRAMES_A_TURN: u32 = 256;
+const FRAMES_A_TURN: u32 = 64;
 const REQUEST_IN_FRAMES: u32 = 8;
 
 /// Frame types (RFC 9113 section 6).

@@ -106,7 +106,7 @@ impl ClientIo {
                 return Poll::Pending;
             }
             if watch.had_its_turn(self.activity.turn.get()) {
-                context.waker().wake_by_ref();
+                come_back(context);
                 return Poll::Pending;
             }
             let count = if watch.holds() {
@@ -121,13 +121,22 @@ impl ClientIo {
                 buffer.set_filled(before + passed);
                 count
             };
-            self.activity.flooded.set(watch.is_flooded());
+            if watch.is_flooded() && !self.activity.flooded.replace(true) {
+                self.recorder.add(Global::ConnectionsFlooding, 1);
+            }
             self.activity.note_block(watch.in_head());
             if count == 0 || buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }
         }
     }
+}
+
+/// Has the task woken when all others had their turn and the sockets were looked at: its own waker would have it run
+/// again before.
+fn come_back(context: &mut Context<'_>) {
+    let pause = std::pin::pin!(tokio::task::yield_now());
+    let _ = pause.poll(context);
 }
 
 impl AsyncRead for ClientIo {

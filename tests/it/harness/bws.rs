@@ -205,6 +205,13 @@ impl Bws {
             .collect()
     }
 
+    /// One of the metrics, with its labels; 0 when it is not there yet.
+    pub fn metric(&self, name: &str) -> f64 {
+        let metrics = self.metrics();
+        let found = metrics.iter().find(|(known, _)| known == name);
+        found.map_or(0.0, |(_, value)| *value)
+    }
+
     /// SIGTERM, and its exit.
     pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
         self.process.signal(Signal::TERM);

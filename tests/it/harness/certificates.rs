@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, date_time_ymd,
+};
 
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -48,6 +51,42 @@ impl Authority {
         self.write(folder, stem, params)
     }
 
+    /// For a client of that name.
+    pub fn issue_client(&self, folder: &Path, name: &str, serial: u64) -> Pair {
+        let mut params = client(name);
+        params.serial_number = Some(serial.into());
+        self.write(folder, name, params)
+    }
+
+    pub fn issue_expired_client(&self, folder: &Path, name: &str) -> Pair {
+        let mut params = client(name);
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(2020, 1, 1);
+        self.write(folder, name, params)
+    }
+
+    /// Writes `<stem>.crl`: these are taken back. The list is good until `year`.
+    pub fn revoke(&self, folder: &Path, stem: &str, serials: &[u64], year: i32) -> PathBuf {
+        let revoked = serials.iter().map(|&serial| RevokedCertParams {
+            serial_number: serial.into(),
+            revocation_time: date_time_ymd(2019, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2019, 1, 1),
+            next_update: date_time_ymd(year, 1, 1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("a list");
+        let file = folder.join(format!("{stem}.crl"));
+        fs::write(&file, list.pem().expect("PEM")).expect("the test's folder is writable");
+        file
+    }
+
     fn write(&self, folder: &Path, stem: &str, params: CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
@@ -64,4 +103,14 @@ impl Authority {
 fn params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     CertificateParams::new(names).expect("DNS names or addresses")
+}
+
+fn client(name: &str) -> CertificateParams {
+    let mut params = params(&[]);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "BWS, Clients");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
 }

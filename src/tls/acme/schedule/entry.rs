@@ -29,7 +29,7 @@ impl Held {
         let mut names = certificate.names.clone();
         names.sort_unstable();
         Some(Self {
-            leaf: certificate.chain.first()?.clone(),
+            leaf: certificate.chain.first()?.to_vec(),
             not_before: certificate.not_before,
             not_after: certificate.not_after,
             names,
