@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::patience::Patience;
 use super::pool::Place;
 use super::sender::Incoming;
 use crate::http::body::BodyError;
@@ -24,7 +25,7 @@ pub(super) struct Download {
     limit: Duration,
     /// When to give up, while we wait for the upstream.
     deadline: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
 }
 
 impl Download {
@@ -33,7 +34,7 @@ impl Download {
             open: Some((incoming, place)),
             limit,
             deadline: None,
-            timer: None,
+            patience: Patience::default(),
         }
     }
 
@@ -43,20 +44,11 @@ impl Download {
         }
     }
 
-    /// Ready when the upstream was silent for too long. The timer is set anew only when it fires.
+    /// Ready when the upstream was silent for too long.
     fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + limit);
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        loop {
-            ready!(timer.as_mut().poll(context));
-            if Instant::now() >= deadline {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline);
-        }
+        self.patience.poll(deadline, context)
     }
 }
 

@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::Tunnel;
 use super::body::Download;
@@ -19,6 +19,7 @@ use super::expectation::{self, Expectation};
 use super::headers::{self, Rules};
 use super::http1::{Call, Link, Message};
 use super::http2::Lease;
+use super::patience::Patience;
 use super::pool::{Member, Place};
 use super::redirect;
 use super::route::upstream_target;
@@ -192,7 +193,7 @@ impl<'a> Exchange<'a> {
     async fn send_alone(
         &self,
         member: &Member,
-        link: Link,
+        mut link: Link,
         mut upload: Upload,
     ) -> Result<Response<Incoming>, Failure> {
         let source = upload.source();
@@ -204,9 +205,10 @@ impl<'a> Exchange<'a> {
         let target = self.target(member)?;
         let message = self.message(member, &target, expectation.is_some());
         self.note_sent();
+        let mut patience = std::mem::take(&mut link.patience);
         let mut call = Call::new(link, &message, upload, expectation);
-        let outcome = self.in_time(|context| call.poll_head(context), progress);
-        let sent = outcome.await.map(|outcome| call.finish(outcome));
+        let outcome = self.in_time(|context| call.poll_head(context), &mut patience, progress);
+        let sent = outcome.await.map(|outcome| call.finish(outcome, patience));
         let sent = sent.map(|sent| match sent {
             Ok(response) => Ok(response.map(Incoming::Http1)),
             Err(broken) => Err(broken.into()),
@@ -227,8 +229,9 @@ impl<'a> Exchange<'a> {
         let message = self.message(member, &target, false);
         self.note_sent();
         let mut sending = pin!(sender::send_multiplexed(lease, &message, upload));
-        let sent = self.in_time(|context| sending.as_mut().poll(context), progress);
-        let sent = sent.await;
+        let mut patience = Patience::default();
+        let poll = |context: &mut Context<'_>| sending.as_mut().poll(context);
+        let sent = self.in_time(poll, &mut patience, progress).await;
         self.judge(sent, source)
     }
 
@@ -276,25 +279,26 @@ impl<'a> Exchange<'a> {
     pub(super) async fn in_time<T>(
         &self,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+        patience: &mut Patience,
         progress: Option<&Progress>,
     ) -> Option<T> {
         let first = match progress {
             Some(_) => self.read.min(self.write),
             None => self.read,
         };
-        let mut timer = pin!(sleep(first));
+        let mut deadline = Instant::now() + first;
         poll_fn(|context| {
             if let Poll::Ready(output) = poll(context) {
                 return Poll::Ready(Some(output));
             }
-            while timer.as_mut().poll(context).is_ready() {
-                let deadline = progress.map(|it| it.deadline(self.read, self.write));
-                match deadline.filter(|deadline| *deadline > Instant::now()) {
-                    Some(deadline) => timer.as_mut().reset(deadline),
+            loop {
+                ready!(patience.poll(deadline, context));
+                let later = progress.map(|it| it.deadline(self.read, self.write));
+                match later.filter(|later| *later > Instant::now()) {
+                    Some(later) => deadline = later,
                     None => return Poll::Ready(None),
                 }
             }
-            Poll::Pending
         })
         .await
     }
@@ -311,7 +315,7 @@ impl<'a> Exchange<'a> {
         response: Response<Incoming>,
     ) -> Result<Response<Body>, Failure> {
         let (mut parts, mut incoming) = response.into_parts();
-        if parts.status.is_informational() || headers::is_misframed(&parts.headers) {
+        if parts.status.is_informational() || incoming.is_misframed(&parts.headers) {
             return Err(Trouble::Reset.ends());
         }
         headers::rewrite_response(&mut parts.headers, parts.version);

@@ -8,7 +8,7 @@
 //! - `server`: one thread's idle connections; `connect`: new ones; `names`: to which addresses
 //! - `sender`: a connection of `http1` or `http2`; `tls`: below either
 //! - `exchange`: sends and waits; `headers`, `forwarded` and `redirect`: rewrite both heads; `upload`, `body`: stream
-//! - `trouble`: why there is none; `expectation`: a body that the upstream is to ask for
+//! - `patience`: how long it may take; `trouble`: why there is none; `expectation`: a body that the upstream is to ask for
 //! - `upgrade`: which requests ask for another protocol; `switch` sends them, and a `Tunnel` comes of it
 mod balance;
 mod body;
@@ -35,6 +35,7 @@ mod health;
 mod http1;
 mod http2;
 mod names;
+mod patience;
 mod pool;
 mod redirect;
 mod route;

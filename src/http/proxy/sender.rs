@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version};
 use http_body::{Body as _, Frame, SizeHint};
 
+use super::headers;
 use super::http1::{self, Broken, Extent, Link, Message};
 use super::http2::{self, Lease};
 use super::server::Server;
@@ -102,6 +103,15 @@ impl From<Broken> for SendError {
 }
 
 impl Incoming {
+    /// Whether `headers` say more than one thing about where the body ends, or nothing that we can undo.
+    pub(super) fn is_misframed(&self, headers: &HeaderMap) -> bool {
+        match self {
+            // Seen to when it was read.
+            Self::Http1(_) => false,
+            Self::Http2(..) => headers::is_misframed(headers),
+        }
+    }
+
     /// The whole body, when that is here.
     pub(super) fn take_whole(&mut self) -> Option<Bytes> {
         match self {

@@ -2,6 +2,7 @@
 
 use std::future::Future as _;
 use std::pin::pin;
+use std::task::Context;
 
 use http::header::UPGRADE;
 use http::{Response, StatusCode};
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use super::connect::open;
 use super::exchange::{Answer, Exchange, Failure, Trouble};
 use super::http1::{self, Broken, Link};
+use super::patience::Patience;
 use super::pool::Place;
 use super::sender::Incoming;
 use super::upgrade::{Upgrade, is_websocket};
@@ -30,8 +32,9 @@ impl Exchange<'_> {
         let message = self.message(place.member(), &target, false);
         self.note_sent();
         let mut sending = pin!(http1::send(Link::new(stream), &message, Upload::empty()));
-        let answered = self.in_time(|context| sending.as_mut().poll(context), None);
-        let Some(answered) = answered.await else {
+        let mut patience = Patience::default();
+        let poll = |context: &mut Context<'_>| sending.as_mut().poll(context);
+        let Some(answered) = self.in_time(poll, &mut patience, None).await else {
             return Err(Trouble::Late.ends());
         };
         let response = answered.map_err(|broken| {

@@ -7,6 +7,7 @@ mod files;
 mod messages;
 mod pages;
 mod proxy;
+mod reuse;
 mod trouble;
 pub(super) mod upstream;
 

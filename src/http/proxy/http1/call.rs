@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use http::{Method, Response, StatusCode};
 
 use super::super::expectation::{Expectation, Outcome};
+use super::super::patience::Patience;
 use super::super::upload::Upload;
 use super::fault::{Broken, Fault};
 use super::incoming::Incoming;
@@ -27,7 +28,7 @@ pub(in crate::http::proxy) async fn send(
 ) -> Result<Response<Incoming>, Broken> {
     let mut call = Call::new(link, message, upload, None);
     let outcome = poll_fn(|context| call.poll_head(context)).await;
-    call.finish(outcome)
+    call.finish(outcome, Patience::default())
 }
 
 /// A request that has no response yet. (To be polled where it lies: it is too big to be moved about.)
@@ -148,10 +149,13 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// `patience` goes back to where it came from, the connection.
     pub(in crate::http::proxy) fn finish(
-        self,
+        mut self,
         outcome: Result<Head, Ended>,
+        patience: Patience,
     ) -> Result<Response<Incoming>, Broken> {
+        self.link.patience = patience;
         match outcome {
             Ok(head) => Ok(self.respond(head)),
             Err(ended) => Err(self.fail(ended)),

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 
 use super::super::Stream;
+use super::super::patience::Patience;
 
 /// Bytes read at once.
 const PIECE: usize = 64 * 1024;
@@ -23,6 +24,8 @@ thread_local! {
 pub(in crate::http::proxy) struct Link {
     /// A request that is still sent shares it with the response that is read already.
     pub(super) stream: Rc<RefCell<Stream>>,
+    /// For the next response.
+    pub(in crate::http::proxy) patience: Patience,
     /// Memory for the next head.
     pub(super) head: Vec<u8>,
     /// The last read filled all its space: there is a lot to come.
@@ -33,6 +36,7 @@ impl Link {
     pub(in crate::http::proxy) fn new(stream: Stream) -> Self {
         Self {
             stream: Rc::new(RefCell::new(stream)),
+            patience: Patience::default(),
             head: Vec::new(),
             bulk: false,
         }

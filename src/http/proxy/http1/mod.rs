@@ -4,7 +4,7 @@
 //! - `link`: a connection; between two requests nobody watches it, so it is looked at before the next one
 //! - `call`: sends a request and waits for the head of its response
 //! - `request`: the head as it is sent; `outgoing`: head and body on their way
-//! - `response`: the head as it comes; `incoming`: the body that follows; `chunks`: its chunked form
+//! - `response` and `known`: the head as it comes; `incoming`: the body that follows; `chunks`: its chunked form
 //! - `rest`: what of a request is still to be sent when its response is there already
 //! - `fault`: why there is no sound response
 mod call;
@@ -13,6 +13,7 @@ mod chunks;
 mod differential;
 mod fault;
 mod incoming;
+mod known;
 mod link;
 mod outgoing;
 mod request;

@@ -4,10 +4,11 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use httparse::{ParserConfig, Status};
 
 use super::fault::Fault;
+use super::known;
 
 /// Most bytes of a head, and most fields.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -83,7 +84,7 @@ fn collect(head: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, F
     // Some are added before it goes to the client.
     let mut headers = HeaderMap::with_capacity(fields.len() + 4);
     for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Fault::Head)?;
+        let name = known::name(field.name.as_bytes()).map_err(|_| Fault::Head)?;
         let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
         headers.append(name, value.map_err(|_| Fault::Head)?);
     }
