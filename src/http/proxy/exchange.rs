@@ -315,7 +315,7 @@ impl<'a> Exchange<'a> {
         response: Response<Incoming>,
     ) -> Result<Response<Body>, Failure> {
         let (mut parts, mut incoming) = response.into_parts();
-        if parts.status.is_informational() || incoming.is_misframed(&parts.headers) {
+        if parts.status.is_informational() || !incoming.is_clear(&mut parts.headers) {
             return Err(Trouble::Reset.ends());
         }
         headers::rewrite_response(&mut parts.headers, parts.version);

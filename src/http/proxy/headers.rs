@@ -52,6 +52,11 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
     PROXY_AUTHENTICATE,
 ];
 
+/// Whether a field concerns one connection only, whatever `Connection` lists.
+pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+}
+
 /// Whether a field may come after the body of a request (RFC 9110 section 6.5.1): not what frames, routes or
 /// authenticates, nor what says how to read the body.
 pub(super) fn may_trail(name: &HeaderName) -> bool {
@@ -70,7 +75,7 @@ pub(super) fn may_trail(name: &HeaderName) -> bool {
         TRAILER,
         TRANSFER_ENCODING,
     ];
-    !NEVER.contains(name) && !HOP_BY_HOP.contains(name)
+    !NEVER.contains(name) && !is_hop_by_hop(name)
 }
 
 /// Takes away what is meant for the next hop alone.
@@ -91,7 +96,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// What `Connection` lists, but for framing and routing: those are ours, whatever a peer says.
+/// What `Connection` lists.
 fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(CONNECTION)
@@ -101,8 +106,13 @@ fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
         // By far the most frequent, and no fields.
         .filter(|option| *option != b"keep-alive" && *option != b"close")
         .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .filter(|name| name != CONTENT_LENGTH && name != HOST)
+        .filter(may_be_listed)
         .collect()
+}
+
+/// Framing and routing are ours, whatever `Connection` says.
+pub(super) fn may_be_listed(name: &HeaderName) -> bool {
+    name != CONTENT_LENGTH && name != HOST
 }
 
 /// Makes a client's request headers those for an upstream, but for `Host`, which depends on the server; `host` is what
@@ -181,9 +191,8 @@ pub(super) fn is_misframed(headers: &HeaderMap) -> bool {
         || !coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }
 
-/// Makes an upstream's response headers those for the client.
+/// Makes an upstream's response headers those for the client; hop-by-hop fields are gone already.
 pub(super) fn rewrite_response(headers: &mut HeaderMap, version: Version) {
-    strip_hop_by_hop(headers);
     add_via(headers, version);
     // Two of them would contradict each other.
     if headers.get_all(http::header::DATE).iter().nth(1).is_some() {

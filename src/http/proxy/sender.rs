@@ -103,12 +103,17 @@ impl From<Broken> for SendError {
 }
 
 impl Incoming {
-    /// Whether `headers` say more than one thing about where the body ends, or nothing that we can undo.
-    pub(super) fn is_misframed(&self, headers: &HeaderMap) -> bool {
+    /// Takes hop-by-hop fields away; false when `headers` say more than one thing about where the body ends, or nothing
+    /// that we can undo.
+    pub(super) fn is_clear(&self, headers: &mut HeaderMap) -> bool {
         match self {
             // Seen to when it was read.
-            Self::Http1(_) => false,
-            Self::Http2(..) => headers::is_misframed(headers),
+            Self::Http1(_) => true,
+            Self::Http2(..) => {
+                let clear = !headers::is_misframed(headers);
+                headers::strip_hop_by_hop(headers);
+                clear
+            }
         }
     }
 

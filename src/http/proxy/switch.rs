@@ -71,6 +71,7 @@ impl Exchange<'_> {
             websocket: is_websocket(&headers),
             occupancy: None,
         };
+        headers::strip_hop_by_hop(&mut headers);
         headers::rewrite_response(&mut headers, parts.version);
         let status = upgrade.answer(chosen, &mut headers);
         let mut response = Response::new(tunnel);

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::super::Stream;
+use super::super::headers;
 use super::super::upload::Upload;
 use super::{Link, Message, send};
 
@@ -84,9 +85,11 @@ async fn hypers(pieces: &[&[u8]], method: &Method) -> Option<Reading> {
 }
 
 fn read(response: Response<()>, body: Vec<u8>, trailers: Option<HeaderMap>) -> Reading {
+    let mut headers = response.headers().clone();
+    headers::strip_hop_by_hop(&mut headers);
     Reading {
         status: response.status().as_u16(),
-        headers: response.headers().clone(),
+        headers,
         body,
         trailers,
     }

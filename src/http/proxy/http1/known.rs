@@ -1,21 +1,35 @@
-//! Names of fields that came before, as they came: upstreams say the same ones again and again, and to compare one is
-//! less work than to make it anew.
+//! Names of fields that came before, as they came, and what they mean to us: upstreams say the same ones again and again,
+//! and to compare one is less work than to make it anew.
 
 use std::cell::RefCell;
 
 use http::HeaderName;
-use http::header::InvalidHeaderName;
+use http::header::{CONNECTION, CONTENT_LENGTH, InvalidHeaderName, TRANSFER_ENCODING};
+
+use super::super::headers;
 
 /// Places for names, a power of two: there are few that are sent at all.
 const PLACES: usize = 128;
 /// Longer names are nobody's habit.
 const LONGEST: usize = 40;
 
+/// What a field is to who reads a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Plain,
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    /// Another one that concerns this connection alone.
+    HopByHop,
+}
+
 #[derive(Clone)]
 struct Known {
     /// In the sender's own case.
     sent: Box<[u8]>,
     name: HeaderName,
+    role: Role,
 }
 
 thread_local! {
@@ -23,22 +37,34 @@ thread_local! {
 }
 
 /// The name that `sent` stands for.
-pub(super) fn name(sent: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+pub(super) fn name(sent: &[u8]) -> Result<(HeaderName, Role), InvalidHeaderName> {
     if sent.len() > LONGEST {
-        return HeaderName::from_bytes(sent);
+        return Ok((HeaderName::from_bytes(sent)?, Role::Plain));
     }
     NAMES.with_borrow_mut(|names| {
         let known = &mut names[place(sent)];
         if let Some(known) = known.as_ref().filter(|known| *known.sent == *sent) {
-            return Ok(known.name.clone());
+            return Ok((known.name.clone(), known.role));
         }
         let name = HeaderName::from_bytes(sent)?;
+        let role = role(&name);
         *known = Some(Known {
             sent: sent.into(),
             name: name.clone(),
+            role,
         });
-        Ok(name)
+        Ok((name, role))
     })
+}
+
+fn role(name: &HeaderName) -> Role {
+    match *name {
+        CONTENT_LENGTH => Role::ContentLength,
+        TRANSFER_ENCODING => Role::TransferEncoding,
+        CONNECTION => Role::Connection,
+        _ if headers::is_hop_by_hop(name) => Role::HopByHop,
+        _ => Role::Plain,
+    }
 }
 
 fn place(sent: &[u8]) -> usize {
@@ -60,12 +86,15 @@ mod tests {
             "x-a",
             "X-B",
             "ETag",
+            "Keep-Alive",
             "a",
         ];
         for _ in 0..3 {
             for sent in names {
-                let name = name(sent.as_bytes()).unwrap();
+                let (name, role) = name(sent.as_bytes()).unwrap();
                 assert_eq!(name.as_str(), sent.to_ascii_lowercase());
+                let hop = sent.eq_ignore_ascii_case("keep-alive");
+                assert_eq!(role == Role::HopByHop, hop, "{sent}");
             }
             assert!(name(b"").is_err());
             assert!(name(b"a b").is_err());

@@ -3,12 +3,12 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use httparse::{ParserConfig, Status};
 
+use super::super::headers;
 use super::fault::Fault;
-use super::known;
+use super::known::{self, Role};
 
 /// Most bytes of a head, and most fields.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -19,6 +19,7 @@ const MAX_FIELDS: usize = 100;
 pub(in crate::http::proxy) struct Head {
     pub(super) status: StatusCode,
     pub(super) version: Version,
+    /// Without those that concern the connection alone, unless it is a 101.
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
     /// The connection may serve another request.
@@ -65,87 +66,124 @@ pub(super) fn parse(head: &Bytes, method: &Method) -> Result<Head, Fault> {
         0 => Version::HTTP_10,
         _ => Version::HTTP_11,
     };
-    let headers = collect(head, parsed.headers)?;
+    let fields = Fields::collect(head, parsed.headers, status)?;
     // What an interim response says of a body is of no concern: it has none.
     let body = match status.is_informational() {
         true => Body::Length(0),
-        false => body(&headers, version, status, method)?,
+        false => fields.body(version, status, method)?,
     };
+    let stays = !fields.closes && (version == Version::HTTP_11 || fields.stays);
     Ok(Head {
-        persistent: body != Body::Close && is_persistent(&headers, version),
+        persistent: body != Body::Close && stays,
         status,
         version,
-        headers,
+        headers: fields.headers,
         body,
     })
 }
 
-fn collect(head: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, Fault> {
-    // Some are added before it goes to the client.
-    let mut headers = HeaderMap::with_capacity(fields.len() + 4);
-    for field in fields {
-        let name = known::name(field.name.as_bytes()).map_err(|_| Fault::Head)?;
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
-        headers.append(name, value.map_err(|_| Fault::Head)?);
+/// The fields of a head.
+#[derive(Default)]
+struct Fields {
+    /// Without those that concern this connection alone.
+    headers: HeaderMap,
+    lengths: usize,
+    /// The last of them; None when it is none.
+    length: Option<u64>,
+    codings: usize,
+    /// The last of them is what we can undo.
+    chunked: bool,
+    closes: bool,
+    stays: bool,
+    /// What `Connection` lists.
+    listed: Vec<HeaderName>,
+}
+
+impl Fields {
+    /// Of a switch of protocols (101) all are kept.
+    fn collect(
+        head: &Bytes,
+        fields: &[httparse::Header<'_>],
+        status: StatusCode,
+    ) -> Result<Self, Fault> {
+        let all = status == StatusCode::SWITCHING_PROTOCOLS;
+        let mut collected = Self {
+            // Some are added before it goes to the client.
+            headers: HeaderMap::with_capacity(fields.len() + 4),
+            ..Self::default()
+        };
+        for field in fields {
+            let (name, role) = known::name(field.name.as_bytes()).map_err(|_| Fault::Head)?;
+            if collected.note(role, field.value) || all {
+                let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
+                let value = value.map_err(|_| Fault::Head)?;
+                collected.headers.append(name, value);
+            }
+        }
+        for name in std::mem::take(&mut collected.listed) {
+            if !all && headers::may_be_listed(&name) {
+                collected.headers.remove(name);
+            }
+        }
+        Ok(collected)
     }
-    Ok(headers)
-}
 
-/// RFC 9112 section 6.3, without what two readers may take differently.
-fn body(
-    headers: &HeaderMap,
-    version: Version,
-    status: StatusCode,
-    method: &Method,
-) -> Result<Body, Fault> {
-    let announced = announced(headers, version)?;
-    let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    Ok(match announced {
-        _ if bodiless || method == Method::HEAD => Body::Length(0),
-        Some(body) => body,
-        None => Body::Close,
-    })
-}
+    /// Whether the field concerns more than this connection.
+    fn note(&mut self, role: Role, value: &[u8]) -> bool {
+        match role {
+            Role::Plain => return true,
+            Role::ContentLength => {
+                self.lengths += 1;
+                self.length = content_length(value);
+                return true;
+            }
+            Role::TransferEncoding => {
+                self.codings += 1;
+                self.chunked = value.eq_ignore_ascii_case(b"chunked");
+            }
+            Role::Connection => self.note_options(value),
+            Role::HopByHop => {}
+        }
+        false
+    }
 
-fn announced(headers: &HeaderMap, version: Version) -> Result<Option<Body>, Fault> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    match (codings.next(), lengths.next()) {
-        (None, None) => Ok(None),
-        (None, Some(length)) if lengths.next().is_none() => {
-            content_length(length.as_bytes()).map(|length| Some(Body::Length(length)))
+    fn note_options(&mut self, value: &[u8]) {
+        for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.closes = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.stays = true;
+            } else {
+                self.listed.extend(HeaderName::from_bytes(option));
+            }
         }
-        (Some(coding), None)
-            if codings.next().is_none()
-                && version == Version::HTTP_11
-                && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
-        {
-            Ok(Some(Body::Chunked))
-        }
-        _ => Err(Fault::Framing),
+    }
+
+    /// RFC 9112 section 6.3, without what two readers may take differently.
+    fn body(&self, version: Version, status: StatusCode, method: &Method) -> Result<Body, Fault> {
+        let announced = match (self.codings, self.lengths) {
+            (0, 0) => Body::Close,
+            (0, 1) => Body::Length(self.length.ok_or(Fault::Framing)?),
+            (1, 0) if self.chunked && version == Version::HTTP_11 => Body::Chunked,
+            _ => return Err(Fault::Framing),
+        };
+        let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        Ok(match bodiless || method == Method::HEAD {
+            true => Body::Length(0),
+            false => announced,
+        })
     }
 }
 
 /// Digits alone, without a leading zero, and no more than a signed number holds: read alike by everybody.
-fn content_length(value: &[u8]) -> Result<u64, Fault> {
+fn content_length(value: &[u8]) -> Option<u64> {
     let zeros = value.len() > 1 && value[0] == b'0';
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     if zeros || !digits || value.len() > 18 {
-        return Err(Fault::Framing);
+        return None;
     }
     let sum = |length: u64, digit: &u8| length * 10 + u64::from(digit - b'0');
-    Ok(value.iter().fold(0, sum))
-}
-
-fn is_persistent(headers: &HeaderMap, version: Version) -> bool {
-    let lists = |wanted: &[u8]| {
-        headers
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-            .any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted))
-    };
-    !lists(b"close") && (version == Version::HTTP_11 || lists(b"keep-alive"))
+    Some(value.iter().fold(0, sum))
 }
 
 #[cfg(test)]
@@ -225,6 +263,21 @@ mod tests {
         ] {
             assert_eq!(read(head).unwrap().persistent, stays, "{head:?}");
         }
+    }
+
+    #[test]
+    fn what_concerns_the_connection_ends_with_it() {
+        let fields = "Connection: keep-alive, x-hop, content-length\r\nX-Hop: 1\r\nUpgrade: h2c\r\n\
+                      Content-Length: 0\r\nKeep-Alive: 5\r\nX-Kept: 1\r\n\r\n";
+        let names = |status: &str| {
+            let head = format!("HTTP/1.1 {status}\r\n{fields}");
+            let head = parse(&head.into(), &Method::GET).unwrap();
+            let mut names: Vec<_> = head.headers.keys().map(ToString::to_string).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(names("200 OK"), ["content-length", "x-kept"]);
+        assert_eq!(names("101 Switching Protocols").len(), 6);
     }
 
     #[test]
