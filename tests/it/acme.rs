@@ -13,7 +13,7 @@ use crate::client::storm::{Kind, Storm};
 use crate::harness::bws::Bws;
 use crate::harness::certificates::Authority;
 use crate::harness::demo::Demo;
-use crate::harness::pebble::{EXTERNAL, Pebble, Settings};
+use crate::harness::pebble::{EXTERNAL, Pebble, REFUSED, Settings};
 use crate::harness::{PATIENCE, get, listener, runtime, wait_for};
 
 const NAMES: [&str; 3] = ["a.example.test", "b.example.test", "c.example.test"];
@@ -162,9 +162,18 @@ fn a_site_gets_one_certificate_for_all_its_names() {
     assert_eq!(scene.status()["ordering"], false);
 }
 
-/// Its life is so short that it is renewed all the time.
 #[test]
 fn renewals_under_load_lose_nothing() {
+    renew_under_load("");
+}
+
+#[test]
+fn renewals_by_handshake_under_load_lose_nothing() {
+    renew_under_load("challenge = \"tls-alpn-01\"\n");
+}
+
+/// The certificate's life is so short that it is renewed all the time.
+fn renew_under_load(keys: &str) {
     let (plain, secure) = (listener(), listener());
     let demo = Demo::new(0, plain.1, secure.1);
     let settings = Settings {
@@ -178,7 +187,7 @@ fn renewals_under_load_lose_nothing() {
     };
     let names = NAMES.map(|name| format!("\"{name}\"")).join(", ");
     let site = format!(
-        "[[sites]]\nname = \"short\"\nhostnames = [{names}]\nlisten = \"{}\"\napi_only = true\n{}",
+        "[[sites]]\nname = \"short\"\nhostnames = [{names}]\nlisten = \"{}\"\napi_only = true\n{}{keys}",
         secure.1,
         pebble.table()
     );
@@ -279,4 +288,21 @@ fn an_authority_that_is_down_is_told_of_and_tried_again() {
             .then_some(())
     });
     assert_eq!(scene.status()["failures"], 0);
+}
+
+#[test]
+fn why_an_authority_refuses_a_name_is_told() {
+    let Some(scene) = Scene::new(86_400, false, "") else {
+        return;
+    };
+    scene.wait_for_state("valid");
+    let before = scene.shown(NAMES[0]);
+    let config = scene.config("").replace("c.example.test", REFUSED);
+    scene.server.reload_to(&config);
+    wait_for("a refusal", || {
+        let error = scene.status()["last_error"].to_string();
+        error.contains("rejectedIdentifier").then_some(())
+    });
+    assert!(scene.said("next attempt in"));
+    assert_eq!(scene.shown(NAMES[0]), before, "what is there serves on");
 }

@@ -40,6 +40,9 @@ pub const EXTERNAL: (&str, &str) = (
     "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W",
 );
 
+/// It gives no certificate for this name.
+pub const REFUSED: &str = "refused.example.test";
+
 impl Pebble {
     /// None where pebble is not installed.
     pub fn start(folder: &Path, settings: Settings) -> Option<Self> {
@@ -84,6 +87,7 @@ impl Pebble {
             "externalAccountBindingRequired": settings.external_accounts,
             "externalAccountMACKeys": external,
             "certificateValidityPeriod": settings.validity,
+            "domainBlocklist": [REFUSED],
         }});
         write_file(&folder.join("config.json"), &config.to_string());
         let process = launch(&folder, names);
