@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::master::Input;
@@ -19,9 +21,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 
 /// Sends [`Input::SourcesTouched`] after changes, until dropped.
 pub struct Watch {
-    /// When it goes, the task's channel closes and the task ends.
-    _watcher: RecommendedWatcher,
-    sources: Vec<PathBuf>,
+    task: JoinHandle<()>,
+    sources: Arc<[PathBuf]>,
 }
 
 impl Watch {
@@ -34,7 +35,7 @@ impl Watch {
                 let _ = sender.try_send(());
             }
         };
-        let mut watcher = match notify::recommended_watcher(on_event) {
+        let watcher = match notify::recommended_watcher(on_event) {
             Ok(watcher) => watcher,
             Err(error) => {
                 tracing::warn!(
@@ -43,21 +44,36 @@ impl Watch {
                 return None;
             }
         };
-        for folder in folders(sources) {
-            if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                tracing::warn!("'{}' is not watched for changes: {error}", folder.display());
+        let sources: Arc<[PathBuf]> = sources.into();
+        let of_task = sources.clone();
+        let task = tokio::task::spawn_local(async move {
+            // Ten thousand files are not looked at on the way to the next worker.
+            let watching = tokio::task::spawn_blocking(move || watch(watcher, &of_task)).await;
+            if let Ok(_watcher) = watching {
+                debounce(events, inputs).await;
             }
-        }
-        tokio::task::spawn_local(debounce(events, inputs));
-        Some(Self {
-            _watcher: watcher,
-            sources: sources.to_vec(),
-        })
+        });
+        Some(Self { task, sources })
     }
 
     pub fn sources(&self) -> &[PathBuf] {
         &self.sources
     }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn watch(mut watcher: RecommendedWatcher, sources: &[PathBuf]) -> RecommendedWatcher {
+    for folder in folders(sources) {
+        if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
+            tracing::warn!("'{}' is not watched for changes: {error}", folder.display());
+        }
+    }
+    watcher
 }
 
 /// Reading the files is an event as well, and not one to react to.

@@ -14,7 +14,8 @@ use crate::config::types::{Config, SiteIndex};
 pub struct Entrance {
     /// The site under whose rules the handshake was made.
     pub site: SiteIndex,
-    /// The client asked for it by a server name (RFC 6066 section 3). Without one it took whatever certificate it got.
+    /// The client asked for it by a server name (RFC 6066 section 3). Without one, or by one that no site has, as some
+    /// proxies and health checks do, it took whatever certificate it got.
     pub named: bool,
     pub client: Verification,
 }

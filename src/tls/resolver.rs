@@ -39,20 +39,23 @@ impl<T: Clone> NameTable<T> {
 
     /// The entry of `name` (already lower case, as rustls gives it): exact, then the longest wildcard, then the default.
     pub(super) fn find(&self, name: Option<&str>) -> &T {
-        let Some(name) = name else {
-            return &self.default;
-        };
+        name.and_then(|name| self.find_named(name))
+            .unwrap_or(&self.default)
+    }
+
+    /// The same without the default.
+    pub(super) fn find_named(&self, name: &str) -> Option<&T> {
         if let Some(found) = self.exact.get(name) {
-            return found;
+            return Some(found);
         }
         let mut rest = name;
         while let Some((_, parent)) = rest.split_once('.') {
             if let Some(found) = self.wildcard.get(parent) {
-                return found;
+                return Some(found);
             }
             rest = parent;
         }
-        &self.default
+        None
     }
 }
 
@@ -140,5 +143,6 @@ mod tests {
         assert_eq!(*table.find(Some("y.a.example.com")), 3);
         assert_eq!(*table.find(Some("example.com")), 0);
         assert_eq!(*table.find(None), 0);
+        assert_eq!(table.find_named("example.com"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! From checked certificates to what rustls serves.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -56,17 +57,21 @@ impl TlsListener {
 
     /// The configuration for a client that said `hello`.
     pub fn choose(&self, hello: &ClientHello<'_>) -> Choice {
-        let site = self.site(hello.server_name());
+        let (site, _) = self.site(hello.server_name());
         self.policies.choose(site, hello)
     }
 
-    /// The site under whose rules a handshake with this server name is made.
-    pub fn site(&self, server_name: Option<&str>) -> SiteIndex {
-        match server_name {
-            Some(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
-                self.names.find(Some(&name.to_ascii_lowercase())).site
-            }
-            name => self.names.find(name).site,
+    /// The site under whose rules a handshake with this server name is made, and whether that is one of its names.
+    pub fn site(&self, server_name: Option<&str>) -> (SiteIndex, bool) {
+        let lower = server_name.map(
+            |name| match name.bytes().any(|it| it.is_ascii_uppercase()) {
+                true => Cow::Owned(name.to_ascii_lowercase()),
+                false => Cow::Borrowed(name),
+            },
+        );
+        match lower.and_then(|name| self.names.find_named(&name)) {
+            Some(named) => (named.site, true),
+            None => (self.names.find(None).site, false),
         }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::client::storm::{Kind, Storm};
 use crate::harness::bws::Bws;
+use crate::harness::certificates::Authority;
 use crate::harness::demo::Demo;
 use crate::harness::pebble::{EXTERNAL, Pebble, Settings};
 use crate::harness::{PATIENCE, get, listener, runtime, wait_for};
@@ -217,10 +218,15 @@ fn renewals_under_load_lose_nothing() {
 }
 
 #[test]
-fn by_handshake_with_an_external_account() {
+fn by_handshake_with_an_external_account_where_clients_are_verified() {
     let (kid, key) = EXTERNAL;
-    let keys =
-        format!("challenge = \"tls-alpn-01\"\neab_kid = \"{kid}\"\neab_hmac_key = \"{key}\"\n");
+    let clients = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(clients.path(), Authority::new().pem()).unwrap();
+    let keys = format!(
+        "challenge = \"tls-alpn-01\"\neab_kid = \"{kid}\"\neab_hmac_key = \"{key}\"\n\
+         [sites.ssl]\nclient_ca = \"{}\"\n",
+        clients.path().display()
+    );
     let Some(scene) = Scene::new(86_400, true, &keys) else {
         return;
     };
@@ -238,6 +244,8 @@ fn by_handshake_with_an_external_account() {
         "acme-tls/1",
     ];
     assert!(!openssl(&asked).contains("BEGIN CERTIFICATE"));
+    // The authority was let in as it was, others are not.
+    assert!(scene.said("is refused: it has shown no certificate"));
 }
 
 #[test]

@@ -84,7 +84,8 @@ fn a_request_for_another_site_needs_a_handshake_that_fits() {
             refused(name, "strict");
         }
         refused(Some("strict"), "a");
-        refused(Some("unknown"), "c");
+        served(Some("unknown"), "c");
+        refused(Some("unknown"), "strict");
         // Nobody's host is the default site's.
         let said = curl(address, version, Some("a"), "unknown");
         assert_eq!(said, format!("a 200 {shown}"));

@@ -59,7 +59,7 @@ pub fn entrance(
     tls: &TlsListener,
     config: &Config,
 ) -> Option<Entrance> {
-    let site = tls.site(session.server_name());
+    let (site, named) = tls.site(session.server_name());
     let rules = config.sites.get(site as usize)?.tls.as_ref()?;
     let client = match &rules.clients {
         None => Verification::Unasked,
@@ -72,7 +72,7 @@ pub fn entrance(
     };
     Some(Entrance {
         site,
-        named: session.server_name().is_some(),
+        named,
         client,
     })
 }

@@ -16,6 +16,7 @@ pub const OPTIONAL: &str = "client_ca = \"clients.pem\"\nclient_verify = \"optio
 pub struct Guarded {
     folder: tempfile::TempDir,
     server: Pair,
+    pub authority: Authority,
     pub clients: Authority,
     /// Answers with the head that it got.
     pub backend: Backend,
@@ -25,7 +26,8 @@ impl Guarded {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let names = ["required.test", "optional.test", "open.test", "other.test"];
-        let server = Authority::new().issue(folder.path(), "server", &names);
+        let authority = Authority::new();
+        let server = authority.issue(folder.path(), "server", &names);
         let clients = Authority::new();
         std::fs::write(folder.path().join("clients.pem"), clients.pem()).unwrap();
         let backend = Backend::start(|head| {
@@ -36,6 +38,7 @@ impl Guarded {
         Self {
             folder,
             server,
+            authority,
             clients,
             backend,
         }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::guarded::{Guarded, OPTIONAL, REQUIRED, curl, told};
+use crate::client::storm;
+use crate::client::transport::Endpoint;
+use crate::client::wire::Wire;
 use crate::harness::certificates::{Authority, Pair};
-use crate::harness::listener;
+use crate::harness::{listener, runtime};
 
 /// A client that keeps its sessions.
 struct Returning<'a> {
@@ -136,6 +139,39 @@ fn a_session_is_worth_what_its_handshake_was() {
             "{version}"
         );
     }
+}
+
+#[test]
+fn a_connection_of_before_stays_with_the_rules_of_before() {
+    let guarded = Guarded::new();
+    let (socket, address) = listener();
+    let server = guarded.start(&guarded.site("required", address, ""), vec![socket]);
+    let tls = storm::tls(&guarded.authority.der(), "required.test", b"http/1.1");
+    let endpoint = Endpoint {
+        tls: Some(tls),
+        ..Endpoint::plain(address)
+    };
+    runtime().block_on(async {
+        let mut wire = Wire::new(endpoint.connect().await.unwrap());
+        let request = b"GET / HTTP/1.1\r\nHost: required.test\r\n\r\n";
+        wire.send(request).await.unwrap();
+        let (head, _) = wire.response().await.unwrap();
+        assert!(head.status == 200 && !head.closes());
+        server.reload_to(&guarded.site("required", address, REQUIRED));
+        // It is answered as the site was, and for the last time once the worker of before knows that it drains.
+        loop {
+            wire.send(request).await.unwrap();
+            let (head, body) = wire.response().await.unwrap();
+            assert_eq!(head.status, 200);
+            let body = String::from_utf8(body).unwrap();
+            assert_eq!(told(&body, "x-client-cert-verify"), None);
+            if head.closes() {
+                break;
+            }
+        }
+        assert_eq!(wire.end().await.unwrap(), "");
+    });
+    assert_eq!(curl(address, "required", None, &[]).0, 0);
 }
 
 #[test]
