@@ -24,7 +24,7 @@ mod tests;
 
 pub(super) use call::{Call, send};
 #[cfg(fuzzing)]
-pub(super) use differential::compare;
+pub(in crate::http) use differential::compare;
 pub(super) use fault::Broken;
 pub(super) use incoming::Incoming;
 pub(super) use link::Link;
