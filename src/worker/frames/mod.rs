@@ -24,9 +24,11 @@ const PREFACE: u32 = 24;
 /// Length of a frame's head (RFC 9113 section 4.1).
 const HEAD: usize = 9;
 
-/// Frames that a connection may send before others have their turn; a request is work for more.
+/// Frames that a connection may send before others have their turn. A request is work for more, and so are many bytes of
+/// other things than data.
 const FRAMES_A_TURN: u32 = 64;
 const REQUEST_IN_FRAMES: u32 = 8;
+const BYTES_IN_FRAME: u32 = 512;
 
 /// Frame types (RFC 9113 section 6).
 mod kind {
@@ -235,7 +237,10 @@ impl Watch {
             self.frames += REQUEST_IN_FRAMES;
             self.ledger.earn_by_request();
         }
-        self.frames += 1;
+        self.frames += match frame.kind {
+            kind::DATA => 1,
+            _ => 1 + frame.length / BYTES_IN_FRAME,
+        };
         self.ledger.charge(frame).ok_or(Fault::EnhanceYourCalm)
     }
 }
