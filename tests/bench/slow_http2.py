@@ -30,11 +30,12 @@ def block(method, path):
             + field(b":authority", b"localhost"))
 
 
+LENGTH = field(b"content-length", b"8192")
 WHOLE_WINDOW, NO_WINDOW = b"", struct.pack(">HI", 4, 0)
 # What is sent at first, and then again and again.
 MODES = {
     "head": (WHOLE_WINDOW, frame(HEADERS, END_STREAM, 1, block(b"GET", b"/small.bin")), frame(CONTINUATION, 0, 1)),
-    "body": (WHOLE_WINDOW, frame(HEADERS, END_HEADERS, 1, block(b"POST", b"/upload")), frame(DATA, 0, 1, b"x")),
+    "body": (WHOLE_WINDOW, frame(HEADERS, END_HEADERS, 1, block(b"POST", b"/upload") + LENGTH), frame(DATA, 0, 1, b"x")),
     "response": (NO_WINDOW, frame(HEADERS, END_STREAM | END_HEADERS, 1, block(b"GET", b"/big.bin")),
                  frame(WINDOW_UPDATE, 0, 1, struct.pack(">I", 1))),
 }
