@@ -4,12 +4,11 @@
 //!   tables, one method for each kind of value), `raw` (values as written), `resolve` (meaning, checks), [`types`] (what
 //!   everybody else works with)
 //! - `parallel` spreads over the CPUs what is done for each of many sites, files or certificates
-//! - `schema` lists every key, `availability` those whose feature does not exist yet, `defaults` what is left out
+//! - `schema` lists every key, `defaults` what is left out
 //! - [`mod@reference`]: every key, for the manual and its test
 //! - [`report`]: all problems of a file, each with its place and what to do
 //! - [`mod@diff`]: what changes between two configurations
 
-mod availability;
 mod connectivity;
 mod defaults;
 pub mod diff;

@@ -1,6 +1,6 @@
-//! Every key that a configuration may hold and what of it this version can do: what bws.toml(5) has to say.
+//! Every key that a configuration may hold: what bws.toml(5) has to tell of.
 
-use super::{availability, schema};
+use super::schema;
 
 /// A key of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,8 +8,6 @@ pub struct Key {
     /// How the table's head is written, `[[sites]]`; empty for the file itself.
     pub table: String,
     pub name: &'static str,
-    /// The key, or all of its table, is refused.
-    pub is_lacking: bool,
 }
 
 /// All keys, table by table.
@@ -27,7 +25,6 @@ fn key(table: &str, name: &'static str) -> Key {
             _ => schema::heading(table),
         },
         name,
-        is_lacking: availability::lacks_key(table, name),
     }
 }
 
@@ -38,9 +35,7 @@ mod tests {
     #[test]
     fn keys_have_their_table() {
         let keys = keys();
-        let port = keys
-            .iter()
-            .find(|key| key.name == "port" && key.table == "[[sites]]");
-        assert!(!port.unwrap().is_lacking);
+        let is_port = |key: &Key| key.name == "port" && key.table == "[[sites]]";
+        assert_eq!(keys.iter().filter(|key| is_port(key)).count(), 1);
     }
 }

@@ -1,5 +1,5 @@
 //! Every table and key that a configuration file may hold. Reading (`raw`) asks for values; this list is what
-//! suggestions are drawn from, and what tells an unknown key from one whose feature is not available.
+//! suggestions are drawn from.
 
 /// The keys of each table. `""` is the file itself.
 #[rustfmt::skip]

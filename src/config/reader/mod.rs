@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::availability;
 use super::report::{Finding, Findings};
 use super::schema;
 use super::source::{Located, Place};
@@ -170,8 +169,8 @@ impl<'t> Table<'t> {
             .unwrap_or_default()
     }
 
-    /// Reports every key that was not asked for: its feature is not available, or nobody knows it. Returns whether a
-    /// key was refused or unknown: what then seems to be missing may be just that.
+    /// Reports every key that was not asked for: nobody knows it. Returns whether a key was refused or unknown: what then
+    /// seems to be missing may be just that.
     pub(super) fn finish(self) -> bool {
         let refused = self
             .before
@@ -188,19 +187,14 @@ impl<'t> Table<'t> {
                 continue;
             }
             let place = self.file.place(&key.span());
-            unknown |= !availability::lacks_key(self.name, name);
-            if let Some(finding) = self.unread(name, value.get_ref(), place) {
-                self.file.findings.push(finding);
-            }
+            unknown = true;
+            let finding = self.unknown(name, value.get_ref(), place);
+            self.file.findings.push(finding);
         }
         refused || unknown
     }
 
-    fn unread(&self, key: &str, value: &DeValue<'_>, place: Place) -> Option<Finding> {
-        if availability::lacks_key(self.name, key) {
-            let off = availability::is_off(self.name, key, value);
-            return (!off).then(|| not_available(&schema::qualified(self.name, key), place));
-        }
+    fn unknown(&self, key: &str, value: &DeValue<'_>, place: Place) -> Finding {
         let noun = if matches!(value, DeValue::Table(_)) {
             "table"
         } else {
@@ -208,17 +202,8 @@ impl<'t> Table<'t> {
         };
         let label = format!("not a {noun} of {}", schema::heading(self.name));
         let help = schema::suggestion(self.name, key);
-        Some(
-            Finding::error(format!("unknown {noun} '{key}'"))
-                .at(place, label)
-                .help(help),
-        )
+        Finding::error(format!("unknown {noun} '{key}'"))
+            .at(place, label)
+            .help(help)
     }
-}
-
-/// "'sites.rate_limit' is not available …": one for a table, not one for each of its keys.
-fn not_available(name: &str, place: Place) -> Finding {
-    Finding::error(format!("'{name}' is not available in this version of BWS"))
-        .at(place, "")
-        .help("remove it")
 }

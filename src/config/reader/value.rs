@@ -220,7 +220,7 @@ impl<'t> Value<'t> {
         }
     }
 
-    /// Refuses a value whose feature does not exist yet.
+    /// Refuses a value that is of the right type.
     pub(in crate::config) fn refuse(&self, message: String, label: &str, help: &str) {
         let finding = Finding::error(message).at(self.place, label);
         self.file.findings.push(if help.is_empty() {
