@@ -19,11 +19,12 @@ use crate::harness::{PATIENCE, get, listener, runtime, wait_for};
 const NAMES: [&str; 3] = ["a.example.test", "b.example.test", "c.example.test"];
 
 struct Scene {
-    folder: tempfile::TempDir,
     plain: SocketAddr,
     secure: SocketAddr,
     pebble: Pebble,
     server: Bws,
+    /// Goes last, with the logs.
+    folder: tempfile::TempDir,
 }
 
 impl Scene {

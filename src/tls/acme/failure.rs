@@ -21,6 +21,8 @@ pub enum Scope {
     Authority,
     /// As before; and the authority does not know the account.
     Account,
+    /// Every order with this authority, by chance: the next attempt may do.
+    Passing,
 }
 
 impl Failure {
@@ -59,15 +61,16 @@ fn kind(problem: &Problem) -> &str {
     kind.rsplit(':').next().unwrap_or(kind)
 }
 
-fn scope(problem: &Problem) -> Scope {
+pub(super) fn scope(problem: &Problem) -> Scope {
     match kind(problem) {
         "rateLimited" => Scope::Limit,
         "accountDoesNotExist" => Scope::Account,
+        // RFC 8555 section 6.5: to be tried again, as often as it takes.
+        "badNonce" => Scope::Passing,
         "serverInternal"
         | "unauthorized"
         | "userActionRequired"
         | "externalAccountRequired"
-        | "badNonce"
         | "badSignatureAlgorithm"
         | "invalidContact"
         | "unsupportedContact" => Scope::Authority,
@@ -119,6 +122,8 @@ mod tests {
         assert_eq!(limited.scope, Scope::Limit);
         let down = problem(r#"{"detail": "maintenance", "status": 503}"#);
         assert_eq!(down.scope, Scope::Authority);
+        let nonce = problem(r#"{"type": "urn:ietf:params:acme:error:badNonce", "status": 400}"#);
+        assert_eq!(nonce.scope, Scope::Passing);
         assert_eq!(Failure::from(Error::Crypto).scope, Scope::Authority);
     }
 }

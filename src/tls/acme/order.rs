@@ -14,13 +14,14 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::account::Accounts;
-use super::failure::{Failure, describe};
+use super::failure::{Failure, Scope, describe, scope};
 use super::proof::{self, Show};
 use super::store;
 use crate::config::types::Acme;
 
 /// For all of an order.
 const ORDER_TIME: Duration = Duration::from_secs(300);
+const ATTEMPTS: u32 = 5;
 /// How often, and how long, the authority is asked whether it has come to an end.
 const PATIENCE: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(250))
@@ -46,7 +47,7 @@ pub async fn order(
     replaced: Option<&[u8]>,
     show: &Show,
 ) -> Result<Issued, Failure> {
-    let ordered = tokio::time::timeout(ORDER_TIME, run(accounts, acme, replaced, show));
+    let ordered = tokio::time::timeout(ORDER_TIME, attempts(accounts, acme, replaced, show));
     let outcome = ordered.await.unwrap_or_else(|_| {
         let text = format!("the order took longer than {} s", ORDER_TIME.as_secs());
         Err(Failure::of_names(text))
@@ -55,6 +56,23 @@ pub async fn order(
         accounts.close(acme, failure).await;
     }
     outcome
+}
+
+/// An order begins anew when the authority did not like a nonce, three times for one request.
+async fn attempts(
+    accounts: &Accounts,
+    acme: &Acme,
+    replaced: Option<&[u8]>,
+    show: &Show,
+) -> Result<Issued, Failure> {
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        match run(accounts, acme, replaced, show).await {
+            Err(failure) if failure.scope == Scope::Passing && left > 0 => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 async fn run(
@@ -112,6 +130,9 @@ async fn prove(order: &mut Order, acme: &Acme, show: &Show) -> Result<(), Failur
     }
     match order.poll_ready(&PATIENCE).await {
         Ok(OrderStatus::Ready) => Ok(()),
+        Err(Error::Api(problem)) if scope(&problem) == Scope::Passing => {
+            Err(Error::Api(problem).into())
+        }
         Ok(_) | Err(Error::Api(_)) => Err(refusal(order).await),
         Err(error) => Err(error.into()),
     }

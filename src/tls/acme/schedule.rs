@@ -128,8 +128,11 @@ impl Schedule {
             }
             Err(failure) => {
                 entry.failed(failure.text, failure.scope, now, chance);
-                matches!(failure.scope, Scope::Authority | Scope::Account)
-                    .then(|| pause.map_or(Pause::first(), Pause::next))
+                matches!(
+                    failure.scope,
+                    Scope::Authority | Scope::Account | Scope::Passing
+                )
+                .then(|| pause.map_or(Pause::first(), Pause::next))
             }
         });
     }
