@@ -1,5 +1,6 @@
 //! A request becomes a response.
 
+mod answering;
 mod authority;
 mod list;
 mod passage;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 
+pub use self::answering::{Answering, Later};
 use self::room::Room;
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
@@ -25,7 +27,7 @@ pub use super::connection::{Connection, Entrance, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
 use super::leftover;
-use super::middleware::{self, Chain, Common};
+use super::middleware::{Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
 use super::reach::Reach;
 use super::router::Router;
@@ -190,18 +192,14 @@ impl Service {
     }
 
     /// Never fails: what goes wrong becomes a response of status 4xx or 5xx.
-    pub async fn answer(
+    pub fn answer(
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
-    ) -> Answered {
+    ) -> Answering {
         let visit = connection.visit.clone();
         let (answer, site) = self.dispatch(request, connection);
-        let mut response = answer.response().await;
-        if let Some(visit) = visit {
-            middleware::show_request_id(&visit, response.headers_mut());
-        }
-        Answered { response, site }
+        Answering::new(answer, site, visit)
     }
 
     fn dispatch(

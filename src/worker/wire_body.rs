@@ -1,4 +1,4 @@
-//! A response body as hyper wants it, made from the chunks of `http::Body`: file ranges become slices of the file
+//! A response body on its way out, made from the chunks of `http::Body`: file ranges become slices of the file
 //! window where the connection can sendfile, and blocks read by pread(2) where it cannot.
 
 use std::io;
@@ -125,6 +125,13 @@ impl WireBody {
                 Err(_) => return Poll::Ready(None),
             },
         }))
+    }
+}
+
+impl WireBody {
+    /// Whether the next part is there for the asking: nobody has to send it first.
+    pub fn is_at_hand(&self) -> bool {
+        self.file.is_some() || !matches!(self.body, Body::Stream(_))
     }
 }
 
