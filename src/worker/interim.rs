@@ -110,3 +110,6 @@ fn write_head(bytes: &mut BytesMut, status: StatusCode, headers: &HeaderMap) {
     }
     bytes.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+mod tests;
