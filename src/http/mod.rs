@@ -18,6 +18,7 @@ mod error_pages;
 pub mod fuzzing;
 pub mod in_flight;
 mod incoming;
+pub mod interim;
 mod leftover;
 mod middleware;
 pub mod open_file;

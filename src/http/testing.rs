@@ -185,7 +185,7 @@ fn serve(service: &Rc<Service>, version: Version, half_close: bool) -> DuplexStr
         let request = request.map(|body| RequestBody::new(body.into(), limit, in_flight));
         let mut request = request;
         let connection = service.identify(&mut request, &connection);
-        let answer = service.clone().answer(request, connection);
+        let answer = service.clone().answer(request, connection, None);
         async move { Ok::<_, std::convert::Infallible>(answer.answered().await.response.map(Wire)) }
     });
     tokio::task::spawn_local(async move {

@@ -10,6 +10,7 @@ use http_body::Body as _;
 
 use crate::http::body::{Incoming, RequestBody};
 use crate::http::in_flight::InFlight;
+use crate::http::interim::Interim;
 use crate::http::proxy::Tunnel;
 use crate::http::service::{Answered, Answering, Connection};
 use crate::http::uploads::Claim;
@@ -63,8 +64,12 @@ pub struct UnderWay {
     guard: RequestInFlight,
 }
 
-/// Begins to answer a request.
-pub fn begin(context: Context, mut request: Request<Incoming>) -> (UnderWay, Answering) {
+/// Begins to answer a request. What comes before its response goes to `interim`.
+pub fn begin(
+    context: Context,
+    mut request: Request<Incoming>,
+    interim: Option<Rc<dyn Interim>>,
+) -> (UnderWay, Answering) {
     let (thread, activity) = (&context.thread, &context.activity);
     activity.note_request();
     let in_flight = InFlight::new(&activity.in_flight);
@@ -76,7 +81,7 @@ pub fn begin(context: Context, mut request: Request<Incoming>) -> (UnderWay, Ans
     let request = request
         .map(|incoming| RequestBody::new(incoming, limit, in_flight.clone()).reporting_to(claim));
     let guard = RequestInFlight::new(in_flight, thread.recorder);
-    let answering = thread.service.clone().answer(request, shown);
+    let answering = thread.service.clone().answer(request, shown, interim);
     let under_way = UnderWay {
         context,
         exchange,
@@ -124,8 +129,12 @@ pub async fn answer(
     let (thread, connection) = (context.thread.clone(), context.connection.clone());
     let activity = context.activity.clone();
     let asks_to_switch = asks_to_switch(&request);
-    let (under_way, answering) = begin(context, request.map(Incoming::from));
-    let (mut response, tunnel) = under_way.finish(answering.answered().await);
+    let takes_interim = request.version() == Version::HTTP_11;
+    let interim = takes_interim.then(|| activity.clone() as Rc<dyn Interim>);
+    let (under_way, answering) = begin(context, request.map(Incoming::from), interim);
+    let answered = answering.answered().await;
+    activity.interim.close();
+    let (mut response, tunnel) = under_way.finish(answered);
     if tunnel.is_some() {
         *activity.tunnel.borrow_mut() = tunnel;
         return Ok(response);

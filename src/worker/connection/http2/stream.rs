@@ -32,10 +32,11 @@ pub fn answer(
     sender: SendResponse<Piece>,
 ) {
     let (request, from_client) = receive(request);
-    let (under_way, answering) = request::begin(context.clone(), request);
+    let reply = Rc::new(Reply::new(sender));
+    let (under_way, answering) = request::begin(context.clone(), request, Some(reply.clone()));
     let stream = Stream {
         context: context.clone(),
-        reply: Rc::new(Reply::new(sender)),
+        reply,
         under_way,
         from_client,
     };
