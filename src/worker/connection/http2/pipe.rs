@@ -9,7 +9,7 @@ use http_body::Body as _;
 
 use super::piece::Piece;
 use crate::http::body::BodyError;
-use crate::worker::wire_body::{WireBody, WireChunk};
+use crate::worker::wire_body::{BLOCK, WireBody, WireChunk};
 
 /// The rest of a response. What is not sent when it is dropped the client hears of by RST_STREAM.
 pub struct Pipe {
@@ -44,7 +44,7 @@ impl Pipe {
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
         loop {
             let step = if let Some((chunk, last)) = self.held.take() {
-                if self.poll_window(context)?.is_pending() {
+                if self.poll_window(1, context)?.is_pending() {
                     self.held = Some((chunk, last));
                     return Poll::Pending;
                 }
@@ -58,13 +58,17 @@ impl Pipe {
         }
     }
 
-    /// Ready when the client takes a byte more. Only for what is there: a part of the connection's window that nothing
-    /// is sent for is lost to the other streams.
-    fn poll_window(&mut self, context: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+    /// Ready when the client takes a byte more, better `wanted`. Only for what is there: a part of the connection's
+    /// window that nothing is sent for is lost to the other streams.
+    fn poll_window(
+        &mut self,
+        wanted: u64,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), h2::Error>> {
         if self.stream.capacity() > 0 {
             return Poll::Ready(Ok(()));
         }
-        self.stream.reserve_capacity(1);
+        self.stream.reserve_capacity(wanted as usize);
         while self.stream.capacity() == 0 {
             match ready!(self.stream.poll_capacity(context)) {
                 Some(Ok(_)) => {}
@@ -79,7 +83,9 @@ impl Pipe {
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Result<Step, h2::Error>> {
         // A file is not read for a client that takes nothing.
         if self.body.is_at_hand() && !self.body.is_end_stream() {
-            ready!(self.poll_window(context))?;
+            let rest = self.body.size_hint().lower();
+            ready!(self.poll_window(rest.clamp(1, BLOCK), context))?;
+            self.body.make_room(self.stream.capacity());
         }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
             let reset = ready!(self.stream.poll_reset(context));

@@ -61,11 +61,10 @@ impl Serving {
             }
             self.state = State::Open(connection);
         }
-        let mut over = self.poll_take_in(context);
+        let mut over = self.poll_together(context);
         if over.is_pending() && !self.arrived.is_empty() {
             self.answer(AT_ONCE);
-            // What was answered goes out together.
-            over = self.poll_take_in(context);
+            over = self.poll_together(context);
         }
         if over.is_ready() {
             self.answer(usize::MAX);
@@ -73,6 +72,17 @@ impl Serving {
             self.arrived = VecDeque::new();
         } else {
             context.waker().wake_by_ref();
+        }
+        over
+    }
+
+    /// As [`Self::poll_take_in`]; several responses leave in one piece.
+    fn poll_together(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let activity = self.context.activity.clone();
+        activity.gathers.set(activity.responses.take() > 1);
+        let over = self.poll_take_in(context);
+        if activity.gathers.take() && over.is_pending() {
+            return self.poll_take_in(context);
         }
         over
     }

@@ -96,6 +96,8 @@ impl Stream {
 
     /// Sends the head; what is left is the body.
     fn respond(self, answered: Answered) -> Option<Pipe> {
+        let responses = &self.context.activity.responses;
+        responses.set(responses.get() + 1);
         let (response, tunnel) = self.under_way.finish(answered);
         let (mut parts, body) = response.into_parts();
         head::strip_connection_fields(&mut parts.headers);
