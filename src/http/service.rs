@@ -6,9 +6,7 @@ mod passage;
 mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,6 +22,7 @@ use super::compression::{self, Compressors};
 pub use super::connection::{Connection, Entrance, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
+use super::later::Later;
 use super::leftover;
 use super::middleware::{self, Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
@@ -125,19 +124,17 @@ pub struct Service {
     checks: RefCell<Checks>,
 }
 
-type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
-
 /// An answer, at once or later: files take no await, so the future that every request has stays small.
 enum Answer {
     Now(Response<Body>),
-    Later(Forwarding),
+    Later(Later),
 }
 
 impl Answer {
     async fn response(self) -> Response<Body> {
         match self {
             Self::Now(response) => response,
-            Self::Later(forwarding) => forwarding.await,
+            Self::Later(later) => later.await,
         }
     }
 }
@@ -314,8 +311,8 @@ impl Service {
         target: Target,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
-    ) -> Forwarding {
-        Box::pin(async move {
+    ) -> Later {
+        Later::new(async move {
             let (method, headers) = (request.method(), request.headers());
             let audience = Audience::of(method, headers);
             let compression = site.compression.as_deref();

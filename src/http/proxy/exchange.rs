@@ -17,7 +17,7 @@ use super::body::Download;
 use super::connect::connect;
 use super::expectation::{self, Expectation};
 use super::headers::{self, Rules};
-use super::http1::{Call, Link, Message};
+use super::http1::{Call, Link, Message, keep_headers};
 use super::http2::Lease;
 use super::patience::Patience;
 use super::pool::{Member, Place};
@@ -58,6 +58,12 @@ pub(super) struct Exchange<'a> {
     expects: bool,
     sent: Cell<usize>,
     may_send: usize,
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        keep_headers(std::mem::take(&mut self.headers));
+    }
 }
 
 /// What an upstream said.
