@@ -21,10 +21,6 @@ const KEPT: usize = 128;
 #[repr(C, align(16))]
 struct Block([u8; SIZE]);
 
-#[expect(
-    clippy::vec_box,
-    reason = "a block stays where it is when the vector grows"
-)]
 type Blocks = Vec<Box<MaybeUninit<Block>>>;
 
 thread_local! {
