@@ -22,6 +22,7 @@ use super::compression::{self, Compressors};
 pub use super::connection::{Connection, Entrance, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
+use super::interim::Interim;
 use super::later::Later;
 use super::leftover;
 use super::middleware::{self, Chain, Common};
@@ -186,14 +187,15 @@ impl Service {
         self.shared.middleware.identify(request, connection)
     }
 
-    /// Never fails: what goes wrong becomes a response of status 4xx or 5xx.
+    /// Never fails: what goes wrong becomes a response of status 4xx or 5xx. What comes before it goes to `interim`.
     pub async fn answer(
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
+        interim: Option<Rc<dyn Interim>>,
     ) -> Answered {
         let visit = connection.visit.clone();
-        let (answer, site) = self.dispatch(request, connection);
+        let (answer, site) = self.dispatch(request, connection, interim);
         let mut response = answer.response().await;
         if let Some(visit) = visit {
             middleware::show_request_id(&visit, response.headers_mut());
@@ -205,6 +207,7 @@ impl Service {
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
+        interim: Option<Rc<dyn Interim>>,
     ) -> (Answer, Option<SiteIndex>) {
         let site = match self.find_site(&request, &connection) {
             Ok(site) => site,
@@ -218,8 +221,8 @@ impl Service {
             }
         }
         let answer = match &site.chain {
-            None => self.answer_content(site, request, connection),
-            Some(chain) => self.pass(chain.clone(), site, request, connection),
+            None => self.answer_content(site, request, connection, interim),
+            Some(chain) => self.pass(chain.clone(), site, request, connection, interim),
         };
         (answer, Some(index))
     }
@@ -229,6 +232,7 @@ impl Service {
         site: Rc<Site>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
+        interim: Option<Rc<dyn Interim>>,
     ) -> Answer {
         let room = if request.body().announces_too_much() {
             Room::Error(StatusCode::PAYLOAD_TOO_LARGE)
@@ -237,7 +241,7 @@ impl Service {
         };
         match room {
             Room::Upstream(target) => {
-                Answer::Later(self.forward(site, target, request, connection))
+                Answer::Later(self.forward(site, target, request, connection, interim))
             }
             Room::Static(Entry::Listing(folder)) if is_readable(request.method()) => {
                 Answer::Later(self.list(site, folder, request))
@@ -311,6 +315,7 @@ impl Service {
         target: Target,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
+        interim: Option<Rc<dyn Interim>>,
     ) -> Later {
         Later::new(async move {
             let (method, headers) = (request.method(), request.headers());
@@ -324,7 +329,7 @@ impl Service {
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {
-                    match proxy::forward(proxy, pools, target, request, &connection) {
+                    match proxy::forward(proxy, pools, target, request, &connection, interim) {
                         Ok(mut forwarding) => forwarding.answer().await,
                         Err(unanswered) => Err(unanswered),
                     }

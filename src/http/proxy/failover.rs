@@ -4,6 +4,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::exchange::{Exchange, Failure, Trouble};
+use super::interim::Relay;
 use super::pool::{Choice, Client, Place, Pool, Pools};
 use super::route::Target;
 use super::upgrade::Upgrade;
@@ -12,6 +13,7 @@ use crate::config::types::{Proxy, Retry};
 use crate::http::admission;
 use crate::http::body::{Body, RequestBody};
 use crate::http::error_page::Audience;
+use crate::http::interim::Interim;
 use crate::http::service::Connection;
 use crate::http::site::Site;
 use crate::metrics::upstreams::now;
@@ -65,6 +67,7 @@ pub(in crate::http) fn forward<'a>(
     target: Target,
     request: Request<RequestBody>,
     connection: &Connection,
+    interim: Option<Rc<dyn Interim>>,
 ) -> Result<Forwarding<'a>, Unanswered> {
     let pool = pools
         .pool(target.pool(proxy))
@@ -83,7 +86,7 @@ pub(in crate::http) fn forward<'a>(
         repeatable,
         secure: connection.secure,
     };
-    let mut exchange = Exchange::new(proxy, route, parts, upgrade);
+    let mut exchange = Exchange::new(proxy, route, parts, upgrade, Relay::new(interim));
     exchange.prepare(host, &pools.rules, connection);
     Ok(Forwarding {
         search,

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use http::{Method, Response, StatusCode};
 
 use super::super::expectation::{Expectation, Outcome};
+use super::super::interim::Hear;
 use super::super::patience::Patience;
 use super::super::upload::Upload;
 use super::fault::{Broken, Fault};
@@ -20,13 +21,17 @@ use super::response::{self, Head};
 use super::rest::Rest;
 use crate::http::body::BodyError;
 
-/// Sends a request, and gives its response: a final one, or 101.
+/// Most bytes of heads before the final one.
+const MAX_INTERIM: usize = 256 * 1024;
+
+/// Sends a request, and gives its response: a final one, or 101. What comes before it goes to `hear`.
 pub(in crate::http::proxy) async fn send(
     link: Link,
     message: &Message<'_>,
     upload: Upload,
+    hear: Hear<'_>,
 ) -> Result<Response<Incoming>, Broken> {
-    let mut call = Call::new(link, message, upload, None);
+    let mut call = Call::new(link, message, upload, None, hear);
     let outcome = poll_fn(|context| call.poll_head(context)).await;
     call.finish(outcome, Patience::default())
 }
@@ -49,6 +54,9 @@ pub(in crate::http::proxy) struct Call<'a> {
     /// Nothing came.
     silent: bool,
     expectation: Option<Rc<Expectation>>,
+    hear: Hear<'a>,
+    /// Bytes of heads that it was told.
+    interim: usize,
 }
 
 /// Why there will be no head.
@@ -66,6 +74,7 @@ impl<'a> Call<'a> {
         message: &Message<'a>,
         upload: Upload,
         expectation: Option<Rc<Expectation>>,
+        hear: Hear<'a>,
     ) -> Self {
         let front = std::mem::take(&mut link.head);
         Self {
@@ -79,6 +88,8 @@ impl<'a> Call<'a> {
             behind: None,
             silent: true,
             expectation,
+            hear,
+            interim: 0,
         }
     }
 
@@ -146,7 +157,7 @@ impl<'a> Call<'a> {
         Ended::Silent(error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()))
     }
 
-    /// The head of the final response; interim ones on the way to it are noted.
+    /// The head of the final response; interim ones on the way to it are told.
     fn take_head(&mut self) -> Result<Option<Head>, Fault> {
         loop {
             let end = match self.behind {
@@ -169,12 +180,20 @@ impl<'a> Call<'a> {
             if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(Some(head));
             }
-            match &self.expectation {
-                Some(expectation) if head.status == StatusCode::CONTINUE => {
-                    expectation.settle(Outcome::Wanted);
-                }
-                _ => {}
+            self.interim += end;
+            if self.interim > MAX_INTERIM {
+                return Err(Fault::Interim);
             }
+            self.note(head);
+        }
+    }
+
+    fn note(&self, head: Head) {
+        match &self.expectation {
+            _ if head.status != StatusCode::CONTINUE => (self.hear)(head.into_interim()),
+            Some(expectation) => expectation.settle(Outcome::Wanted),
+            // Nobody has asked.
+            None => {}
         }
     }
 

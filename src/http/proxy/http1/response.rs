@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use httparse::{ParserConfig, Status};
 
 use super::super::headers;
@@ -25,6 +25,17 @@ pub(in crate::http::proxy) struct Head {
     pub(super) body: Body,
     /// The connection may serve another request.
     pub(super) persistent: bool,
+}
+
+impl Head {
+    /// Without what only a final response has.
+    pub(super) fn into_interim(self) -> Response<()> {
+        let mut interim = Response::new(());
+        *interim.status_mut() = self.status;
+        *interim.version_mut() = self.version;
+        *interim.headers_mut() = self.headers;
+        interim
+    }
 }
 
 /// How a response's body ends.
