@@ -32,6 +32,7 @@ use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
 use crate::config::types::{Config, SiteIndex};
+use crate::dns::Resolver;
 use crate::metrics::counters::{Global, Recorder};
 use crate::metrics::lasting::Lasting;
 
@@ -48,6 +49,7 @@ pub struct Shared {
     reach: Reach,
     middleware: Common,
     upstreams: Arc<Standings>,
+    resolver: Arc<Resolver>,
 }
 
 impl Shared {
@@ -66,6 +68,7 @@ impl Shared {
         let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
             upstream_tls: Arc::new(TlsClients::new(config.clone())),
+            resolver: Arc::new(Resolver::new(config.resolver.clone())),
             config,
             identity,
             lasting,
@@ -150,7 +153,11 @@ impl Service {
             .map(|_| OnceCell::new())
             .collect();
         Rc::new(Self {
-            servers: Servers::new(shared.upstreams.clone(), shared.upstream_tls.clone()),
+            servers: Servers::new(
+                shared.upstreams.clone(),
+                shared.upstream_tls.clone(),
+                shared.resolver.clone(),
+            ),
             shared,
             recorder,
             sites,
