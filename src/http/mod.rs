@@ -19,6 +19,7 @@ pub mod fuzzing;
 pub mod in_flight;
 mod incoming;
 pub mod interim;
+mod later;
 mod leftover;
 mod middleware;
 pub mod open_file;

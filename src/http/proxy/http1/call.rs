@@ -36,11 +36,11 @@ pub(in crate::http::proxy) async fn send(
     call.finish(outcome, Patience::default())
 }
 
-/// A request that has no response yet. (To be polled where it lies: it is too big to be moved about.)
+/// A request that has no response yet. (In a box, as it is too big to be moved about.)
 pub(in crate::http::proxy) struct Call<'a> {
     link: Link,
     outgoing: Outgoing,
-    method: &'a Method,
+    method: Method,
     /// There is more to send, as far as is known.
     sending: bool,
     /// Why the upstream takes no more. It may have answered all the same.
@@ -49,6 +49,8 @@ pub(in crate::http::proxy) struct Call<'a> {
     unread: BytesMut,
     /// How much of it was searched for the end of a head.
     searched: usize,
+    /// When `unread` is a head and nothing else: what came behind it.
+    behind: Option<BytesMut>,
     /// Nothing came.
     silent: bool,
     expectation: Option<Rc<Expectation>>,
@@ -69,25 +71,26 @@ impl<'a> Call<'a> {
     /// With an `expectation` the upstream's 100 settles it.
     pub(in crate::http::proxy) fn new(
         mut link: Link,
-        message: &Message<'a>,
+        message: &Message<'_>,
         upload: Upload,
         expectation: Option<Rc<Expectation>>,
         hear: Hear<'a>,
-    ) -> Self {
+    ) -> Box<Self> {
         let front = std::mem::take(&mut link.head);
-        Self {
+        Box::new(Self {
             outgoing: Outgoing::new(front, message, upload),
             link,
-            method: message.method,
+            method: message.method.clone(),
             sending: true,
             broken: None,
             unread: BytesMut::new(),
             searched: 0,
+            behind: None,
             silent: true,
             expectation,
             hear,
             interim: 0,
-        }
+        })
     }
 
     /// Ready once: [`Self::finish`] makes the response of it.
@@ -100,11 +103,8 @@ impl<'a> Call<'a> {
             if let Some(head) = self.take_head().map_err(Ended::Fault)? {
                 return Poll::Ready(Ok(head));
             }
-            match ready!(self.link.poll_read(context)) {
-                Ok(bytes) if bytes.is_empty() => return Poll::Ready(Err(self.closed(None))),
-                Ok(bytes) if self.unread.is_empty() => self.unread = bytes,
-                Ok(bytes) => self.unread.extend_from_slice(&bytes),
-                Err(error) => return Poll::Ready(Err(self.closed(Some(error)))),
+            if let Err(error) = ready!(self.poll_read(context)) {
+                return Poll::Ready(Err(self.closed(error)));
             }
             self.silent = false;
         }
@@ -127,6 +127,28 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
+    /// The error is none when there is no more to come.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Option<io::Error>>> {
+        if !self.unread.is_empty() {
+            let bytes = ready!(self.link.poll_read(context))?;
+            self.unread.extend_from_slice(&bytes);
+            return Poll::Ready(if bytes.is_empty() { Err(None) } else { Ok(()) });
+        }
+        let mut end = None;
+        let cut = |bytes: &[u8]| {
+            end = response::end(bytes, 0);
+            end.unwrap_or(bytes.len())
+        };
+        let (first, rest) = ready!(self.link.poll_read_cut(context, cut))?;
+        self.behind = end.map(|_| rest);
+        self.unread = first;
+        Poll::Ready(if self.unread.is_empty() {
+            Err(None)
+        } else {
+            Ok(())
+        })
+    }
+
     fn closed(&mut self, error: Option<io::Error>) -> Ended {
         if !self.silent {
             return Ended::Fault(Fault::Truncated);
@@ -138,7 +160,10 @@ impl<'a> Call<'a> {
     /// The head of the final response; interim ones on the way to it are told.
     fn take_head(&mut self) -> Result<Option<Head>, Fault> {
         loop {
-            let end = response::end(&self.unread, self.searched);
+            let end = match self.behind {
+                Some(_) => Some(self.unread.len()),
+                None => response::end(&self.unread, self.searched),
+            };
             if end.unwrap_or(self.unread.len()) > response::MAX_HEAD {
                 return Err(Fault::HeadTooLarge);
             }
@@ -147,7 +172,11 @@ impl<'a> Call<'a> {
                 return Ok(None);
             };
             self.searched = 0;
-            let head = response::parse(&self.unread.split_to(end).freeze(), self.method)?;
+            let head = match self.behind.take() {
+                Some(behind) => std::mem::replace(&mut self.unread, behind),
+                None => self.unread.split_to(end),
+            };
+            let head = response::parse(&head.freeze(), &self.method)?;
             if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(Some(head));
             }
@@ -170,7 +199,7 @@ impl<'a> Call<'a> {
 
     /// `patience` goes back to where it came from, the connection.
     pub(in crate::http::proxy) fn finish(
-        mut self,
+        mut self: Box<Self>,
         outcome: Result<Head, Ended>,
         patience: Patience,
     ) -> Result<Response<Incoming>, Broken> {
@@ -181,19 +210,27 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn respond(self, head: Head) -> Response<Incoming> {
-        let mut link = self.link;
-        let unmet = self.expectation.filter(|it| !it.is_settled());
-        let rest = match (self.sending, unmet) {
-            (true, Some(unmet)) => Some(Rest::withhold(self.outgoing, unmet)),
-            (true, None) => Some(Rest::send(self.outgoing, link.stream.clone())),
+    fn respond(self: Box<Self>, head: Head) -> Response<Incoming> {
+        let Self {
+            mut link,
+            outgoing,
+            sending,
+            broken,
+            unread,
+            expectation,
+            ..
+        } = *self;
+        let unmet = expectation.filter(|it| !it.is_settled());
+        let rest = match (sending, unmet) {
+            (true, Some(unmet)) => Some(Rest::withhold(outgoing, unmet)),
+            (true, None) => Some(Rest::send(outgoing, link.stream.clone())),
             (false, _) => {
-                link.head = self.outgoing.into_front();
+                link.head = outgoing.into_front();
                 None
             }
         };
-        let persistent = head.persistent && self.broken.is_none();
-        let incoming = Incoming::new(link, head.body, persistent, self.unread.freeze(), rest);
+        let persistent = head.persistent && broken.is_none();
+        let incoming = Incoming::new(link, head.body, persistent, unread.freeze(), rest);
         let mut response = Response::new(incoming);
         *response.status_mut() = head.status;
         *response.version_mut() = head.version;
@@ -201,7 +238,7 @@ impl<'a> Call<'a> {
         response
     }
 
-    fn fail(self, ended: Ended) -> Broken {
+    fn fail(self: Box<Self>, ended: Ended) -> Broken {
         match ended {
             Ended::Unsent => match self.outgoing.into_unsent() {
                 Some(upload) => Broken::Unsent(upload),
