@@ -4,12 +4,14 @@
 //! The map of the house; who may import whom is in brackets, and `tests/it/rooms.rs` checks it.
 //!
 //! - [`cli`]: argv, stdout, exit codes (config, core, worker, systemd, ipc)
-//! - [`config`]: a file becomes checked, typed values; what changes between two of them (nothing of ours)
+//! - [`config`]: a file becomes checked, typed values; what changes between two of them (dns)
 //! - [`core`]: the master: supervisor, hot reload, management API (config, ipc, systemd, tls, metrics)
+//! - [`dns`]: what names stand for, asked of name servers (nothing of ours)
 //! - [`ipc`]: messages, descriptors, snapshot and shared counters: all that crosses the process boundary (config::types)
 //! - [`worker`]: listeners, connections, drain (config::types, ipc, http, tls, metrics,
 //!   systemd::events)
-//! - [`http`]: a request becomes a response; knows neither sockets nor TLS (config::types, metrics)
+//! - [`http`]: a request becomes a response; knows neither sockets nor TLS (config::types, dns,
+//!   metrics)
 //! - [`tls`]: certificates, their choice by SNI, and how to get them from an authority (config::types, metrics)
 //! - [`systemd`]: socket activation, notification, journal (config::types)
 //! - [`metrics`]: counters and their text form (nothing of ours)
@@ -17,6 +19,7 @@
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod dns;
 pub mod http;
 pub mod ipc;
 pub mod metrics;

@@ -243,6 +243,7 @@ fn service_changes(old: &Config, new: &Config) -> Vec<String> {
             metrics_endpoint,
         ]
     ));
+    names.extend(differing!(old, new, "proxy.", [resolver]));
     names
 }
 

@@ -6,7 +6,7 @@
 pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("", &[
         "include", "server", "performance", "logging", "security", "management", "monitoring", "compression", "caching",
-        "daemon", "sites",
+        "daemon", "proxy", "sites",
     ]),
     ("server", &[
         "name", "version", "description", "workers", "shutdown_timeout", "watch_config", "ready_timeout",
@@ -25,6 +25,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("management", &["enabled", "host", "port", "api_key"]),
     ("monitoring", &["enabled", "health_endpoint", "detailed_endpoint", "metrics_endpoint"]),
+    ("proxy", &["resolver"]),
     ("compression", &["enabled", "types", "level", "min_size", "algorithms"]),
     ("caching", &[
         "enabled", "cache_control", "etag_enabled", "last_modified_enabled", "max_age_static", "max_age_dynamic",
@@ -114,6 +115,11 @@ pub(super) fn suggestion(table: &str, key: &str) -> String {
     let here = keys(table);
     if let Some(near) = nearest(key, here.iter().copied()) {
         return format!("did you mean '{near}'?");
+    }
+    // A table that sites have, too, is more often theirs.
+    let of_sites = qualified("sites", table);
+    if keys(&of_sites).contains(&key) {
+        return format!("'{key}' belongs in {}", heading(&of_sites));
     }
     let elsewhere: Vec<&str> = TABLES
         .iter()

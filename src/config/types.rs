@@ -45,6 +45,8 @@ pub struct Config {
     pub security: Security,
     pub management: Management,
     pub monitoring: Monitoring,
+    /// `[proxy] resolver`: the name servers that upstreams' names are asked of; none: as the system does.
+    pub resolver: Vec<SocketAddr>,
     /// In the order of declaration. A [`SiteIndex`] points in here. Not serialized with the rest: whoever does so takes
     /// care of them in parts.
     #[serde(skip)]

@@ -18,6 +18,7 @@ mod error_pages;
 pub mod fuzzing;
 pub mod in_flight;
 pub mod interim;
+mod later;
 mod leftover;
 mod middleware;
 pub mod open_file;

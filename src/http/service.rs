@@ -6,9 +6,7 @@ mod passage;
 mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,6 +23,7 @@ pub use super::connection::{Connection, Entrance, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
 use super::interim::Interim;
+use super::later::Later;
 use super::leftover;
 use super::middleware::{self, Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
@@ -33,6 +32,7 @@ use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
 use crate::config::types::{Config, SiteIndex};
+use crate::dns::Resolver;
 use crate::metrics::counters::{Global, Recorder};
 use crate::metrics::lasting::Lasting;
 
@@ -49,6 +49,7 @@ pub struct Shared {
     reach: Reach,
     middleware: Common,
     upstreams: Arc<Standings>,
+    resolver: Arc<Resolver>,
 }
 
 impl Shared {
@@ -67,6 +68,7 @@ impl Shared {
         let upstreams = Standings::new(config.sites.len(), lasting, tell);
         Self {
             upstream_tls: Arc::new(TlsClients::new(config.clone())),
+            resolver: Arc::new(Resolver::new(config.resolver.clone())),
             config,
             identity,
             lasting,
@@ -126,19 +128,17 @@ pub struct Service {
     checks: RefCell<Checks>,
 }
 
-type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
-
 /// An answer, at once or later: files take no await, so the future that every request has stays small.
 enum Answer {
     Now(Response<Body>),
-    Later(Forwarding),
+    Later(Later),
 }
 
 impl Answer {
     async fn response(self) -> Response<Body> {
         match self {
             Self::Now(response) => response,
-            Self::Later(forwarding) => forwarding.await,
+            Self::Later(later) => later.await,
         }
     }
 }
@@ -153,7 +153,11 @@ impl Service {
             .map(|_| OnceCell::new())
             .collect();
         Rc::new(Self {
-            servers: Servers::new(shared.upstreams.clone(), shared.upstream_tls.clone()),
+            servers: Servers::new(
+                shared.upstreams.clone(),
+                shared.upstream_tls.clone(),
+                shared.resolver.clone(),
+            ),
             shared,
             recorder,
             sites,
@@ -319,8 +323,8 @@ impl Service {
         request: Request<RequestBody>,
         connection: Rc<Connection>,
         interim: Option<Rc<dyn Interim>>,
-    ) -> Forwarding {
-        Box::pin(async move {
+    ) -> Later {
+        Later::new(async move {
             let (method, headers) = (request.method(), request.headers());
             let audience = Audience::of(method, headers);
             let compression = site.compression.as_deref();

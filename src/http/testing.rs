@@ -117,6 +117,7 @@ pub(super) fn config(sites: Vec<Site>) -> Config {
         trusts: vec![],
         revocations: vec![],
         password_files: vec![],
+        resolver: vec![],
         sources: vec![],
         hash: "feed".into(),
     }

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may import. A longer name is a part of a room.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("cli", &["config", "core", "worker", "systemd", "ipc"]),
-    ("config", &[]),
+    ("config", &["dns"]),
     ("core", &["config", "ipc", "systemd", "tls", "metrics"]),
-    ("http", &["config::types", "metrics"]),
+    ("dns", &[]),
+    ("http", &["config::types", "dns", "metrics"]),
     ("ipc", &["config::types"]),
     ("metrics", &[]),
     ("systemd", &["config::types"]),

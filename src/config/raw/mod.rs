@@ -32,6 +32,7 @@ pub(super) struct Raw {
     pub(super) security: Security,
     pub(super) management: Management,
     pub(super) monitoring: Monitoring,
+    pub(super) resolver: Vec<Located<String>>,
     pub(super) compression: Option<Compression>,
     pub(super) caching: Option<Caching>,
     /// In the order of declaration, in parts of a size that is worth a thread's while.
@@ -67,6 +68,10 @@ impl Raw {
             monitoring: root
                 .table("monitoring", "monitoring")
                 .map(Monitoring::read)
+                .unwrap_or_default(),
+            resolver: root
+                .table("proxy", "proxy")
+                .map(proxy::read_resolver)
                 .unwrap_or_default(),
             compression: root
                 .table("compression", "compression")

@@ -68,6 +68,13 @@ impl Proxy {
     }
 }
 
+/// `[proxy]`, what stands for all sites.
+pub(super) fn read_resolver(table: Table<'_>) -> Vec<Located<String>> {
+    let resolver = table.strings("resolver").unwrap_or_default();
+    table.finish();
+    resolver
+}
+
 /// One of `[[sites.proxy.upstreams]]`.
 #[derive(Debug)]
 pub(in crate::config) struct Upstream {

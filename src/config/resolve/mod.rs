@@ -23,6 +23,7 @@ mod paths;
 mod proxy;
 mod rate_limit;
 mod redirects;
+mod resolver;
 mod sites;
 mod trust;
 mod upstream_tls;
@@ -154,6 +155,7 @@ pub(super) fn resolve(
     let wishes = https_wishes(raw.sites());
     let by_http = acme::first_by_http(raw.sites());
     let management = global::management(&raw.management, findings);
+    let resolver = resolver::resolve(&raw.resolver, findings);
     let logging = global::logging(raw.logging, &Context::new(knowledge, findings));
     let (drafts, targets) = drafts(raw.sites, knowledge, findings);
     let listeners = listeners::gather(&drafts, &management, findings);
@@ -169,6 +171,7 @@ pub(super) fn resolve(
         security: global::security(raw.security, findings),
         management,
         monitoring: global::monitoring(raw.monitoring, findings),
+        resolver,
         sites,
         listeners,
         certificates,

@@ -75,7 +75,7 @@ async fn open_before(server: &Server, deadline: Instant, http2: bool) -> io::Res
     };
     let addresses = server.name.addresses(host, port).await?;
     let stream = connect_any(&addresses, deadline).await;
-    let stream = stream.inspect_err(|_| server.name.doubt())?;
+    let stream = stream.inspect_err(|_| server.name.doubt(host))?;
     stream.set_nodelay(true)?;
     let UpstreamProtocol::Tls(tls) = &server.protocol else {
         return Ok(Stream::Tcp(stream));

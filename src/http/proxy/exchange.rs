@@ -17,7 +17,7 @@ use super::body::Download;
 use super::connect::connect;
 use super::expectation::{self, Expectation};
 use super::headers::{self, Rules};
-use super::http1::{Call, Link, Message};
+use super::http1::{Call, Link, Message, keep_headers};
 use super::http2::Lease;
 use super::interim::Relay;
 use super::patience::Patience;
@@ -60,6 +60,12 @@ pub(super) struct Exchange<'a> {
     interim: Relay,
     sent: Cell<usize>,
     may_send: usize,
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        keep_headers(std::mem::take(&mut self.headers));
+    }
 }
 
 /// What an upstream said.

@@ -13,6 +13,7 @@ use super::sender::Sender;
 use super::standing::Standings;
 use super::tls::TlsClients;
 use crate::config::types::{Upstream, UpstreamAddress, UpstreamProtocol};
+use crate::dns::Resolver;
 use crate::http::clock;
 
 const MAX_IDLE: usize = 64;
@@ -38,14 +39,21 @@ pub(in crate::http) struct Servers {
     /// What all threads share of them.
     pub(super) standings: Arc<Standings>,
     tls: Arc<TlsClients>,
+    /// What the names of the servers stand for.
+    resolver: Arc<Resolver>,
     known: RefCell<HashMap<(UpstreamAddress, UpstreamProtocol), Rc<Server>>>,
 }
 
 impl Servers {
-    pub(in crate::http) fn new(standings: Arc<Standings>, tls: Arc<TlsClients>) -> Self {
+    pub(in crate::http) fn new(
+        standings: Arc<Standings>,
+        tls: Arc<TlsClients>,
+        resolver: Arc<Resolver>,
+    ) -> Self {
         Self {
             standings,
             tls,
+            resolver,
             known: RefCell::default(),
         }
     }
@@ -55,7 +63,8 @@ impl Servers {
         let mut known = self.known.borrow_mut();
         let server = known.entry(identity).or_insert_with_key(|identity| {
             let (address, protocol) = identity.clone();
-            Rc::new(Server::new(address, protocol, self.tls.clone()))
+            let name = Name::new(self.resolver.clone());
+            Rc::new(Server::new(address, name, protocol, self.tls.clone()))
         });
         server.clone()
     }
@@ -66,7 +75,8 @@ impl Servers {
     /// Without certificates.
     pub(super) fn of(standings: Arc<Standings>) -> Self {
         let config = crate::http::testing::config(vec![]);
-        Self::new(standings, Arc::new(TlsClients::new(Arc::new(config))))
+        let tls = TlsClients::new(Arc::new(config));
+        Self::new(standings, Arc::new(tls), Arc::new(Resolver::new(vec![])))
     }
 }
 
@@ -95,10 +105,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    fn new(address: UpstreamAddress, protocol: UpstreamProtocol, tls: Arc<TlsClients>) -> Self {
+    fn new(
+        address: UpstreamAddress,
+        name: Name,
+        protocol: UpstreamProtocol,
+        tls: Arc<TlsClients>,
+    ) -> Self {
         Self {
             address,
-            name: Rc::default(),
+            name: Rc::new(name),
             protocol,
             tls,
             idle: RefCell::new(Vec::new()),
@@ -148,8 +163,8 @@ async fn sweep(server: Weak<Server>) {
         let Some(server) = server.upgrade() else {
             return;
         };
-        if let UpstreamAddress::Http { host, port } = &server.address {
-            server.name.refresh(host, *port);
+        if let UpstreamAddress::Http { host, .. } = &server.address {
+            server.name.refresh(host);
         }
         let mut idle = server.idle.borrow_mut();
         if server.name.take_clearing() {

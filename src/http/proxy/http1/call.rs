@@ -49,6 +49,8 @@ pub(in crate::http::proxy) struct Call<'a> {
     unread: BytesMut,
     /// How much of it was searched for the end of a head.
     searched: usize,
+    /// When `unread` is a head and nothing else: what came behind it.
+    behind: Option<BytesMut>,
     /// Nothing came.
     silent: bool,
     expectation: Option<Rc<Expectation>>,
@@ -83,6 +85,7 @@ impl<'a> Call<'a> {
             broken: None,
             unread: BytesMut::new(),
             searched: 0,
+            behind: None,
             silent: true,
             expectation,
             hear,
@@ -100,11 +103,8 @@ impl<'a> Call<'a> {
             if let Some(head) = self.take_head().map_err(Ended::Fault)? {
                 return Poll::Ready(Ok(head));
             }
-            match ready!(self.link.poll_read(context)) {
-                Ok(bytes) if bytes.is_empty() => return Poll::Ready(Err(self.closed(None))),
-                Ok(bytes) if self.unread.is_empty() => self.unread = bytes,
-                Ok(bytes) => self.unread.extend_from_slice(&bytes),
-                Err(error) => return Poll::Ready(Err(self.closed(Some(error)))),
+            if let Err(error) = ready!(self.poll_read(context)) {
+                return Poll::Ready(Err(self.closed(error)));
             }
             self.silent = false;
         }
@@ -127,6 +127,28 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
+    /// The error is none when there is no more to come.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Option<io::Error>>> {
+        if !self.unread.is_empty() {
+            let bytes = ready!(self.link.poll_read(context))?;
+            self.unread.extend_from_slice(&bytes);
+            return Poll::Ready(if bytes.is_empty() { Err(None) } else { Ok(()) });
+        }
+        let mut end = None;
+        let cut = |bytes: &[u8]| {
+            end = response::end(bytes, 0);
+            end.unwrap_or(bytes.len())
+        };
+        let (first, rest) = ready!(self.link.poll_read_cut(context, cut))?;
+        self.behind = end.map(|_| rest);
+        self.unread = first;
+        Poll::Ready(if self.unread.is_empty() {
+            Err(None)
+        } else {
+            Ok(())
+        })
+    }
+
     fn closed(&mut self, error: Option<io::Error>) -> Ended {
         if !self.silent {
             return Ended::Fault(Fault::Truncated);
@@ -138,7 +160,10 @@ impl<'a> Call<'a> {
     /// The head of the final response; interim ones on the way to it are told.
     fn take_head(&mut self) -> Result<Option<Head>, Fault> {
         loop {
-            let end = response::end(&self.unread, self.searched);
+            let end = match self.behind {
+                Some(_) => Some(self.unread.len()),
+                None => response::end(&self.unread, self.searched),
+            };
             if end.unwrap_or(self.unread.len()) > response::MAX_HEAD {
                 return Err(Fault::HeadTooLarge);
             }
@@ -147,7 +172,11 @@ impl<'a> Call<'a> {
                 return Ok(None);
             };
             self.searched = 0;
-            let head = response::parse(&self.unread.split_to(end).freeze(), self.method)?;
+            let head = match self.behind.take() {
+                Some(behind) => std::mem::replace(&mut self.unread, behind),
+                None => self.unread.split_to(end),
+            };
+            let head = response::parse(&head.freeze(), self.method)?;
             if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(Some(head));
             }

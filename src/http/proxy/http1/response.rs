@@ -9,6 +9,7 @@ use httparse::{ParserConfig, Status};
 use super::super::headers;
 use super::fault::Fault;
 use super::known::{self, Role};
+use super::spare;
 
 /// Most bytes of a head, and most fields.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -120,7 +121,7 @@ impl Fields {
         let all = status == StatusCode::SWITCHING_PROTOCOLS;
         let mut collected = Self {
             // Some are added before it goes to the client.
-            headers: HeaderMap::with_capacity(fields.len() + 4),
+            headers: spare::headers(fields.len() + 4),
             ..Self::default()
         };
         for field in fields {

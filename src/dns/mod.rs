@@ -1,0 +1,23 @@
+//! What names stand for: asked of name servers, and asked again when the records' time is over (RFC 1034, 1035, 2782).
+//!
+//! - [`Resolver`]: what all threads of a process know; `lookup` finds it out
+//! - `settings`: which servers, and which names are the system's business; `system` reads that from its files
+//! - `question`, `answer`: one message each way; `ask`: over which wire
+
+mod answer;
+mod ask;
+mod lookup;
+mod order;
+mod question;
+mod resolver;
+mod settings;
+mod system;
+
+#[cfg(test)]
+#[path = "../../tests/it/harness/name_server.rs"]
+pub(crate) mod name_server;
+#[cfg(test)]
+mod tests;
+
+pub use lookup::Target;
+pub use resolver::{Known, Resolver};
