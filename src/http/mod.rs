@@ -17,6 +17,8 @@ mod error_pages;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod in_flight;
+pub mod interim;
+mod later;
 mod leftover;
 mod middleware;
 pub mod open_file;

@@ -6,9 +6,7 @@ mod passage;
 mod room;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,6 +22,8 @@ use super::compression::{self, Compressors};
 pub use super::connection::{Connection, Entrance, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
+use super::interim::Interim;
+use super::later::Later;
 use super::leftover;
 use super::middleware::{self, Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
@@ -128,19 +128,17 @@ pub struct Service {
     checks: RefCell<Checks>,
 }
 
-type Forwarding = Pin<Box<dyn Future<Output = Response<Body>>>>;
-
 /// An answer, at once or later: files take no await, so the future that every request has stays small.
 enum Answer {
     Now(Response<Body>),
-    Later(Forwarding),
+    Later(Later),
 }
 
 impl Answer {
     async fn response(self) -> Response<Body> {
         match self {
             Self::Now(response) => response,
-            Self::Later(forwarding) => forwarding.await,
+            Self::Later(later) => later.await,
         }
     }
 }
@@ -196,14 +194,15 @@ impl Service {
         self.shared.middleware.identify(request, connection)
     }
 
-    /// Never fails: what goes wrong becomes a response of status 4xx or 5xx.
+    /// Never fails: what goes wrong becomes a response of status 4xx or 5xx. What comes before it goes to `interim`.
     pub async fn answer(
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
+        interim: Option<Rc<dyn Interim>>,
     ) -> Answered {
         let visit = connection.visit.clone();
-        let (answer, site) = self.dispatch(request, connection);
+        let (answer, site) = self.dispatch(request, connection, interim);
         let mut response = answer.response().await;
         if let Some(visit) = visit {
             middleware::show_request_id(&visit, response.headers_mut());
@@ -215,6 +214,7 @@ impl Service {
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
+        interim: Option<Rc<dyn Interim>>,
     ) -> (Answer, Option<SiteIndex>) {
         let site = match self.find_site(&request, &connection) {
             Ok(site) => site,
@@ -228,8 +228,8 @@ impl Service {
             }
         }
         let answer = match &site.chain {
-            None => self.answer_content(site, request, connection),
-            Some(chain) => self.pass(chain.clone(), site, request, connection),
+            None => self.answer_content(site, request, connection, interim),
+            Some(chain) => self.pass(chain.clone(), site, request, connection, interim),
         };
         (answer, Some(index))
     }
@@ -239,6 +239,7 @@ impl Service {
         site: Rc<Site>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
+        interim: Option<Rc<dyn Interim>>,
     ) -> Answer {
         let room = if request.body().announces_too_much() {
             Room::Error(StatusCode::PAYLOAD_TOO_LARGE)
@@ -247,7 +248,7 @@ impl Service {
         };
         match room {
             Room::Upstream(target) => {
-                Answer::Later(self.forward(site, target, request, connection))
+                Answer::Later(self.forward(site, target, request, connection, interim))
             }
             Room::Static(Entry::Listing(folder)) if is_readable(request.method()) => {
                 Answer::Later(self.list(site, folder, request))
@@ -321,8 +322,9 @@ impl Service {
         target: Target,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
-    ) -> Forwarding {
-        Box::pin(async move {
+        interim: Option<Rc<dyn Interim>>,
+    ) -> Later {
+        Later::new(async move {
             let (method, headers) = (request.method(), request.headers());
             let audience = Audience::of(method, headers);
             let compression = site.compression.as_deref();
@@ -334,7 +336,7 @@ impl Service {
             let config = &self.shared.config.sites[site.index as usize];
             let forwarded = match (&config.proxy, &site.pools) {
                 (Some(proxy), Some(pools)) => {
-                    match proxy::forward(proxy, pools, target, request, &connection) {
+                    match proxy::forward(proxy, pools, target, request, &connection, interim) {
                         Ok(mut forwarding) => forwarding.answer().await,
                         Err(unanswered) => Err(unanswered),
                     }

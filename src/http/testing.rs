@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::body::{Body, BodyError, Chunk, RequestBody};
 use super::in_flight::InFlight;
+use super::interim::Interim;
 use super::service::{Connection, Identity, Service, Shared};
 use crate::config::types::*;
 use crate::metrics::counters::Recorder;
@@ -172,10 +173,15 @@ pub(super) fn service(config: Config) -> Rc<Service> {
 
 /// A new client connection to `service`.
 pub(super) fn connect(service: &Rc<Service>) -> DuplexStream {
-    serve(service, Version::HTTP_11, false)
+    serve(service, Version::HTTP_11, false, None)
 }
 
-fn serve(service: &Rc<Service>, version: Version, half_close: bool) -> DuplexStream {
+fn serve(
+    service: &Rc<Service>,
+    version: Version,
+    half_close: bool,
+    interim: Option<Rc<dyn Interim>>,
+) -> DuplexStream {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let peer = Some("192.0.2.7:1234".parse().unwrap());
     let connection = Rc::new(Connection::new(0, peer, false));
@@ -186,7 +192,7 @@ fn serve(service: &Rc<Service>, version: Version, half_close: bool) -> DuplexStr
         let request = request.map(|body| RequestBody::new(body, limit, in_flight));
         let mut request = request;
         let connection = service.identify(&mut request, &connection);
-        let answer = service.clone().answer(request, connection);
+        let answer = service.clone().answer(request, connection, interim.clone());
         async move { Ok::<_, std::convert::Infallible>(answer.await.response.map(Wire)) }
     });
     tokio::task::spawn_local(async move {
@@ -205,7 +211,16 @@ fn serve(service: &Rc<Service>, version: Version, half_close: bool) -> DuplexStr
 
 /// Sends `request` on a connection of its own, half-closes it, and gives all that comes back.
 pub(super) async fn exchange(service: &Rc<Service>, request: &str) -> String {
-    let mut client = serve(service, Version::HTTP_11, true);
+    exchange_hearing(service, request, None).await
+}
+
+/// As [`exchange`]; what comes before the response goes to `interim`.
+pub(super) async fn exchange_hearing(
+    service: &Rc<Service>,
+    request: &str,
+    interim: Option<Rc<dyn Interim>>,
+) -> String {
+    let mut client = serve(service, Version::HTTP_11, true, interim);
     client.write_all(request.as_bytes()).await.unwrap();
     client.shutdown().await.unwrap();
     let mut answer = Vec::new();
@@ -227,7 +242,7 @@ pub(super) async fn ask_http2(
     service: &Rc<Service>,
     request: Request<Full<Bytes>>,
 ) -> Response<Incoming> {
-    let io = TokioIo::new(serve(service, Version::HTTP_2, false));
+    let io = TokioIo::new(serve(service, Version::HTTP_2, false, None));
     let (mut sender, connection) = hyper::client::conn::http2::handshake(LocalExecutor, io)
         .await
         .unwrap();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use super::framing::Refusal;
+use super::interim::Outbox;
 use super::queued;
 use crate::http::proxy::Tunnel;
 use crate::http::uploads::Uploads;
@@ -88,6 +89,8 @@ pub struct Activity {
     pub turn: Cell<u32>,
     /// HTTP/1: the client asked for another protocol; until that is declined nothing more is read.
     pub undecided: Cell<bool>,
+    /// HTTP/1: responses before the response.
+    pub interim: Outbox,
     /// HTTP/1: the tunnel that the last response opens.
     pub tunnel: RefCell<Option<Box<Tunnel>>>,
     /// A tunnel: how long it may be quiet.
@@ -125,6 +128,7 @@ impl Activity {
             flooded: Cell::default(),
             turn: Cell::default(),
             undecided: Cell::default(),
+            interim: Outbox::default(),
             tunnel: RefCell::default(),
             patience: Cell::default(),
             look: Cell::default(),
@@ -143,7 +147,10 @@ impl Activity {
 
     /// Every request that came whole has its answer, and the answer left.
     pub fn has_answered(&self) -> bool {
-        self.in_flight.get() == 0 && self.heads_waiting.get() == 0 && !self.write_blocked.get()
+        self.in_flight.get() == 0
+            && self.heads_waiting.get() == 0
+            && !self.write_blocked.get()
+            && self.interim.is_empty()
     }
 
     pub fn now(&self) -> Ticks {
@@ -229,7 +236,7 @@ impl Activity {
         self.wake();
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

@@ -128,6 +128,20 @@ impl ClientIo {
         }
     }
 
+    /// Ready when no interim response is in the way of hyper's.
+    fn poll_interim(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.activity.interim.is_due() {
+            return Poll::Ready(Ok(()));
+        }
+        let activity = self.activity.clone();
+        activity.interim.poll_leave(|bytes| {
+            let slices = [IoSlice::new(bytes)];
+            let result = self.transport().poll_write_vectored(context, &slices);
+            self.note_write(&result);
+            result
+        })
+    }
+
     fn poll_send(
         &mut self,
         context: &mut Context<'_>,
@@ -320,6 +334,8 @@ impl AsyncWrite for ClientIo {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.activity.interim.note_write();
+        ready!(self.poll_interim(context))?;
         let result = self.poll_send(context, slices);
         self.note_write(&result);
         result
@@ -335,6 +351,8 @@ impl AsyncWrite for ClientIo {
             let hung_up = self.transport().has_hung_up();
             self.activity.hung_up.set(hung_up);
         }
+        self.activity.interim.note_flush();
+        ready!(self.poll_interim(context))?;
         let Transport::Tls(stream) = self.transport() else {
             return Poll::Ready(Ok(()));
         };

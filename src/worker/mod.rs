@@ -15,6 +15,7 @@ mod framing;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hang_up;
+mod interim;
 mod io;
 mod journal;
 mod memory;

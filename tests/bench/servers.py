@@ -120,6 +120,11 @@ def content(server):
     return root
 
 
+# What BWS sets by itself on the response of an upstream.
+PROXIED = {"Via": "1.1 proxy", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN",
+           "Referrer-Policy": "strict-origin-when-cross-origin"}
+
+
 def proxying(proxy_to, method):
     """BWS's tables for a site that is a proxy to these ports."""
     servers = ", ".join(f'{{ name = "pool", url = "http://127.0.0.1:{port}" }}' for port in proxy_to)
@@ -185,10 +190,11 @@ def nginx(sites=1, workers="auto", connections=20000, cpu=None, access_log=False
                + "".join(f"server 127.0.0.1:{port}; " for port in proxy_to) + "keepalive 64; }\n"
                'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;\n'
                "proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;\n"
-               "proxy_set_header X-Forwarded-Host $host;\n" if proxy_to else "")
+               'proxy_set_header X-Forwarded-Host $host; proxy_set_header Via "1.1 proxy";\n' if proxy_to else "")
             + "".join(
                 f"server {{ listen 127.0.0.1:{server.port}{' ssl' if pairs else ''}; server_name site{i}.test; root {root};\n"
-                + ("location / { proxy_pass http://pool; }\n" if proxy_to else "")
+                + ("location / { proxy_pass http://pool; }\n" + "".join(
+                    f'add_header {name} "{value}";\n' for name, value in PROXIED.items()) if proxy_to else "")
                 + tls(i) + f"add_header x-config {number if i == 0 else 0}; }}\n" for i in range(sites))
             + "}\n")
 
@@ -211,7 +217,11 @@ def haproxy(sites=1, cpu=None, proxy_to=None, method="roundrobin", pairs=None):
                 "    timeout client 600s\n    timeout server 60s\n    http-reuse always\n    option forwardfor\n"
                 f"frontend all\n    bind 127.0.0.1:{server.port}\n    default_backend pool\n"
                 f"backend pool\n    balance {method}\n    http-request set-header X-Forwarded-Proto http\n"
-                f"    http-request set-header X-Forwarded-Host %[req.hdr(host)]\n{servers}")
+                f"    http-request set-header X-Forwarded-Host %[req.hdr(host)]\n"
+                '    http-request set-header Via "1.1 proxy"\n'
+                f"    http-response set-header x-config {number}\n"
+                + "".join(f'    http-response set-header {name} "{value}"\n' for name, value in PROXIED.items())
+                + servers)
         return (
             "global\n    maxconn 4000\ndefaults\n    mode http\n    timeout connect 5s\n"
             "    timeout client 600s\n    timeout server 60s\n"

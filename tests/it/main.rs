@@ -28,6 +28,7 @@ mod files;
 mod heartbeat;
 mod http2_floods;
 mod http2_wire;
+mod interim;
 mod kills;
 mod manual;
 mod metrics;

@@ -17,8 +17,9 @@ use super::body::Download;
 use super::connect::connect;
 use super::expectation::{self, Expectation};
 use super::headers::{self, Rules};
-use super::http1::{Call, Link, Message};
+use super::http1::{Call, Link, Message, keep_headers};
 use super::http2::Lease;
+use super::interim::Relay;
 use super::patience::Patience;
 use super::pool::{Member, Place};
 use super::redirect;
@@ -56,8 +57,15 @@ pub(super) struct Exchange<'a> {
     upgrade: Option<Upgrade>,
     /// The client waits to be told that its body is wanted.
     expects: bool,
+    interim: Relay,
     sent: Cell<usize>,
     may_send: usize,
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        keep_headers(std::mem::take(&mut self.headers));
+    }
 }
 
 /// What an upstream said.
@@ -73,6 +81,7 @@ impl<'a> Exchange<'a> {
         route: Option<&'a Route>,
         parts: Parts,
         upgrade: Option<Upgrade>,
+        interim: Relay,
     ) -> Self {
         let expects = expectation::is_expected(&parts.headers);
         Self {
@@ -91,6 +100,7 @@ impl<'a> Exchange<'a> {
             idle: proxy.timeout.tunnel,
             upgrade,
             expects,
+            interim,
             sent: Cell::new(0),
             may_send: proxy.retry.attempts as usize + 1 + STALE_CONNECTIONS,
         }
@@ -206,7 +216,8 @@ impl<'a> Exchange<'a> {
         let message = self.message(member, &target, expectation.is_some());
         self.note_sent();
         let mut patience = std::mem::take(&mut link.patience);
-        let mut call = Call::new(link, &message, upload, expectation);
+        let hear = |interim| self.pass(interim, member);
+        let mut call = Call::new(link, &message, upload, expectation, &hear);
         let outcome = self.in_time(|context| call.poll_head(context), &mut patience, progress);
         let sent = outcome.await.map(|outcome| call.finish(outcome, patience));
         let sent = sent.map(|sent| match sent {
@@ -293,8 +304,9 @@ impl<'a> Exchange<'a> {
             }
             loop {
                 ready!(patience.poll(deadline, context));
+                let heard = self.interim.heard().map(|at| at + self.read);
                 let later = progress.map(|it| it.deadline(self.read, self.write));
-                match later.filter(|later| *later > Instant::now()) {
+                match later.max(heard).filter(|later| *later > Instant::now()) {
                     Some(later) => deadline = later,
                     None => return Poll::Ready(None),
                 }
@@ -303,7 +315,16 @@ impl<'a> Exchange<'a> {
         .await
     }
 
+    /// Passes on what comes before the answer of `member`.
+    pub(super) fn pass(&self, interim: Response<()>, member: &Member) {
+        self.interim
+            .pass(interim, |headers| self.rewrite_redirect(headers, member));
+    }
+
     fn rewrite_redirect(&self, headers: &mut HeaderMap, member: &Member) {
+        if !self.rewrite_redirects {
+            return;
+        }
         let host = self.host.as_ref().map_or(&[][..], HeaderValue::as_bytes);
         let ours = [member.authority.as_bytes(), host];
         redirect::rewrite(headers, ours, self.route, &member.base_path);
@@ -319,9 +340,7 @@ impl<'a> Exchange<'a> {
             return Err(Trouble::Reset.ends());
         }
         headers::rewrite_response(&mut parts.headers, parts.version);
-        if self.rewrite_redirects {
-            self.rewrite_redirect(&mut parts.headers, place.member());
-        }
+        self.rewrite_redirect(&mut parts.headers, place.member());
         if matches!(
             parts.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED

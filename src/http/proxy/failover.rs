@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use super::client::Client;
 use super::exchange::{Exchange, Failure, Trouble};
 use super::follower::Follower;
+use super::interim::Relay;
 use super::pool::{Choice, Place, Pool};
 use super::pools::Pools;
 use super::route::Target;
@@ -15,6 +16,7 @@ use crate::config::types::{Proxy, Retry};
 use crate::http::admission;
 use crate::http::body::{Body, RequestBody};
 use crate::http::error_page::Audience;
+use crate::http::interim::Interim;
 use crate::http::service::Connection;
 use crate::http::site::Site;
 use crate::metrics::upstreams::now;
@@ -68,6 +70,7 @@ pub(in crate::http) fn forward<'a>(
     target: Target,
     request: Request<RequestBody>,
     connection: &Connection,
+    interim: Option<Rc<dyn Interim>>,
 ) -> Result<Forwarding<'a>, Unanswered> {
     let (pool, unknown) = pools
         .pool(target.pool(proxy))
@@ -87,7 +90,7 @@ pub(in crate::http) fn forward<'a>(
         repeatable,
         secure: connection.secure,
     };
-    let mut exchange = Exchange::new(proxy, route, parts, upgrade);
+    let mut exchange = Exchange::new(proxy, route, parts, upgrade, Relay::new(interim));
     exchange.prepare(host, &pools.rules, connection);
     Ok(Forwarding {
         arrival,

@@ -9,7 +9,8 @@
 //! - `server`: one thread's idle connections; `connect`: new ones; `names`: to which addresses
 //! - `sender`: a connection of `http1` or `http2`; `tls`: below either
 //! - `exchange`: sends and waits; `headers`, `forwarded` and `redirect`: rewrite both heads; `upload`, `body`: stream
-//! - `patience`: how long it may take; `trouble`: why there is none; `expectation`: a body that the upstream is to ask for
+//! - `patience`: how long it may take; `trouble`: why there is none; `expectation`: a body that the upstream is to ask for;
+//!   `interim`: what it says before its answer
 //! - `upgrade`: which requests ask for another protocol; `switch` sends them, and a `Tunnel` comes of it
 mod balance;
 mod body;
@@ -37,6 +38,7 @@ pub(super) mod fuzzing {
 mod health;
 mod http1;
 mod http2;
+mod interim;
 mod names;
 mod patience;
 mod pool;

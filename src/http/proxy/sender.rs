@@ -51,7 +51,7 @@ impl Sender {
     pub(super) async fn ask(self, message: &Message<'_>) -> Result<Response<Incoming>, SendError> {
         let upload = Upload::empty();
         match self {
-            Self::Http1(link) => match http1::send(link, message, upload).await {
+            Self::Http1(link) => match http1::send(link, message, upload, &|_| ()).await {
                 Ok(response) => Ok(response.map(Incoming::Http1)),
                 Err(broken) => Err(broken.into()),
             },

@@ -31,7 +31,9 @@ impl Exchange<'_> {
         let target = self.target(place.member())?;
         let message = self.message(place.member(), &target, false);
         self.note_sent();
-        let mut sending = pin!(http1::send(Link::new(stream), &message, Upload::empty()));
+        let hear = |interim| self.pass(interim, place.member());
+        let link = Link::new(stream);
+        let mut sending = pin!(http1::send(link, &message, Upload::empty(), &hear));
         let mut patience = Patience::default();
         let poll = |context: &mut Context<'_>| sending.as_mut().poll(context);
         let Some(answered) = self.in_time(poll, &mut patience, None).await else {

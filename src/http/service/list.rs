@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use http::Request;
 
-use super::{Forwarding, Service};
+use super::Service;
 use crate::http::body::RequestBody;
+use crate::http::later::Later;
 use crate::http::leftover;
 use crate::http::site::Site;
 use crate::http::static_files;
@@ -17,8 +18,8 @@ impl Service {
         site: Rc<Site>,
         folder: Rc<Vec<u8>>,
         request: Request<RequestBody>,
-    ) -> Forwarding {
-        Box::pin(async move {
+    ) -> Later {
+        Later::new(async move {
             let (method, headers) = (request.method(), request.headers());
             let response = static_files::respond_listing(&site, &folder, method, headers).await;
             self.recorder

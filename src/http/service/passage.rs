@@ -6,6 +6,8 @@ use http::{Request, Response, StatusCode};
 
 use super::{Answer, Connection, Room, Service};
 use crate::http::body::{Body, RequestBody};
+use crate::http::interim::Interim;
+use crate::http::later::Later;
 use crate::http::leftover;
 use crate::http::middleware::{Chain, Refusal, Return, Verdict};
 use crate::http::site::Site;
@@ -18,8 +20,8 @@ impl Answer {
                 chain.leave(back, &mut response);
                 Self::Now(response)
             }
-            Self::Later(forwarding) => Self::Later(Box::pin(async move {
-                let mut response = forwarding.await;
+            Self::Later(later) => Self::Later(Later::new(async move {
+                let mut response = later.await;
                 chain.leave(back, &mut response);
                 response
             })),
@@ -35,15 +37,16 @@ impl Service {
         site: Rc<Site>,
         mut request: Request<RequestBody>,
         connection: Rc<Connection>,
+        interim: Option<Rc<dyn Interim>>,
     ) -> Answer {
         let mut back = chain.expect(&request);
         let answer = match chain.enter(&mut request, &connection, &mut back) {
-            Verdict::Pass => self.answer_content(site, request, connection),
-            Verdict::Ask(question) => Answer::Later(Box::pin(async move {
+            Verdict::Pass => self.answer_content(site, request, connection, interim),
+            Verdict::Ask(question) => Answer::Later(Later::new(async move {
                 match question.answer().await {
                     Ok(user) => {
                         request.extensions_mut().insert(user.clone());
-                        let answer = self.answer_content(site, request, connection);
+                        let answer = self.answer_content(site, request, connection, interim);
                         let mut response = answer.response().await;
                         response.extensions_mut().insert(user);
                         response

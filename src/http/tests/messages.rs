@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{files, folder};
 use crate::http::body::RequestBody;
+use crate::http::interim::Interim;
 use crate::http::service::{Answered, Connection, Service};
 use crate::http::testing::*;
 
@@ -180,7 +181,7 @@ fn the_future_of_every_request_is_small() {
 
 fn size_of_answer<F, R>(_: F) -> usize
 where
-    F: Fn(Rc<Service>, http::Request<RequestBody>, Rc<Connection>) -> R,
+    F: Fn(Rc<Service>, http::Request<RequestBody>, Rc<Connection>, Option<Rc<dyn Interim>>) -> R,
     R: Future<Output = Answered>,
 {
     size_of::<R>()

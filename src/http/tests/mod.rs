@@ -4,6 +4,7 @@ mod challenges;
 mod encodings;
 mod expectations;
 mod files;
+mod interim;
 mod messages;
 mod pages;
 mod proxy;

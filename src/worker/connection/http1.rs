@@ -117,7 +117,7 @@ struct Stretch {
     answered: bool,
     /// Nothing was under way in either direction.
     idle: bool,
-    /// The response to the last request has begun.
+    /// The response to the last request has begun, or one before it.
     responding: bool,
 }
 
@@ -156,7 +156,7 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
         unread,
         answered: answered.get(),
         idle: activity.is_idle(),
-        responding: activity.responding.get(),
+        responding: activity.responding.get() || !activity.interim.is_empty(),
     }
 }
 

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use crate::http::body::RequestBody;
 use crate::http::in_flight::InFlight;
+use crate::http::interim::Interim;
 use crate::http::service::{Answered, Connection};
 use crate::http::uploads::Claim;
 use crate::metrics::counters::{Global, Recorder, SITE_CONNECTIONS};
@@ -81,8 +82,10 @@ pub async fn answer(
     let request = request
         .map(|incoming| RequestBody::new(incoming, limit, in_flight.clone()).reporting_to(claim));
     let guard = RequestInFlight::new(in_flight, thread.recorder);
-    let answer = thread.service.clone().answer(request, shown);
+    let interim = (version == Version::HTTP_11).then(|| activity.clone() as Rc<dyn Interim>);
+    let answer = thread.service.clone().answer(request, shown, interim);
     let Answered { mut response, site } = answer.await;
+    activity.interim.close();
     exchange.answered(response.status().as_u16(), site);
     if let Some(user) = response.extensions_mut().remove() {
         exchange.known_as(user);

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use http::{Method, Response, StatusCode};
 
 use super::super::expectation::{Expectation, Outcome};
+use super::super::interim::Hear;
 use super::super::patience::Patience;
 use super::super::upload::Upload;
 use super::fault::{Broken, Fault};
@@ -20,13 +21,17 @@ use super::response::{self, Head};
 use super::rest::Rest;
 use crate::http::body::BodyError;
 
-/// Sends a request, and gives its response: a final one, or 101.
+/// Most bytes of heads before the final one.
+const MAX_INTERIM: usize = 256 * 1024;
+
+/// Sends a request, and gives its response: a final one, or 101. What comes before it goes to `hear`.
 pub(in crate::http::proxy) async fn send(
     link: Link,
     message: &Message<'_>,
     upload: Upload,
+    hear: Hear<'_>,
 ) -> Result<Response<Incoming>, Broken> {
-    let mut call = Call::new(link, message, upload, None);
+    let mut call = Call::new(link, message, upload, None, hear);
     let outcome = poll_fn(|context| call.poll_head(context)).await;
     call.finish(outcome, Patience::default())
 }
@@ -44,9 +49,14 @@ pub(in crate::http::proxy) struct Call<'a> {
     unread: BytesMut,
     /// How much of it was searched for the end of a head.
     searched: usize,
+    /// When `unread` is a head and nothing else: what came behind it.
+    behind: Option<BytesMut>,
     /// Nothing came.
     silent: bool,
     expectation: Option<Rc<Expectation>>,
+    hear: Hear<'a>,
+    /// Bytes of heads that it was told.
+    interim: usize,
 }
 
 /// Why there will be no head.
@@ -64,6 +74,7 @@ impl<'a> Call<'a> {
         message: &Message<'a>,
         upload: Upload,
         expectation: Option<Rc<Expectation>>,
+        hear: Hear<'a>,
     ) -> Self {
         let front = std::mem::take(&mut link.head);
         Self {
@@ -74,8 +85,11 @@ impl<'a> Call<'a> {
             broken: None,
             unread: BytesMut::new(),
             searched: 0,
+            behind: None,
             silent: true,
             expectation,
+            hear,
+            interim: 0,
         }
     }
 
@@ -89,11 +103,8 @@ impl<'a> Call<'a> {
             if let Some(head) = self.take_head().map_err(Ended::Fault)? {
                 return Poll::Ready(Ok(head));
             }
-            match ready!(self.link.poll_read(context)) {
-                Ok(bytes) if bytes.is_empty() => return Poll::Ready(Err(self.closed(None))),
-                Ok(bytes) if self.unread.is_empty() => self.unread = bytes,
-                Ok(bytes) => self.unread.extend_from_slice(&bytes),
-                Err(error) => return Poll::Ready(Err(self.closed(Some(error)))),
+            if let Err(error) = ready!(self.poll_read(context)) {
+                return Poll::Ready(Err(self.closed(error)));
             }
             self.silent = false;
         }
@@ -116,6 +127,28 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
+    /// The error is none when there is no more to come.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Option<io::Error>>> {
+        if !self.unread.is_empty() {
+            let bytes = ready!(self.link.poll_read(context))?;
+            self.unread.extend_from_slice(&bytes);
+            return Poll::Ready(if bytes.is_empty() { Err(None) } else { Ok(()) });
+        }
+        let mut end = None;
+        let cut = |bytes: &[u8]| {
+            end = response::end(bytes, 0);
+            end.unwrap_or(bytes.len())
+        };
+        let (first, rest) = ready!(self.link.poll_read_cut(context, cut))?;
+        self.behind = end.map(|_| rest);
+        self.unread = first;
+        Poll::Ready(if self.unread.is_empty() {
+            Err(None)
+        } else {
+            Ok(())
+        })
+    }
+
     fn closed(&mut self, error: Option<io::Error>) -> Ended {
         if !self.silent {
             return Ended::Fault(Fault::Truncated);
@@ -124,10 +157,13 @@ impl<'a> Call<'a> {
         Ended::Silent(error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()))
     }
 
-    /// The head of the final response; interim ones on the way to it are noted.
+    /// The head of the final response; interim ones on the way to it are told.
     fn take_head(&mut self) -> Result<Option<Head>, Fault> {
         loop {
-            let end = response::end(&self.unread, self.searched);
+            let end = match self.behind {
+                Some(_) => Some(self.unread.len()),
+                None => response::end(&self.unread, self.searched),
+            };
             if end.unwrap_or(self.unread.len()) > response::MAX_HEAD {
                 return Err(Fault::HeadTooLarge);
             }
@@ -136,16 +172,28 @@ impl<'a> Call<'a> {
                 return Ok(None);
             };
             self.searched = 0;
-            let head = response::parse(&self.unread.split_to(end).freeze(), self.method)?;
+            let head = match self.behind.take() {
+                Some(behind) => std::mem::replace(&mut self.unread, behind),
+                None => self.unread.split_to(end),
+            };
+            let head = response::parse(&head.freeze(), self.method)?;
             if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(Some(head));
             }
-            match &self.expectation {
-                Some(expectation) if head.status == StatusCode::CONTINUE => {
-                    expectation.settle(Outcome::Wanted);
-                }
-                _ => {}
+            self.interim += end;
+            if self.interim > MAX_INTERIM {
+                return Err(Fault::Interim);
             }
+            self.note(head);
+        }
+    }
+
+    fn note(&self, head: Head) {
+        match &self.expectation {
+            _ if head.status != StatusCode::CONTINUE => (self.hear)(head.into_interim()),
+            Some(expectation) => expectation.settle(Outcome::Wanted),
+            // Nobody has asked.
+            None => {}
         }
     }
 

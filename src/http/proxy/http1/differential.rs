@@ -44,7 +44,7 @@ pub(super) async fn ours(pieces: &[&[u8]], method: &Method) -> Option<Reading> {
             expects: false,
         };
         let link = Link::new(Stream::Unix(near));
-        let response = send(link, &message, Upload::empty()).await.ok()?;
+        let response = send(link, &message, Upload::empty(), &|_| ()).await.ok()?;
         let (parts, mut incoming) = response.into_parts();
         let (mut body, mut trailers) = (Vec::new(), None);
         while let Some(frame) = poll_fn(|context| incoming.poll_frame(context)).await {

@@ -12,6 +12,8 @@ pub(in crate::http::proxy) enum Fault {
     Head,
     #[error("the head of its response is too large")]
     HeadTooLarge,
+    #[error("it sends interim responses without end")]
+    Interim,
     #[error("it does not say clearly how long its response is")]
     Framing,
     #[error("it sent a malformed chunk")]

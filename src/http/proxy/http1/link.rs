@@ -49,18 +49,31 @@ impl Link {
 
     /// The next bytes; none at the end of the stream.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
+        self.poll_read_cut(context, <[u8]>::len)
+            .map_ok(|(bytes, _)| bytes)
+    }
+
+    /// The next bytes, in two parts: `cut` says how long the first is. (Two small pieces of memory are had sooner than a
+    /// large one, and one does not hold the other.)
+    pub(super) fn poll_read_cut(
+        &mut self,
+        context: &mut Context<'_>,
+        cut: impl FnOnce(&[u8]) -> usize,
+    ) -> Poll<io::Result<(BytesMut, BytesMut)>> {
         let mut stream = self.stream.borrow_mut();
         if self.bulk {
             let mut bytes = BytesMut::with_capacity(PIECE);
             let count = ready!(pin!(stream.read_buf(&mut bytes)).poll(context))?;
             self.bulk = count == PIECE;
-            return Poll::Ready(Ok(bytes));
+            let rest = bytes.split_off(cut(&bytes));
+            return Poll::Ready(Ok((bytes, rest)));
         }
         SPACE.with_borrow_mut(|space| {
             let mut buffer = ReadBuf::new(space);
             ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
             self.bulk = buffer.remaining() == 0;
-            Poll::Ready(Ok(BytesMut::from(buffer.filled())))
+            let (first, rest) = buffer.filled().split_at(cut(buffer.filled()));
+            Poll::Ready(Ok((BytesMut::from(first), BytesMut::from(rest))))
         })
     }
 

@@ -6,6 +6,7 @@
 //! - `request`: the head as it is sent; `outgoing`: head and body on their way
 //! - `response` and `known`: the head as it comes; `incoming`: the body that follows; `chunks`: its chunked form
 //! - `rest`: what of a request is still to be sent when its response is there already
+//! - `spare`: memory for headers, used again
 //! - `fault`: why there is no sound response
 mod call;
 mod chunks;
@@ -19,6 +20,7 @@ mod outgoing;
 mod request;
 mod response;
 mod rest;
+mod spare;
 #[cfg(test)]
 mod tests;
 
@@ -29,3 +31,4 @@ pub(super) use fault::Broken;
 pub(super) use incoming::Incoming;
 pub(super) use link::Link;
 pub(super) use request::{Extent, Message};
+pub(super) use spare::keep as keep_headers;

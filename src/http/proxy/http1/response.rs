@@ -3,12 +3,13 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use httparse::{ParserConfig, Status};
 
 use super::super::headers;
 use super::fault::Fault;
 use super::known::{self, Role};
+use super::spare;
 
 /// Most bytes of a head, and most fields.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -24,6 +25,17 @@ pub(in crate::http::proxy) struct Head {
     pub(super) body: Body,
     /// The connection may serve another request.
     pub(super) persistent: bool,
+}
+
+impl Head {
+    /// Without what only a final response has.
+    pub(super) fn into_interim(self) -> Response<()> {
+        let mut interim = Response::new(());
+        *interim.status_mut() = self.status;
+        *interim.version_mut() = self.version;
+        *interim.headers_mut() = self.headers;
+        interim
+    }
 }
 
 /// How a response's body ends.
@@ -109,7 +121,7 @@ impl Fields {
         let all = status == StatusCode::SWITCHING_PROTOCOLS;
         let mut collected = Self {
             // Some are added before it goes to the client.
-            headers: HeaderMap::with_capacity(fields.len() + 4),
+            headers: spare::headers(fields.len() + 4),
             ..Self::default()
         };
         for field in fields {
