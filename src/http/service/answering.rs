@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use http::Response;
 
-use super::{Answer, Answered, Forwarding};
+use super::{Answer, Answered};
 use crate::config::types::SiteIndex;
 use crate::http::body::Body;
 use crate::http::connection::Visit;
 use crate::http::middleware;
+use crate::http::recycled::Recycled;
 
 /// What becomes of a request.
 pub enum Answering {
@@ -18,7 +19,7 @@ pub enum Answering {
 
 /// An answer that has to be waited for.
 pub struct Later {
-    forwarding: Forwarding,
+    answer: Recycled,
     asked: Asked,
 }
 
@@ -33,7 +34,7 @@ impl Answering {
         let asked = Asked { visit, site };
         match answer {
             Answer::Now(response) => Self::Now(asked.answered(response)),
-            Answer::Later(forwarding) => Self::Later(Later { forwarding, asked }),
+            Answer::Later(answer) => Self::Later(Later { answer, asked }),
         }
     }
 
@@ -49,7 +50,7 @@ impl Answering {
 impl Later {
     /// Waits for the answer.
     pub async fn answered(self) -> Answered {
-        self.asked.answered(self.forwarding.await)
+        self.asked.answered(self.answer.await)
     }
 }
 
