@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 
-pub use self::answering::{Answering, Later};
+pub use self::answering::{Answering, Awaited};
 use self::room::Room;
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};

@@ -4,21 +4,22 @@ use std::rc::Rc;
 
 use http::Response;
 
-use super::{Answer, Answered, Forwarding};
+use super::{Answer, Answered};
 use crate::config::types::SiteIndex;
 use crate::http::body::Body;
 use crate::http::connection::Visit;
+use crate::http::later::Later;
 use crate::http::middleware;
 
 /// What becomes of a request.
 pub enum Answering {
     Now(Answered),
-    Later(Later),
+    Later(Awaited),
 }
 
 /// An answer that has to be waited for.
-pub struct Later {
-    forwarding: Forwarding,
+pub struct Awaited {
+    later: Later,
     asked: Asked,
 }
 
@@ -33,7 +34,7 @@ impl Answering {
         let asked = Asked { visit, site };
         match answer {
             Answer::Now(response) => Self::Now(asked.answered(response)),
-            Answer::Later(forwarding) => Self::Later(Later { forwarding, asked }),
+            Answer::Later(later) => Self::Later(Awaited { later, asked }),
         }
     }
 
@@ -41,15 +42,15 @@ impl Answering {
     pub async fn answered(self) -> Answered {
         match self {
             Self::Now(answered) => answered,
-            Self::Later(later) => later.answered().await,
+            Self::Later(awaited) => awaited.answered().await,
         }
     }
 }
 
-impl Later {
+impl Awaited {
     /// Waits for the answer.
     pub async fn answered(self) -> Answered {
-        self.asked.answered(self.forwarding.await)
+        self.asked.answered(self.later.await)
     }
 }
 
