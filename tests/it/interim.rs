@@ -300,10 +300,13 @@ fn hints_go_on_through_a_reload() {
     assert_eq!(read_head(&mut stream).unwrap(), HINTED);
     house.go.send(()).unwrap();
     assert!(!expect_final(&mut stream).contains("x-new"));
-    // The connection went to the new generation.
-    stream.write_all(request("/now").as_bytes()).unwrap();
-    assert_eq!(read_head(&mut stream).unwrap(), HINTED);
-    assert!(expect_final(&mut stream).contains("x-new: 1\r\n"));
+    // The connection goes to the new generation, as soon as the old worker knows of it.
+    wait_for("the new generation", || {
+        stream.write_all(request("/now").as_bytes()).unwrap();
+        assert_eq!(read_head(&mut stream).unwrap(), HINTED);
+        let head = expect_final(&mut stream);
+        head.contains("x-new: 1\r\n").then_some(())
+    });
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! WebSockets over what cannot travel to a new worker: TLS, and streams of HTTP/2 (RFC 8441).
 
+mod upstreams;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;

@@ -25,10 +25,8 @@ pub(super) enum ConnectError {
 /// A connection to `server` that takes a request: a new one, unless others share theirs.
 pub(super) async fn connect(server: &Rc<Server>, limit: Duration) -> Result<Sender, ConnectError> {
     let deadline = Instant::now() + limit;
-    let scheme = match &server.protocol {
-        UpstreamProtocol::Http2 => Scheme::HTTP,
-        UpstreamProtocol::Tls(tls) if tls.http2 => Scheme::HTTPS,
-        _ => return Ok(for_http1(open(server, deadline, false).await?)),
+    let Some(scheme) = scheme_of_http2(&server.protocol) else {
+        return Ok(for_http1(open(server, deadline, false).await?));
     };
     let opening = tokio::time::timeout_at(deadline, server.multiplexed.opening.lock());
     let _opening = opening.await.map_err(|_| ConnectError::TimedOut)?;
@@ -43,6 +41,15 @@ pub(super) async fn connect(server: &Rc<Server>, limit: Duration) -> Result<Send
     let lease = lease.await.map_err(|_| ConnectError::Refused)?;
     server.keep_sweeping();
     Ok(Sender::Http2(lease))
+}
+
+/// None where HTTP/2 is not spoken.
+pub(super) fn scheme_of_http2(protocol: &UpstreamProtocol) -> Option<Scheme> {
+    match protocol {
+        UpstreamProtocol::Http2 => Some(Scheme::HTTP),
+        UpstreamProtocol::Tls(tls) if tls.http2 => Some(Scheme::HTTPS),
+        _ => None,
+    }
 }
 
 /// Opens a stream to `server`, the resolution of its name and TLS included. Over TLS HTTP/2 is offered with `http2`
@@ -65,6 +72,8 @@ async fn open_before(server: &Server, deadline: Instant, http2: bool) -> io::Res
     let (host, port) = match &server.address {
         UpstreamAddress::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
         UpstreamAddress::Http { host, port } => (host, *port),
+        // Its targets are servers of their own.
+        UpstreamAddress::Service(_) => return Err(io::ErrorKind::AddrNotAvailable.into()),
     };
     let addresses = server.name.addresses(host, port).await?;
     let stream = connect_any(&addresses, deadline).await;

@@ -10,10 +10,11 @@ use std::time::Duration;
 use http::uri::Scheme;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use super::Stream;
+use super::first_frame::{Arrival, Watched};
 use super::upload::Upload;
 
 /// Requests on one connection before another is opened, when the upstream allows as many.
@@ -38,6 +39,8 @@ struct Connection {
     streams: Cell<usize>,
     /// What the upstream allows.
     limit: Rc<Cell<usize>>,
+    /// Whether it takes extended CONNECT. None: it has not said.
+    extended: watch::Receiver<Option<bool>>,
     idle_since: Cell<Instant>,
 }
 
@@ -65,6 +68,8 @@ impl Multiplexed {
     /// Begins to speak HTTP/2 on `stream`.
     pub(super) async fn open(&self, stream: Stream, scheme: Scheme) -> hyper::Result<Lease> {
         let limit = Rc::new(Cell::new(MAX_STREAMS));
+        let arrival = Rc::<Arrival>::default();
+        let stream = Watched::new(stream, arrival.clone());
         let (sender, mut connection) = Builder::new(LocalExecutor)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -72,11 +77,17 @@ impl Multiplexed {
             .handshake(TokioIo::new(stream))
             .await?;
         let allowed = limit.clone();
+        let (tell, extended) = watch::channel(None);
         tokio::task::spawn_local(async move {
+            let mut told = false;
             let ended = poll_fn(|context| {
                 let polled = Pin::new(&mut connection).poll(context);
                 if polled.is_pending() {
                     allowed.set(connection.current_max_send_streams());
+                    if !told && arrival.check(context) {
+                        told = true;
+                        tell.send_replace(Some(connection.is_extended_connect_protocol_enabled()));
+                    }
                 }
                 polled
             });
@@ -89,6 +100,7 @@ impl Multiplexed {
             scheme,
             streams: Cell::new(0),
             limit,
+            extended,
             idle_since: Cell::new(Instant::now()),
         });
         let lease = Lease::new(&connection);
@@ -131,6 +143,14 @@ impl Lease {
 
     pub(super) fn sender(&mut self) -> &mut SendRequest<Upload> {
         &mut self.sender
+    }
+
+    /// Whether the upstream takes extended CONNECT (RFC 8441 section 3): waits for its settings.
+    pub(super) async fn takes_extended_connect(&self) -> bool {
+        let mut extended = self.connection.extended.clone();
+        // Otherwise it is gone.
+        let said = extended.wait_for(Option::is_some).await;
+        said.is_ok_and(|said| *said == Some(true))
     }
 
     pub(super) fn scheme(&self) -> Scheme {

@@ -62,11 +62,19 @@ impl Sender {
 
 /// Sends a request that is made for HTTP/1.1 among others.
 pub(super) async fn send_multiplexed(
-    mut lease: Lease,
+    lease: Lease,
     message: &Message<'_>,
     upload: Upload,
 ) -> Result<Response<Incoming>, SendError> {
     let request = for_http2(message, upload, lease.scheme());
+    send_request(lease, request).await
+}
+
+/// Sends a request that is made for HTTP/2.
+pub(super) async fn send_request(
+    mut lease: Lease,
+    request: Request<Upload>,
+) -> Result<Response<Incoming>, SendError> {
     match lease.sender().try_send_request(request).await {
         Ok(response) => Ok(response.map(|incoming| Incoming::Http2(incoming, lease))),
         Err(mut error) => Err(match error.take_message() {
@@ -161,7 +169,7 @@ impl Incoming {
 }
 
 /// The same request as HTTP/2 has it (RFC 9113 section 8.3.1).
-fn for_http2(message: &Message<'_>, upload: Upload, scheme: Scheme) -> Request<Upload> {
+pub(super) fn for_http2(message: &Message<'_>, upload: Upload, scheme: Scheme) -> Request<Upload> {
     let mut headers = message.headers.clone();
     headers.remove(CONNECTION);
     headers.remove(TRANSFER_ENCODING);

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::extended_connect::WebSocket;
 use crate::config::types::UpstreamProtocol;
 
 /// A connection below HTTP.
@@ -15,6 +16,8 @@ pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// One of many on an HTTP/2 connection.
+    WebSocket(Box<WebSocket>),
 }
 
 impl Stream {
@@ -23,6 +26,7 @@ impl Stream {
         match self {
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
             Self::Tcp(_) | Self::Unix(_) => *protocol == UpstreamProtocol::Http2,
+            Self::WebSocket(_) => false,
         }
     }
 
@@ -32,10 +36,10 @@ impl Stream {
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut byte),
             Self::Unix(stream) => stream.try_read(&mut byte),
-            Self::Tls(stream) => {
+            Self::Tls(_) | Self::WebSocket(_) => {
                 let mut context = Context::from_waker(Waker::noop());
                 let mut buffer = ReadBuf::new(&mut byte);
-                return Pin::new(stream)
+                return Pin::new(self)
                     .poll_read(&mut context, &mut buffer)
                     .is_pending();
             }
@@ -51,6 +55,7 @@ macro_rules! delegate {
             Self::Tcp(stream) => Pin::new(stream).$method($($argument),*),
             Self::Unix(stream) => Pin::new(stream).$method($($argument),*),
             Self::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            Self::WebSocket(stream) => Pin::new(stream.io()).$method($($argument),*),
         }
     };
 }

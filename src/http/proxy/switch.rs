@@ -5,34 +5,44 @@ use std::pin::pin;
 use std::task::Context;
 
 use http::header::UPGRADE;
-use http::{Response, StatusCode};
-use tokio::time::Instant;
+use http::response::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
 
-use super::connect::open;
+use super::connect::{ConnectError, connect, open, scheme_of_http2};
 use super::exchange::{Answer, Exchange, Failure, Trouble};
 use super::http1::{self, Broken, Link};
+use super::http2::Lease;
 use super::patience::Patience;
 use super::pool::Place;
-use super::sender::Incoming;
+use super::sender::{Incoming, Sender};
 use super::upgrade::{Upgrade, is_websocket};
 use super::upload::Upload;
 use super::{Tunnel, headers};
 
-const BROKEN: Failure = Failure {
+pub(super) const BROKEN: Failure = Failure {
     trouble: Trouble::Reset,
     unsent: None,
 };
 
+/// Where a protocol may be switched.
+enum Way {
+    Connection(Link),
+    Stream(Lease),
+}
+
 impl Exchange<'_> {
     /// Asks the server at `place` for the switch. Once the request is on its way there is no other try.
     pub(super) async fn switch(&self, place: &Place, upgrade: &Upgrade) -> Result<Answer, Failure> {
-        let stream = open(place.server(), Instant::now() + self.connect, false).await;
-        let stream = stream.map_err(|error| Trouble::from(error).spares(Upload::empty()))?;
+        let link = match self.way_to_switch(place, upgrade).await {
+            Ok(Way::Stream(lease)) => return self.connect_websocket(place, upgrade, lease).await,
+            Ok(Way::Connection(link)) => link,
+            Err(error) => return Err(Trouble::from(error).spares(Upload::empty())),
+        };
         let target = self.target(place.member())?;
         let message = self.message(place.member(), &target, false);
         self.note_sent();
         let hear = |interim| self.pass(interim, place.member());
-        let link = Link::new(stream);
         let mut sending = pin!(http1::send(link, &message, Upload::empty(), &hear));
         let mut patience = Patience::default();
         let poll = |context: &mut Context<'_>| sending.as_mut().poll(context);
@@ -54,31 +64,59 @@ impl Exchange<'_> {
         Ok(Answer::Response(response.map(Incoming::Http1)))
     }
 
+    /// A connection of its own; or a stream, for a WebSocket to an upstream that has them on HTTP/2.
+    async fn way_to_switch(&self, place: &Place, upgrade: &Upgrade) -> Result<Way, ConnectError> {
+        let (server, deadline) = (place.server(), Instant::now() + self.connect);
+        if scheme_of_http2(&server.protocol).is_some() && upgrade.offers_websocket() {
+            match connect(server, self.connect).await? {
+                Sender::Http1(link) => return Ok(Way::Connection(link)),
+                Sender::Http2(lease) => {
+                    let settings = timeout_at(deadline, lease.takes_extended_connect());
+                    if settings.await.unwrap_or_default() {
+                        return Ok(Way::Stream(lease));
+                    }
+                }
+            }
+        }
+        let stream = open(server, deadline, false).await?;
+        Ok(Way::Connection(Link::new(stream)))
+    }
+
     fn tunnel(
         &self,
         upgrade: &Upgrade,
         response: Response<http1::Incoming>,
     ) -> Result<Response<Tunnel>, Failure> {
         let (parts, incoming) = response.into_parts();
-        let mut headers = parts.headers;
-        if !upgrade.is_answered_by(&headers) {
+        if !upgrade.is_answered_by(&parts.headers) {
             return Err(BROKEN);
         }
-        let chosen = headers.get(UPGRADE).cloned();
+        let chosen = parts.headers.get(UPGRADE).cloned();
         let (upstream, early) = incoming.into_stream().ok_or(BROKEN)?;
         let tunnel = Tunnel {
             upstream,
             early,
             idle: self.idle,
-            websocket: is_websocket(&headers),
+            websocket: is_websocket(&parts.headers),
             occupancy: None,
         };
-        headers::strip_hop_by_hop(&mut headers);
-        headers::rewrite_response(&mut headers, parts.version);
-        let status = upgrade.answer(chosen, &mut headers);
-        let mut response = Response::new(tunnel);
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
+        Ok(open_tunnel(upgrade, chosen, tunnel, parts))
     }
+}
+
+/// What the client is answered by when the upstream has agreed to `chosen`; `parts` are its words.
+pub(super) fn open_tunnel(
+    upgrade: &Upgrade,
+    chosen: Option<HeaderValue>,
+    tunnel: Tunnel,
+    parts: Parts,
+) -> Response<Tunnel> {
+    let mut headers = parts.headers;
+    headers::strip_hop_by_hop(&mut headers);
+    headers::rewrite_response(&mut headers, parts.version);
+    let status = upgrade.answer(chosen, &mut headers);
+    let mut response = Response::new(tunnel);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }

@@ -1,6 +1,7 @@
 //! Requests that ask for another protocol (RFC 9110 section 7.8), or for a WebSocket over HTTP/2 (RFC 8441).
 //!
-//! Either becomes an HTTP/1.1 `Upgrade` request on an upstream connection of its own. Only a 101 that names what was
+//! Either becomes an HTTP/1.1 `Upgrade` request on an upstream connection of its own, or, where the upstream speaks HTTP/2,
+//! an extended CONNECT of RFC 8441. Only a 101 that names what was
 //! asked for makes a tunnel; any other answer is an answer, and what the client sends next is HTTP again.
 
 use http::header::{
@@ -57,6 +58,17 @@ impl Upgrade {
             // Without the switch a WebSocket client has no use for any answer.
             _ if offered.iter().any(|it| is_name_of_websocket(it)) => Err(StatusCode::FORBIDDEN),
             _ => Ok(None),
+        }
+    }
+
+    /// Whether a WebSocket would do.
+    pub(super) fn offers_websocket(&self) -> bool {
+        match self {
+            Self::Protocols(protocols) => {
+                let protocols = protocols.to_str().unwrap_or_default();
+                protocols.split(", ").any(is_name_of_websocket)
+            }
+            Self::WebSocket(_) => true,
         }
     }
 

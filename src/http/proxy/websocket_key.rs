@@ -1,10 +1,14 @@
-//! The opening handshake of a WebSocket client (RFC 6455 section 4.1), for clients whose HTTP version has none.
+//! The opening handshake of a WebSocket (RFC 6455 section 4) for who comes, or is asked, by an HTTP version that has none.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use http::HeaderValue;
+use http::header::SEC_WEBSOCKET_KEY;
+use http::{HeaderMap, HeaderValue};
 
 /// What a server appends to the key before it hashes it (RFC 6455 section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Letters of a key: 16 bytes in base64.
+const LENGTH: usize = 24;
 
 /// A `Sec-WebSocket-Key`.
 #[derive(Debug)]
@@ -25,13 +29,26 @@ impl Key {
         HeaderValue::from_str(&self.0).expect("base64 is visible ASCII")
     }
 
-    /// Whether `accept` is the `Sec-WebSocket-Accept` of this key.
-    pub(super) fn is_accepted_by(&self, accept: &HeaderValue) -> bool {
+    /// A client's key; None when it is none.
+    pub(super) fn of_client(headers: &HeaderMap) -> Option<Self> {
+        let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+        let key = keys.next()?.to_str().ok()?;
+        let is_one = key.len() == LENGTH && key.ends_with("==") && keys.next().is_none();
+        is_one.then(|| Self(key.to_owned()))
+    }
+
+    /// The `Sec-WebSocket-Accept` of this key.
+    pub(super) fn acceptance(&self) -> HeaderValue {
         let hash = digest(
             &SHA1_FOR_LEGACY_USE_ONLY,
             (self.0.clone() + GUID).as_bytes(),
         );
-        accept.as_bytes() == base64(hash.as_ref()).as_bytes()
+        HeaderValue::from_str(&base64(hash.as_ref())).expect("base64 is visible ASCII")
+    }
+
+    /// Whether `accept` is the `Sec-WebSocket-Accept` of this key.
+    pub(super) fn is_accepted_by(&self, accept: &HeaderValue) -> bool {
+        *accept == self.acceptance()
     }
 }
 
@@ -69,6 +86,21 @@ mod tests {
             [base64(b"f"), base64(b"fo"), base64(b"foo")],
             ["Zg==", "Zm8=", "Zm9v"]
         );
+    }
+
+    #[test]
+    fn what_is_a_key() {
+        let key = |values: &[&'static str]| {
+            let values = values.iter().map(|it| HeaderValue::from_static(it));
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(SEC_WEBSOCKET_KEY, value);
+            }
+            Key::of_client(&headers).is_some()
+        };
+        let sound = "dGhlIHNhbXBsZSBub25jZQ==";
+        assert!(key(&[sound]));
+        assert!(!key(&[]) && !key(&[sound, sound]) && !key(&["dGhlIHNhbXBsZQ=="]));
     }
 
     #[test]

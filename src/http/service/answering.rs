@@ -8,18 +8,18 @@ use super::{Answer, Answered};
 use crate::config::types::SiteIndex;
 use crate::http::body::Body;
 use crate::http::connection::Visit;
-use crate::http::later::Later;
 use crate::http::middleware;
+use crate::http::recycled::Recycled;
 
 /// What becomes of a request.
 pub enum Answering {
     Now(Answered),
-    Later(Awaited),
+    Later(Later),
 }
 
 /// An answer that has to be waited for.
-pub struct Awaited {
-    later: Later,
+pub struct Later {
+    answer: Recycled,
     asked: Asked,
 }
 
@@ -34,7 +34,7 @@ impl Answering {
         let asked = Asked { visit, site };
         match answer {
             Answer::Now(response) => Self::Now(asked.answered(response)),
-            Answer::Later(later) => Self::Later(Awaited { later, asked }),
+            Answer::Later(answer) => Self::Later(Later { answer, asked }),
         }
     }
 
@@ -42,15 +42,15 @@ impl Answering {
     pub async fn answered(self) -> Answered {
         match self {
             Self::Now(answered) => answered,
-            Self::Later(awaited) => awaited.answered().await,
+            Self::Later(later) => later.answered().await,
         }
     }
 }
 
-impl Awaited {
+impl Later {
     /// Waits for the answer.
     pub async fn answered(self) -> Answered {
-        self.asked.answered(self.later.await)
+        self.asked.answered(self.answer.await)
     }
 }
 

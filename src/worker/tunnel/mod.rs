@@ -132,6 +132,7 @@ fn keep_alive(pump: &Pump<Transport>) {
     match &pump.upstream {
         Stream::Tcp(stream) => ask(stream),
         Stream::Tls(stream) => ask(stream.get_ref().0),
-        Stream::Unix(_) => {}
+        // Its connection has other means.
+        Stream::Unix(_) | Stream::WebSocket(_) => {}
     }
 }

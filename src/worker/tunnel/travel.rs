@@ -69,7 +69,7 @@ fn socket_of_upstream(upstream: Stream) -> Option<OwnedFd> {
     match upstream {
         Stream::Tcp(stream) => Some(stream.into_std().ok()?.into()),
         Stream::Unix(stream) => Some(stream.into_std().ok()?.into()),
-        Stream::Tls(_) => None,
+        Stream::Tls(_) | Stream::WebSocket(_) => None,
     }
 }
 

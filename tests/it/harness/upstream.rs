@@ -104,7 +104,8 @@ enum Tongue {
     Tls(TlsAcceptor),
 }
 
-fn acceptor(pair: &Pair, protocols: &[&[u8]]) -> TlsAcceptor {
+/// TLS with `protocols` to choose from.
+pub fn acceptor(pair: &Pair, protocols: &[&[u8]]) -> TlsAcceptor {
     let chain = CertificateDer::pem_file_iter(&pair.cert_file).expect("our own file");
     let key = PrivateKeyDer::from_pem_file(&pair.key_file).expect("our own file");
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -115,6 +116,22 @@ fn acceptor(pair: &Pair, protocols: &[&[u8]]) -> TlsAcceptor {
         .expect("our own pair");
     config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
     Arc::new(config).into()
+}
+
+/// Has `talk` speak on every connection to `listener`, for ever.
+pub async fn accept_all<F>(
+    listener: std::net::TcpListener,
+    talk: impl Fn(tokio::net::TcpStream) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    listener
+        .set_nonblocking(true)
+        .expect("a socket can be non-blocking");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(talk(stream));
+    }
 }
 
 async fn serve(listener: std::net::TcpListener, tongue: Tongue, connections: &AtomicUsize) {

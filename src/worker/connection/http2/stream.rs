@@ -18,7 +18,7 @@ use super::pipe::Pipe;
 use super::reply::Reply;
 use crate::http::body::Incoming;
 use crate::http::in_flight::InFlight;
-use crate::http::service::{Answered, Answering, Awaited};
+use crate::http::service::{Answered, Answering, Later};
 use crate::worker::connection::request::{self, UnderWay};
 use crate::worker::tunnel;
 
@@ -42,7 +42,7 @@ pub fn answer(
     };
     match answering {
         Answering::Now(answered) => stream.respond_now(answered),
-        Answering::Later(awaited) => drop(tokio::task::spawn_local(stream.wait(awaited))),
+        Answering::Later(later) => drop(tokio::task::spawn_local(stream.wait(later))),
     }
 }
 
@@ -67,9 +67,9 @@ struct Stream {
 
 impl Stream {
     /// Waits for the answer as long as the client does.
-    async fn wait(self, awaited: Awaited) {
+    async fn wait(self, later: Later) {
         let answered = {
-            let mut answered = pin!(awaited.answered());
+            let mut answered = pin!(later.answered());
             poll_fn(|context| match answered.as_mut().poll(context) {
                 Poll::Ready(answered) => Poll::Ready(Some(answered)),
                 Poll::Pending => self.reply.poll_given_up(context).map(|()| None),
