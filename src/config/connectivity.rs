@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use super::report::{Finding, Findings};
 use super::source::{Place, reason};
 use super::types::UpstreamAddress;
+use crate::dns::Resolver;
 
 /// Threads that connect at the same time.
 const PARALLEL: usize = 32;
@@ -24,8 +25,14 @@ pub(super) struct Target {
     pub(super) place: Place,
 }
 
-/// Tries each address once; each failure is a finding for every upstream that has the address.
-pub(super) fn test(targets: &[Target], timeout: Duration, findings: &Findings) {
+/// How to connect.
+struct Attempts {
+    resolver: Resolver,
+    timeout: Duration,
+}
+
+/// Tries each address once, with names as `resolver` knows them; each failure is a finding for every upstream that has the address.
+pub(super) fn test(targets: &[Target], resolver: Resolver, timeout: Duration, findings: &Findings) {
     let mut distinct: Vec<&UpstreamAddress> = Vec::new();
     let mut number = HashMap::new();
     for target in targets {
@@ -34,7 +41,8 @@ pub(super) fn test(targets: &[Target], timeout: Duration, findings: &Findings) {
             distinct.len() - 1
         });
     }
-    let failures = failures(&distinct, timeout);
+    let attempts = Attempts { resolver, timeout };
+    let failures = attempts.failures(&distinct);
     for target in targets {
         let Some(failure) = failures.get(&number[&target.address]) else {
             continue;
@@ -45,54 +53,74 @@ pub(super) fn test(targets: &[Target], timeout: Duration, findings: &Findings) {
     }
 }
 
-/// What went wrong, by position in `addresses`.
-fn failures(addresses: &[&UpstreamAddress], timeout: Duration) -> HashMap<usize, String> {
-    let queue = Mutex::new(addresses.iter().enumerate());
-    let failures = Mutex::new(HashMap::new());
-    let work = || {
-        loop {
-            // A panic in between is impossible; a poisoned queue is still a queue.
-            let next = queue.lock().unwrap_or_else(|it| it.into_inner()).next();
-            let Some((number, address)) = next else {
-                return;
-            };
-            if let Err(error) = attempt(address, timeout) {
-                let mut failures = failures.lock().unwrap_or_else(|it| it.into_inner());
-                failures.insert(number, reason(&error));
+impl Attempts {
+    /// What went wrong, by position in `addresses`.
+    fn failures(&self, addresses: &[&UpstreamAddress]) -> HashMap<usize, String> {
+        let queue = Mutex::new(addresses.iter().enumerate());
+        let failures = Mutex::new(HashMap::new());
+        let work = || {
+            loop {
+                // A panic in between is impossible; a poisoned queue is still a queue.
+                let next = queue.lock().unwrap_or_else(|it| it.into_inner()).next();
+                let Some((number, address)) = next else {
+                    return;
+                };
+                if let Err(error) = self.attempt(address) {
+                    let mut failures = failures.lock().unwrap_or_else(|it| it.into_inner());
+                    failures.insert(number, reason(&error));
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..addresses.len().min(PARALLEL) {
+                // Without another thread this one does all the work.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        failures.into_inner().unwrap_or_else(|it| it.into_inner())
+    }
+
+    fn attempt(&self, address: &UpstreamAddress) -> io::Result<()> {
+        let deadline = Instant::now() + self.timeout;
+        match address {
+            UpstreamAddress::Http { host, port } => self.attempt_tcp(host, *port, deadline),
+            UpstreamAddress::Unix(path) => attempt_unix(path),
+            UpstreamAddress::Service(name) => self.attempt_service(name, deadline),
+        }
+    }
+
+    fn attempt_tcp(&self, host: &str, port: u16, deadline: Instant) -> io::Result<()> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+        for address in self.resolver.wait_for_addresses(host, left(deadline)?)? {
+            let address = SocketAddr::new(address, port);
+            match TcpStream::connect_timeout(&address, left(deadline)?) {
+                Ok(_) => return Ok(()),
+                Err(error) => last = error,
             }
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..addresses.len().min(PARALLEL) {
-            // Without another thread this one does all the work.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-        }
-        work();
-    });
-    failures.into_inner().unwrap_or_else(|it| it.into_inner())
-}
+        Err(last)
+    }
 
-fn attempt(address: &UpstreamAddress, timeout: Duration) -> io::Result<()> {
-    match address {
-        UpstreamAddress::Http { host, port } => attempt_tcp(host, *port, timeout),
-        UpstreamAddress::Unix(path) => attempt_unix(path),
+    /// One target that can be reached will do.
+    fn attempt_service(&self, name: &str, deadline: Instant) -> io::Result<()> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the service has no server");
+        for target in self.resolver.wait_for_targets(name, left(deadline)?)? {
+            match self.attempt_tcp(&target.host, target.port, deadline) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 }
 
-fn attempt_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<()> {
-    let deadline = Instant::now() + timeout;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for address in (host, port).to_socket_addrs()? {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(_) => return Ok(()),
-            Err(error) => last = error,
-        }
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(io::ErrorKind::TimedOut.into()),
+        false => Ok(left),
     }
-    Err(last)
 }
 
 /// A full backlog (EAGAIN) means that somebody listens.
@@ -134,7 +162,11 @@ mod tests {
             UpstreamAddress::Unix(folder.path().join("missing")),
         ];
         let all: Vec<&UpstreamAddress> = addresses.iter().collect();
-        let mut failed: Vec<usize> = failures(&all, Duration::from_secs(5)).into_keys().collect();
+        let attempts = Attempts {
+            resolver: Resolver::new(vec![]),
+            timeout: Duration::from_secs(5),
+        };
+        let mut failed: Vec<usize> = attempts.failures(&all).into_keys().collect();
         failed.sort_unstable();
         assert_eq!(failed, [1, 3]);
     }

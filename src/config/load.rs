@@ -12,6 +12,7 @@ use super::resolve::{self, Resolved};
 use super::source::{Located, Place, Source, Unreadable, reason};
 use super::types::Config;
 use super::{Addresses, Loaded, Options, connectivity, include, parallel};
+use crate::dns::Resolver;
 
 /// The files read so far and what was found in them.
 #[derive(Default)]
@@ -110,7 +111,8 @@ impl Loading {
             parsed,
         } = resolved;
         if options.connect && !self.findings.has_errors() {
-            connectivity::test(&targets, options.connect_timeout, &self.findings);
+            let resolver = Resolver::new(config.resolver.clone());
+            connectivity::test(&targets, resolver, options.connect_timeout, &self.findings);
         }
         let failed = self.findings.has_errors();
         let report = self.findings.report(&self.sources);

@@ -318,6 +318,9 @@ pub enum UpstreamAddress {
     Http { host: String, port: u16 },
     /// `unix:/path`; cleartext HTTP/1.1.
     Unix(PathBuf),
+    /// `http+srv://_http._tcp.app.example`: the targets of the SRV records of this name (RFC 2782). Such an upstream is
+    /// alone in its pool.
+    Service(String),
 }
 
 /// One of `[[sites.proxy.routes]]`.

@@ -1,11 +1,12 @@
 //! What names stand for: asked of name servers, and asked again when the records' time is over (RFC 1034, 1035, 2782).
 //!
-//! - [`Resolver`]: what all threads of a process know; `lookup` finds it out
+//! - [`Resolver`]: what all threads of a process know; `lookup` finds it out; `blocking`: for those without a runtime
 //! - `settings`: which servers, and which names are the system's business; `system` reads that from its files
 //! - `question`, `answer`: one message each way; `ask`: over which wire
 
 mod answer;
 mod ask;
+mod blocking;
 mod lookup;
 mod order;
 mod question;

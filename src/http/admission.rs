@@ -124,7 +124,7 @@ fn check_target<B>(request: &Request<B>) -> Result<(), Refusal> {
     let (method, uri) = (request.method(), request.uri());
     // What RFC 8441 made of CONNECT has a target like any request, and is for the proxy to judge.
     let connect =
-        method == Method::CONNECT && request.extensions().get::<hyper::ext::Protocol>().is_none();
+        method == Method::CONNECT && request.extensions().get::<h2::ext::Protocol>().is_none();
     if connect || method == Method::TRACE {
         return Err(Refusal {
             status: StatusCode::METHOD_NOT_ALLOWED,

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::in_flight::InFlight;
+pub use super::incoming::Incoming;
 use super::open_file::OpenFile;
 use super::proxy::Tunnel;
 use super::uploads::Claim;
@@ -169,7 +169,7 @@ impl http_body::Body for RequestBody {
         }
         let frame = match ready!(polled) {
             None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             Some(Ok(frame)) => frame,
         };
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);

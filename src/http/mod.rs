@@ -17,13 +17,14 @@ mod error_pages;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod in_flight;
+mod incoming;
 pub mod interim;
-mod later;
 mod leftover;
 mod middleware;
 pub mod open_file;
 pub mod proxy;
 mod reach;
+mod recycled;
 mod request_path;
 mod router;
 pub mod service;

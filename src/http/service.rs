@@ -1,5 +1,6 @@
 //! A request becomes a response.
 
+mod answering;
 mod authority;
 mod list;
 mod passage;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 
+pub use self::answering::{Answering, Later};
 use self::room::Room;
 use super::admission::{self, Refusal};
 use super::body::{Body, RequestBody};
@@ -23,11 +25,11 @@ pub use super::connection::{Connection, Entrance, User, Visit};
 use super::endpoints;
 use super::error_page::{self, Audience};
 use super::interim::Interim;
-use super::later::Later;
 use super::leftover;
-use super::middleware::{self, Chain, Common};
+use super::middleware::{Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
 use super::reach::Reach;
+use super::recycled::Recycled;
 use super::router::Router;
 use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
@@ -131,7 +133,7 @@ pub struct Service {
 /// An answer, at once or later: files take no await, so the future that every request has stays small.
 enum Answer {
     Now(Response<Body>),
-    Later(Later),
+    Later(Recycled),
 }
 
 impl Answer {
@@ -195,19 +197,15 @@ impl Service {
     }
 
     /// Never fails: what goes wrong becomes a response of status 4xx or 5xx. What comes before it goes to `interim`.
-    pub async fn answer(
+    pub fn answer(
         self: Rc<Self>,
         request: Request<RequestBody>,
         connection: Rc<Connection>,
         interim: Option<Rc<dyn Interim>>,
-    ) -> Answered {
+    ) -> Answering {
         let visit = connection.visit.clone();
         let (answer, site) = self.dispatch(request, connection, interim);
-        let mut response = answer.response().await;
-        if let Some(visit) = visit {
-            middleware::show_request_id(&visit, response.headers_mut());
-        }
-        Answered { response, site }
+        Answering::new(answer, site, visit)
     }
 
     fn dispatch(
@@ -323,8 +321,8 @@ impl Service {
         request: Request<RequestBody>,
         connection: Rc<Connection>,
         interim: Option<Rc<dyn Interim>>,
-    ) -> Later {
-        Later::new(async move {
+    ) -> Recycled {
+        Recycled::new(async move {
             let (method, headers) = (request.method(), request.headers());
             let audience = Audience::of(method, headers);
             let compression = site.compression.as_deref();

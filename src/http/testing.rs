@@ -189,11 +189,11 @@ fn serve(
     let limit = service.shared.config.security.max_request_size;
     let answer = hyper::service::service_fn(move |request: Request<Incoming>| {
         let in_flight = InFlight::new(&Rc::new(Cell::new(0)));
-        let request = request.map(|body| RequestBody::new(body, limit, in_flight));
+        let request = request.map(|body| RequestBody::new(body.into(), limit, in_flight));
         let mut request = request;
         let connection = service.identify(&mut request, &connection);
         let answer = service.clone().answer(request, connection, interim.clone());
-        async move { Ok::<_, std::convert::Infallible>(answer.await.response.map(Wire)) }
+        async move { Ok::<_, std::convert::Infallible>(answer.answered().await.response.map(Wire)) }
     });
     tokio::task::spawn_local(async move {
         if version == Version::HTTP_2 {

@@ -85,6 +85,10 @@ pub struct Activity {
     pub block_since: Cell<Option<Ticks>>,
     /// HTTP/2: the client sends more than it may.
     pub flooded: Cell<bool>,
+    /// HTTP/2: responses that began since the connection's task had its turn.
+    pub responses: Cell<u32>,
+    /// HTTP/2: small writes wait for others.
+    pub gathers: Cell<bool>,
     /// Counts how often the connection's task had its turn.
     pub turn: Cell<u32>,
     /// HTTP/1: the client asked for another protocol; until that is declined nothing more is read.
@@ -126,6 +130,8 @@ impl Activity {
             refusal: Cell::default(),
             block_since: Cell::default(),
             flooded: Cell::default(),
+            responses: Cell::default(),
+            gathers: Cell::default(),
             turn: Cell::default(),
             undecided: Cell::default(),
             interim: Outbox::default(),

@@ -1,5 +1,6 @@
 //! A client's byte stream as hyper sees it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
 
+mod gathered;
 mod reading;
 mod small;
 
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use self::gathered::Gathered;
 use super::activity::Activity;
 use super::file_window::{self, FileQueue};
 use super::frames::Watch;
@@ -46,6 +48,8 @@ pub struct ClientIo {
     gate: Option<Gate>,
     /// HTTP/2: counts what comes.
     watch: Option<Watch>,
+    /// HTTP/2: small writes of this turn.
+    gathered: Gathered,
     pub activity: Rc<Activity>,
     /// File ranges under way, on cleartext connections.
     files: Option<Rc<FileQueue>>,
@@ -61,6 +65,7 @@ impl ClientIo {
             transport: Some(transport),
             gate: None,
             watch: None,
+            gathered: Gathered::default(),
             activity,
             files: None,
             recorder,
@@ -336,6 +341,10 @@ impl AsyncWrite for ClientIo {
     ) -> Poll<io::Result<usize>> {
         self.activity.interim.note_write();
         ready!(self.poll_interim(context))?;
+        if let Some(count) = self.gather(slices) {
+            return Poll::Ready(Ok(count));
+        }
+        ready!(self.poll_leave(context))?;
         let result = self.poll_send(context, slices);
         self.note_write(&result);
         result
@@ -353,6 +362,10 @@ impl AsyncWrite for ClientIo {
         }
         self.activity.interim.note_flush();
         ready!(self.poll_interim(context))?;
+        if self.activity.gathers.get() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.poll_leave(context))?;
         let Transport::Tls(stream) = self.transport() else {
             return Poll::Ready(Ok(()));
         };
@@ -361,7 +374,7 @@ impl AsyncWrite for ClientIo {
         result
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_leave(context)
     }
 }

@@ -1,4 +1,4 @@
-//! A response body as hyper wants it, made from the chunks of `http::Body`: file ranges become slices of the file
+//! A response body on its way out, made from the chunks of `http::Body`: file ranges become slices of the file
 //! window where the connection can sendfile, and blocks read by pread(2) where it cannot.
 
 use std::io;
@@ -15,9 +15,11 @@ use super::file_window::{FileQueue, window};
 use crate::http::body::{Body, BodyError, Chunk, FileSlice, file_shrank};
 
 /// Bytes read at once from a file that goes out encrypted or as HTTP/2 frames.
-const BLOCK: u64 = 64 * 1024;
+pub const BLOCK: u64 = 64 * 1024;
 /// The same, of the first block: over HTTP/2 a client may ask for many files and take none of them.
 const FIRST_BLOCK: u64 = 16 * 1024;
+/// The same, of a block for a client that takes next to nothing at a time.
+const LEAST_BLOCK: u64 = 4 * 1024;
 
 /// A response body on its way out; the connection is busy while it lives.
 pub struct WireBody {
@@ -29,6 +31,8 @@ pub struct WireBody {
     exchange: Rc<Exchange>,
     /// A block of a file was read.
     begun: bool,
+    /// Bytes that can go out now, as far as is known.
+    room: u64,
     /// There is more for the client, as far as is known.
     owes: bool,
     _request: RequestInFlight,
@@ -50,6 +54,7 @@ impl WireBody {
             queue,
             exchange,
             begun: false,
+            room: u64::MAX,
             owes,
             _request: request,
         }
@@ -83,7 +88,7 @@ impl WireBody {
             _ => {
                 let most = if self.begun { BLOCK } else { FIRST_BLOCK };
                 self.begun = true;
-                let block = read_block(&slice, most)?;
+                let block = read_block(&slice, most.min(self.room.max(LEAST_BLOCK)))?;
                 let length = block.len() as u64;
                 (Data::Bytes(block), length)
             }
@@ -125,6 +130,18 @@ impl WireBody {
                 Err(_) => return Poll::Ready(None),
             },
         }))
+    }
+}
+
+impl WireBody {
+    /// Whether the next part is there for the asking: nobody has to send it first.
+    pub fn is_at_hand(&self) -> bool {
+        self.file.is_some() || !matches!(self.body, Body::Stream(_))
+    }
+
+    /// Says how many bytes can go out now: much more need not be read.
+    pub fn make_room(&mut self, bytes: usize) {
+        self.room = bytes as u64;
     }
 }
 

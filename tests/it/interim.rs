@@ -182,6 +182,93 @@ fn curl_sees_them() {
     }
 }
 
+/// The next interim response, or None when the final one is there.
+async fn hint(response: &mut h2::client::ResponseFuture) -> Option<http::Response<()>> {
+    let hint = std::future::poll_fn(|context| response.poll_informational(context));
+    let hint = tokio::time::timeout(PATIENCE, hint).await.expect("in time");
+    hint.map(|hint| hint.unwrap())
+}
+
+#[test]
+fn over_http2_they_do_not_wait_either() {
+    let house = house();
+    runtime().block_on(async {
+        let mut secure = Endpoint::plain(house.secure);
+        secure.tls = Some(tls(&house.authority.der(), HOST, b"h2"));
+        for endpoint in [Endpoint::plain(house.plain), secure] {
+            let stream = endpoint.connect().await.unwrap();
+            let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            for (path, hints) in [("/wait", 1), ("/wait/again", 2)] {
+                let mut sender = sender.clone().ready().await.unwrap();
+                let request = http::Request::get(format!("http://{HOST}{path}"));
+                let (mut response, _) = sender
+                    .send_request(request.body(()).unwrap(), true)
+                    .unwrap();
+                for _ in 0..hints {
+                    let hint = hint(&mut response).await.expect("a hint");
+                    assert_eq!(hint.status(), 103);
+                    assert_eq!(hint.headers()["link"], "</a.css>; rel=preload");
+                    assert!(!hint.headers().contains_key("x"));
+                    house.go.send(()).unwrap();
+                }
+                let response = tokio::time::timeout(PATIENCE, response)
+                    .await
+                    .expect("in time");
+                assert_eq!(response.unwrap().status(), 200);
+            }
+        }
+    });
+}
+
+#[test]
+fn who_resets_a_stream_after_a_hint_harms_nobody() {
+    let house = house();
+    runtime().block_on(async {
+        let stream = Endpoint::plain(house.plain).connect().await.unwrap();
+        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        for path in ["/endless", "/wait", "/now"] {
+            let mut sender = sender.clone().ready().await.unwrap();
+            let request = http::Request::get(format!("http://{HOST}{path}"));
+            let (mut response, mut stream) = sender
+                .send_request(request.body(()).unwrap(), true)
+                .unwrap();
+            assert_eq!(hint(&mut response).await.expect("a hint").status(), 103);
+            if path == "/now" {
+                assert_eq!(response.await.unwrap().status(), 200);
+            } else {
+                stream.send_reset(h2::Reason::CANCEL);
+            }
+        }
+    });
+}
+
+#[test]
+fn curl_sees_them_over_http2() {
+    let house = house();
+    for (scheme, address, how) in [
+        ("http", house.plain, "--http2-prior-knowledge"),
+        ("https", house.secure, "--http2"),
+    ] {
+        let target = format!("{scheme}://{HOST}:{}/now", address.port());
+        let said = Command::new("curl")
+            .args(["-sSk", "--noproxy", "*", how, "-D", "-"])
+            .arg(&*target)
+            .output()
+            .expect("curl can be started");
+        let text = String::from_utf8_lossy(&said.stdout);
+        let heads: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("HTTP/2 "))
+            .collect();
+        assert_eq!(heads, ["HTTP/2 103 ", "HTTP/2 200 "], "{text}");
+        let hints = text.matches("link: </a.css>; rel=preload\r\n");
+        assert_eq!(hints.count(), 1, "{text}");
+        assert!(text.ends_with("\r\n\r\nok"), "{text}");
+    }
+}
+
 #[test]
 fn requests_sent_at_once_have_their_hints_in_order() {
     let house = house();

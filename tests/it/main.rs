@@ -34,6 +34,7 @@ mod manual;
 mod metrics;
 mod middleware;
 mod misdirected;
+mod names;
 mod notifications;
 mod ports;
 mod proxy;

@@ -9,7 +9,7 @@ use super::super::report::{Finding, Findings};
 use super::super::schema;
 use super::super::source::{Located, Place};
 use super::super::types::{
-    Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream, UpstreamProtocol,
+    Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream, UpstreamAddress, UpstreamProtocol,
 };
 use super::global::is_on;
 use super::{Context, balancing, headers, upstream_tls, upstreams};
@@ -88,7 +88,13 @@ fn gather(raw: &raw::proxy::Proxy, context: &mut Context<'_>) -> Pools {
             place,
         });
         match known.get(name) {
-            Some(number) => gathered.pools[*number].servers.push(server),
+            Some(number) => {
+                let servers = &mut gathered.pools[*number].servers;
+                if servers.iter().chain([&server]).any(is_service) {
+                    refuse_company(name, place, context.findings);
+                }
+                servers.push(server);
+            }
             None => {
                 known.insert(name, gathered.pools.len());
                 gathered.pools.push(Pool {
@@ -124,6 +130,16 @@ fn server<'a>(
     };
     match upstreams::parse(&url.value) {
         Ok(parsed) => {
+            if let (Some(_), true) = (raw.weight, is_service(&parsed)) {
+                findings.push(
+                    Finding::error(format!(
+                        "upstream '{}' is a service with a weight",
+                        name.value
+                    ))
+                    .at(url.place, "")
+                    .help("remove 'weight': each SRV record has its own"),
+                );
+            }
             let weight = raw.weight.unwrap_or(defaults::UPSTREAM_WEIGHT);
             let upstream = Upstream {
                 weight,
@@ -138,6 +154,18 @@ fn server<'a>(
             None
         }
     }
+}
+
+fn is_service(upstream: &Upstream) -> bool {
+    matches!(upstream.address, UpstreamAddress::Service(_))
+}
+
+/// A service brings its own servers, priorities and weights.
+fn refuse_company(name: &str, place: Place, findings: &Findings) {
+    let message = format!("upstream '{name}' is a service and shares its name with others");
+    findings.push(Finding::error(message).at(place, "").help(
+        "give each service a name of its own; servers beside it belong into its SRV records",
+    ));
 }
 
 /// Longest prefix first.

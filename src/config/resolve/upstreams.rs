@@ -1,4 +1,5 @@
-//! Upstream URLs: `http://host:port/base`, `https://…`, `h2c://…`, `unix:/path`.
+//! Upstream URLs: `http://host:port/base`, `https://…`, `h2c://…`, `unix:/path`, and services such as
+//! `http+srv://_http._tcp.app.example`.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -13,10 +14,14 @@ use super::listeners::MAX_SOCKET_PATH;
 #[derive(Debug)]
 pub(super) struct Invalid(pub(super) &'static str, pub(super) &'static str);
 
+/// At the end of a scheme: what follows names a service.
+const SERVICE: &str = "+srv";
+
 /// Whether `url` is one of TLS.
 pub(super) fn is_https(url: &str) -> bool {
     let scheme = url.split(':').next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case("https")
+    let scheme = scheme.to_ascii_lowercase();
+    scheme.strip_suffix(SERVICE).unwrap_or(&scheme) == "https"
 }
 
 /// An upstream of weight 1; of one by TLS nothing is known yet but the name in its URL.
@@ -30,11 +35,13 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
             "write it as \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\"",
         )
     })?;
-    let default_port = default_port(uri.scheme_str().unwrap_or_default());
+    let written = uri.scheme_str().unwrap_or_default().to_ascii_lowercase();
+    let scheme = written.strip_suffix(SERVICE).unwrap_or(&written);
+    let default_port = default_port(scheme);
     let (Some(default_port), Some(authority)) = (default_port, uri.authority()) else {
         return Err(Invalid(
             "has no scheme that BWS knows",
-            "begin with \"http://\", \"https://\", \"h2c://\" or \"unix:\"",
+            "begin with \"http://\", \"https://\", \"h2c://\" or \"unix:\"; for SRV records with \"http+srv://\"",
         ));
     };
     if authority.as_str().contains('@') {
@@ -48,6 +55,9 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
             "has a query or fragment",
             "remove what follows the path",
         ));
+    }
+    if scheme.len() < written.len() {
+        return service(scheme, authority.as_str(), uri.path());
     }
     let host = authority.host().to_ascii_lowercase();
     let port = port(&authority.as_str()[host.len()..], default_port)?;
@@ -63,7 +73,7 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
         hostnames::check(bare).map_err(|invalid| Invalid("has no valid host", invalid.1))?;
     }
     Ok(Upstream {
-        protocol: protocol(&uri, bare),
+        protocol: protocol(scheme, bare),
         authority: if port == default_port {
             host.clone()
         } else {
@@ -77,6 +87,38 @@ pub(super) fn parse(url: &str) -> Result<Upstream, Invalid> {
         weight: 1,
         max_conns: None,
     })
+}
+
+/// RFC 2782: the protocol and the service before the domain, each with an underscore.
+fn service(scheme: &str, authority: &str, path: &str) -> Result<Upstream, Invalid> {
+    if authority.contains(':') {
+        return Err(Invalid(
+            "has a port beside its service",
+            "remove the port: each SRV record has its own",
+        ));
+    }
+    let name = authority.to_ascii_lowercase();
+    let domain = domain(&name).ok_or(Invalid(
+        "names no service",
+        "write service, protocol and domain: \"http+srv://_http._tcp.app.example\"",
+    ))?;
+    hostnames::check(&name).map_err(|invalid| Invalid("has no valid service", invalid.1))?;
+    Ok(Upstream {
+        protocol: protocol(scheme, domain),
+        authority: domain.to_owned(),
+        base_path: path.trim_end_matches('/').to_owned(),
+        weight: 1,
+        max_conns: None,
+        address: UpstreamAddress::Service(name),
+    })
+}
+
+/// What follows `_service._protocol.`.
+fn domain(name: &str) -> Option<&str> {
+    let (service, rest) = name.strip_prefix('_')?.split_once('.')?;
+    let (protocol, domain) = rest.strip_prefix('_')?.split_once('.')?;
+    let named = !service.is_empty() && !protocol.is_empty() && !domain.is_empty();
+    named.then_some(domain)
 }
 
 fn unix(path: &str) -> Result<Upstream, Invalid> {
@@ -99,15 +141,15 @@ fn unix(path: &str) -> Result<Upstream, Invalid> {
 
 /// None for a scheme that is not ours.
 fn default_port(scheme: &str) -> Option<u16> {
-    match &*scheme.to_ascii_lowercase() {
+    match scheme {
         "http" | "h2c" => Some(80),
         "https" => Some(443),
         _ => None,
     }
 }
 
-fn protocol(uri: &Uri, host: &str) -> UpstreamProtocol {
-    match &*uri.scheme_str().unwrap_or_default().to_ascii_lowercase() {
+fn protocol(scheme: &str, host: &str) -> UpstreamProtocol {
+    match scheme {
         "h2c" => UpstreamProtocol::Http2,
         "https" => UpstreamProtocol::Tls(UpstreamTls {
             verify: true,
@@ -146,7 +188,7 @@ mod tests {
             UpstreamAddress::Http { host, port } => {
                 (host, port, upstream.authority, upstream.base_path)
             }
-            UpstreamAddress::Unix(_) => panic!("{url} is no socket"),
+            other => panic!("{url} is {other}"),
         }
     }
 
@@ -174,6 +216,20 @@ mod tests {
     }
 
     #[test]
+    fn services_have_a_domain() {
+        let upstream = parse("HTTPS+srv://_Http._tcp.App.example/v1/").unwrap();
+        let name = "_http._tcp.app.example".to_owned();
+        assert_eq!(upstream.address, UpstreamAddress::Service(name));
+        assert_eq!(upstream.authority, "app.example");
+        assert_eq!(upstream.base_path, "/v1");
+        let UpstreamProtocol::Tls(tls) = upstream.protocol else {
+            panic!("https is by TLS");
+        };
+        assert_eq!(tls.server_name, "app.example");
+        assert!(is_https("https+srv://a") && !is_https("http+srv://a"));
+    }
+
+    #[test]
     fn what_cannot_be_connected_to_is_refused() {
         for url in [
             "",
@@ -194,6 +250,15 @@ mod tests {
             "http://-a",
             "http://a b",
             "http:///x",
+            "http+srv://app.example",
+            "http+srv://_http.app.example",
+            "http+srv://_http._tcp",
+            "http+srv://_._tcp.app",
+            "http+srv://_http._tcp.app:80",
+            "http+srv://_http._tcp.-a",
+            "http+srv://[::1]",
+            "srv://_http._tcp.app",
+            "+srv://_http._tcp.app",
         ] {
             assert!(parse(url).is_err(), "{url}");
         }

@@ -62,14 +62,18 @@ pub struct Retry {
     pub on_status: Vec<u16>,
 }
 
-/// As operators know it: `10.0.0.1:3000`, `[::1]:3000`, `unix:/run/app.sock`.
+/// As operators know it: `10.0.0.1:3000`, `[::1]:3000`, `unix:/run/app.sock`, `_http._tcp.app.example`.
 impl fmt::Display for UpstreamAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http { host, port } if host.contains(':') => {
                 write!(formatter, "[{host}]:{port}")
             }
-            Self::Http { host, port } => write!(formatter, "{host}:{port}"),
+            // Targets of services are names in whole; nobody wants to see that dot.
+            Self::Http { host, port } => {
+                write!(formatter, "{}:{port}", host.trim_end_matches('.'))
+            }
+            Self::Service(name) => formatter.write_str(name),
             Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
         }
     }

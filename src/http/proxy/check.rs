@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connect::connect;
 use super::http1::Message;
@@ -17,6 +17,8 @@ use crate::metrics::upstreams::{Cause, mix, now};
 
 /// The first checks of a worker spread over this time, or the interval where it is shorter.
 const FIRST_SPREAD: Duration = Duration::from_secs(1);
+/// How soon it is looked again which servers a service has.
+const SERVICE_PAUSE: Duration = Duration::from_secs(1);
 /// Of the interval, by how much each pause differs at most.
 const JITTER_PART: u32 = 10;
 
@@ -39,13 +41,58 @@ impl Checks {
             };
             let check = Rc::new(check);
             for (pool, standing) in proxy.pools.iter().zip(standings.iter()) {
-                for (number, upstream) in pool.servers.iter().enumerate() {
-                    let patient = Patient::new(upstream, &check, standing, number, servers);
-                    tasks.push(tokio::task::spawn_local(patient.watch()));
+                if standing.service.is_some() {
+                    let watch = watch_service(standing.clone(), check.clone(), servers.clone());
+                    tasks.push(tokio::task::spawn_local(watch));
+                } else {
+                    let checks = Self::of(&pool.servers, &check, standing, servers);
+                    tasks.extend(checks.into_tasks());
                 }
             }
         }
         Self(tasks)
+    }
+
+    fn of(
+        upstreams: &[Upstream],
+        check: &Rc<HealthCheck>,
+        standing: &Arc<PoolStanding>,
+        servers: &Servers,
+    ) -> Self {
+        let upstreams = upstreams.iter().enumerate();
+        let tasks = upstreams.map(|(number, upstream)| {
+            let patient = Patient::new(upstream, check, standing, number, servers);
+            tokio::task::spawn_local(patient.watch())
+        });
+        Self(tasks.collect())
+    }
+
+    fn into_tasks(mut self) -> Vec<tokio::task::JoinHandle<()>> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// Checks the servers of a service, whichever they are. For ever.
+async fn watch_service(standing: Arc<PoolStanding>, check: Rc<HealthCheck>, servers: Servers) {
+    let Some(service) = &standing.service else {
+        return;
+    };
+    let (mut checks, mut version) = (Checks::default(), 0);
+    loop {
+        let known = servers.resolver.targets(&service.name, false).await;
+        let until = match known {
+            Ok(known) => {
+                service.learn(&known.values);
+                known.until
+            }
+            Err(_) => Instant::now(),
+        };
+        if let Some(fleet) = service.fleet().filter(|fleet| fleet.version != version) {
+            drop(checks);
+            version = fleet.version;
+            checks = Checks::of(&fleet.upstreams, &check, &fleet.standing, &servers);
+        }
+        sleep_until(until.max(Instant::now() + SERVICE_PAUSE)).await;
     }
 }
 

@@ -72,6 +72,8 @@ async fn open_before(server: &Server, deadline: Instant, http2: bool) -> io::Res
     let (host, port) = match &server.address {
         UpstreamAddress::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
         UpstreamAddress::Http { host, port } => (host, *port),
+        // Its targets are servers of their own.
+        UpstreamAddress::Service(_) => return Err(io::ErrorKind::AddrNotAvailable.into()),
     };
     let addresses = server.name.addresses(host, port).await?;
     let stream = connect_any(&addresses, deadline).await;

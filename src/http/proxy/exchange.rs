@@ -212,12 +212,14 @@ impl<'a> Exchange<'a> {
         if let Some(expectation) = &expectation {
             upload.wait_for(expectation.clone());
         }
-        let target = self.target(member)?;
-        let message = self.message(member, &target, expectation.is_some());
-        self.note_sent();
         let mut patience = std::mem::take(&mut link.patience);
         let hear = |interim| self.pass(interim, member);
-        let mut call = Call::new(link, &message, upload, expectation, &hear);
+        let mut call = {
+            let target = self.target(member)?;
+            let message = self.message(member, &target, expectation.is_some());
+            Call::new(link, &message, upload, expectation, &hear)
+        };
+        self.note_sent();
         let outcome = self.in_time(|context| call.poll_head(context), &mut patience, progress);
         let sent = outcome.await.map(|outcome| call.finish(outcome, patience));
         let sent = sent.map(|sent| match sent {

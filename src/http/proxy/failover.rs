@@ -1,11 +1,14 @@
 //! A request finds a server, and another one where the first does not answer and no harm is done.
 
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{COOKIE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
+use super::client::Client;
 use super::exchange::{Exchange, Failure, Trouble};
+use super::follower::Follower;
 use super::interim::Relay;
-use super::pool::{Choice, Client, Place, Pool, Pools};
+use super::pool::{Choice, Place, Pool};
+use super::pools::Pools;
 use super::route::Target;
 use super::upgrade::Upgrade;
 use super::upload::Upload;
@@ -69,9 +72,10 @@ pub(in crate::http) fn forward<'a>(
     connection: &Connection,
     interim: Option<Rc<dyn Interim>>,
 ) -> Result<Forwarding<'a>, Unanswered> {
-    let pool = pools
+    let (pool, unknown) = pools
         .pool(target.pool(proxy))
         .ok_or(StatusCode::BAD_GATEWAY)?;
+    let arrival = unknown.map(|follower| Arrival::new(follower, request.headers()));
     let client = pool.client(request.headers(), connection);
     let host = admission::named_authority(&request);
     let route = target.route(proxy);
@@ -89,6 +93,7 @@ pub(in crate::http) fn forward<'a>(
     let mut exchange = Exchange::new(proxy, route, parts, upgrade, Relay::new(interim));
     exchange.prepare(host, &pools.rules, connection);
     Ok(Forwarding {
+        arrival,
         search,
         exchange,
         upload,
@@ -97,6 +102,7 @@ pub(in crate::http) fn forward<'a>(
 
 /// A request on its way to a server.
 pub(in crate::http) struct Forwarding<'a> {
+    arrival: Option<Box<Arrival>>,
     search: Search<'a>,
     exchange: Exchange<'a>,
     upload: Upload,
@@ -105,6 +111,9 @@ pub(in crate::http) struct Forwarding<'a> {
 impl Forwarding<'_> {
     /// The answer of a server.
     pub(in crate::http) async fn answer(&mut self) -> Result<Response<Body>, Unanswered> {
+        if let Some(arrival) = self.arrival.take() {
+            Box::pin(self.search.arrive(*arrival)).await;
+        }
         let place = match self.search.first() {
             Some(first) => first?,
             None => self.search.wait().await?,
@@ -114,9 +123,25 @@ impl Forwarding<'_> {
     }
 }
 
+/// A request to a service whose servers nobody knows yet.
+struct Arrival {
+    follower: Rc<Follower>,
+    cookies: HeaderMap,
+}
+
+impl Arrival {
+    fn new(follower: &Rc<Follower>, headers: &HeaderMap) -> Box<Self> {
+        let cookies = headers.get_all(COOKIE).iter();
+        Box::new(Self {
+            follower: follower.clone(),
+            cookies: cookies.map(|value| (COOKIE, value.clone())).collect(),
+        })
+    }
+}
+
 /// The way of one request through its pool.
 struct Search<'a> {
-    pool: &'a Rc<Pool>,
+    pool: Rc<Pool>,
     client: Client,
     retry: &'a Retry,
     /// It may be sent twice.
@@ -125,6 +150,11 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    async fn arrive(&mut self, arrival: Arrival) {
+        self.pool = arrival.follower.first().await;
+        self.client.arrive(&self.pool, &arrival.cookies);
+    }
+
     /// None: the request has to wait.
     fn first(&self) -> Option<Result<Place, Unanswered>> {
         if self.pool.has_queue() {

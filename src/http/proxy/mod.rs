@@ -1,9 +1,10 @@
 //! Requests that an upstream answers.
 //!
-//! - `route`: which pool; `pool`: which server of it, by the methods of `balance` and the cookie of `sticky`;
-//!   `failover`: another one where it fails
+//! - `route`: which of the `pools`; `pool`: which server of it for a `client`, by the methods of `balance` and the cookie of
+//!   `sticky`; `failover`: another one where it fails
 //! - `standing`: what all threads know of the servers; `health`: how it changes; `waiting`: for a server with room;
 //!   `budget`: how much may be sent again
+//! - `service`: a pool whose servers are those of SRV records; `follower`: as one thread knows it
 //! - `check`: asks servers how they are
 //! - `server`: one thread's idle connections; `connect`: new ones; `names`: to which addresses
 //! - `sender`: a connection of `http1` or `http2`; `tls`: below either
@@ -16,12 +17,14 @@ mod balance;
 mod body;
 mod budget;
 mod check;
+mod client;
 mod connect;
 mod exchange;
 mod expectation;
 mod extended_connect;
 mod failover;
 mod first_frame;
+mod follower;
 mod forwarded;
 mod headers;
 #[cfg(fuzzing)]
@@ -42,10 +45,12 @@ mod interim;
 mod names;
 mod patience;
 mod pool;
+mod pools;
 mod redirect;
 mod route;
 mod sender;
 mod server;
+mod service;
 mod standing;
 mod sticky;
 mod stream;
@@ -60,7 +65,7 @@ mod websocket_key;
 
 pub(super) use check::Checks;
 pub(super) use failover::forward;
-pub(super) use pool::Pools;
+pub(super) use pools::Pools;
 pub(super) use route::{Target, find_route};
 pub(super) use server::Servers;
 pub use standing::{Change, Standings, Tell};

@@ -1,59 +1,31 @@
-//! The pools of a site as one thread knows them, and the choice of a server for a request.
+//! A pool as one thread knows it, and the choice of a server for a request.
 
 use std::cell::{Cell, LazyCell};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use super::balance;
-use super::headers::Rules;
+use super::client::Client;
 use super::server::{Server, Servers};
 use super::standing::{PoolStanding, Standing};
 use super::sticky::Sticky;
-use crate::config::types::{Balancing, BalancingMethod, Config, Proxy, SiteIndex, Upstream};
-use crate::http::service::Connection;
+use crate::config::types::{Balancing, BalancingMethod, Upstream};
 use crate::metrics::upstreams::{Cause, mix, now};
 
 /// Beyond it a thread's start in the round makes no difference.
 const MAX_HEAD_START: usize = 64;
 
-/// The pools of one site, on one thread.
-pub(in crate::http) struct Pools {
-    pools: Vec<Rc<Pool>>,
-    pub(super) rules: Rules,
-}
-
-impl Pools {
-    /// None for a site without a proxy.
-    pub(in crate::http) fn new(
-        config: &Config,
-        site: SiteIndex,
-        servers: &Servers,
-    ) -> Option<Self> {
-        let proxy = config.sites.get(site as usize)?.proxy.as_ref()?;
-        let standings = servers.standings.site(config, site)?;
-        let pools = standings.iter().enumerate();
-        let make = |(number, standing)| Rc::new(Pool::new(proxy, number, standing, servers));
-        Some(Self {
-            pools: pools.map(make).collect(),
-            rules: Rules::new(&proxy.headers),
-        })
-    }
-
-    pub(super) fn pool(&self, number: usize) -> Option<&Rc<Pool>> {
-        self.pools.get(number)
-    }
-}
-
 pub(super) struct Pool {
     pub(super) standing: Arc<PoolStanding>,
     members: Vec<Member>,
-    balancing: Balancing,
-    sticky: Option<Sticky>,
+    pub(super) balancing: Balancing,
+    pub(super) sticky: Option<Sticky>,
     random: Cell<u64>,
+    /// Not all servers have the same priority.
+    tiered: bool,
 }
 
 /// A server's place in a pool.
@@ -65,6 +37,8 @@ pub(super) struct Member {
     /// Its identity's.
     pub(super) hash: u64,
     pub(super) weight: i64,
+    /// It is used when none of a lower number can be (RFC 2782).
+    pub(super) priority: u16,
     /// Of the round robin.
     pub(super) credit: Cell<i64>,
 }
@@ -78,16 +52,10 @@ impl Member {
                 .unwrap_or_else(|_| HeaderValue::from_static("localhost")),
             hash: standing.identity.hash(),
             weight: i64::from(upstream.weight.max(1)),
+            priority: 0,
             credit: Cell::new(0),
         }
     }
-}
-
-/// What of a request decides on its server.
-pub(super) struct Client {
-    hash: u64,
-    /// The server that its cookie names.
-    favourite: Option<usize>,
 }
 
 /// The outcome of a choice.
@@ -102,19 +70,25 @@ pub(super) enum Choice {
 }
 
 impl Pool {
-    fn new(proxy: &Proxy, number: usize, standing: &Arc<PoolStanding>, servers: &Servers) -> Self {
-        let upstreams = proxy.pools[number].servers.iter();
+    pub(super) fn new(
+        balancing: Balancing,
+        upstreams: &[Upstream],
+        standing: &Arc<PoolStanding>,
+        servers: &Servers,
+    ) -> Self {
         let members = upstreams
+            .iter()
             .zip(&standing.servers)
             .map(|(upstream, standing)| Member::new(upstream, standing, servers));
-        let sticky = proxy.balancing.sticky_sessions;
+        let sticky = balancing.sticky_sessions;
         let turn = standing.threads.fetch_add(1, Ordering::Relaxed);
         let pool = Self {
             standing: standing.clone(),
             members: members.collect(),
-            balancing: proxy.balancing,
+            balancing,
             sticky: sticky.then(|| Sticky::new(standing, &servers.standings.lasting.secret())),
             random: Cell::new(mix(now() ^ mix(turn as u64 + u64::from(std::process::id())))),
+            tiered: false,
         };
         // Otherwise all threads would begin with the first server.
         for _ in 0..turn % MAX_HEAD_START {
@@ -123,13 +97,13 @@ impl Pool {
         pool
     }
 
-    pub(super) fn client(&self, headers: &HeaderMap, connection: &Connection) -> Client {
-        let by_address = self.balancing.method == BalancingMethod::IpHash;
-        let address = connection.peer.filter(|_| by_address).map(|peer| peer.ip());
-        Client {
-            hash: address.map_or(0, hash_address),
-            favourite: self.sticky.as_ref().and_then(|it| it.server(headers)),
+    /// The same with a priority for each server.
+    pub(super) fn with_priorities(mut self, priorities: &[u16]) -> Self {
+        for (member, priority) in self.members.iter_mut().zip(priorities) {
+            member.priority = *priority;
         }
+        self.tiered = priorities.windows(2).any(|pair| pair[0] != pair[1]);
+        self
     }
 
     /// A server that is not in `tried`. `repeatable`: no harm is done when it does not answer.
@@ -176,6 +150,10 @@ impl Pool {
         Some(Place::new(self, index, false))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Whether somebody came earlier and still waits.
     pub(super) fn has_queue(&self) -> bool {
         self.standing.limited && !self.standing.waiting.is_empty()
@@ -187,7 +165,11 @@ impl Pool {
         tried: &[usize],
         time: &impl std::ops::Deref<Target = u64>,
     ) -> Option<usize> {
-        let share = |index: usize| self.share(index, tried, time);
+        let priority = self.tiered.then(|| self.usable_priority(tried, time));
+        let share = |index: usize| match priority {
+            Some(priority) if self.members[index].priority != priority => 0,
+            _ => self.share(index, tried, time),
+        };
         let active = |index: usize| i64::from(self.standing.servers[index].active());
         if let Some(favourite) = client.favourite.filter(|&index| share(index) > 0) {
             return Some(favourite);
@@ -214,6 +196,16 @@ impl Pool {
             return 0;
         }
         self.members[index].weight * server.share(|| **time)
+    }
+
+    /// The lowest of those who can take a request.
+    fn usable_priority(&self, tried: &[usize], time: &impl std::ops::Deref<Target = u64>) -> u16 {
+        let usable = |&(index, _): &(usize, &Member)| self.share(index, tried, time) > 0;
+        let members = self.members.iter().enumerate().filter(usable);
+        members
+            .map(|(_, member)| member.priority)
+            .min()
+            .unwrap_or(0)
     }
 
     /// A server that was out for long enough gets one request to show that it is back.
@@ -243,32 +235,10 @@ impl Pool {
         self.random.set(state);
         mix(state)
     }
-
-    /// Makes the client come back to the server that answered it.
-    pub(super) fn remember(
-        &self,
-        headers: &mut HeaderMap,
-        client: &Client,
-        index: usize,
-        secure: bool,
-    ) {
-        let sticky = self.sticky.as_ref();
-        if let Some(sticky) = sticky.filter(|_| client.favourite != Some(index)) {
-            sticky.remember(headers, index, secure);
-        }
-    }
 }
 
 /// When only health checks can bring a pool back.
 const RETRY_AFTER_CHECKS: u32 = 5;
-
-/// Of all an IPv6 client may call its own, the same.
-fn hash_address(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => mix(u64::from(address.to_bits())),
-        IpAddr::V6(address) => mix((address.to_bits() >> 64) as u64),
-    }
-}
 
 /// One request's place at a server; left when dropped.
 pub(super) struct Place {
@@ -320,6 +290,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pools::Pools;
     use super::super::standing::Standings;
     use super::*;
     use crate::http::testing::{config, site};
@@ -341,12 +312,9 @@ mod tests {
                 scope.spawn(|| {
                     let servers = Servers::of(standings.clone());
                     let pools = Pools::new(&config, 0, &servers).unwrap();
-                    let client = Client {
-                        hash: 0,
-                        favourite: None,
-                    };
+                    let client = Client::default();
                     for _ in 0..2_500 {
-                        match pools.pools[0].choose(&client, &[], true) {
+                        match pools.pool(0).unwrap().0.choose(&client, &[], true) {
                             Choice::Place(place) => place.count_request(false),
                             _ => panic!("all servers are up"),
                         }
@@ -379,6 +347,7 @@ pub(super) mod testing {
                 authority: HeaderValue::from_static("localhost"),
                 hash: mix(number as u64),
                 weight: *weight,
+                priority: 0,
                 credit: Cell::new(0),
             }
         };

@@ -34,14 +34,17 @@ impl Idle {
     }
 }
 
+type Known = HashMap<(UpstreamAddress, UpstreamProtocol), Rc<Server>>;
+
 /// All servers that a thread knows, once for each address and protocol whatever the pools that name it.
+#[derive(Clone)]
 pub(in crate::http) struct Servers {
     /// What all threads share of them.
     pub(super) standings: Arc<Standings>,
     tls: Arc<TlsClients>,
     /// What the names of the servers stand for.
-    resolver: Arc<Resolver>,
-    known: RefCell<HashMap<(UpstreamAddress, UpstreamProtocol), Rc<Server>>>,
+    pub(super) resolver: Arc<Resolver>,
+    known: Rc<RefCell<Known>>,
 }
 
 impl Servers {
@@ -54,7 +57,7 @@ impl Servers {
             standings,
             tls,
             resolver,
-            known: RefCell::default(),
+            known: Rc::default(),
         }
     }
 
@@ -67,6 +70,12 @@ impl Servers {
             Rc::new(Server::new(address, name, protocol, self.tls.clone()))
         });
         server.clone()
+    }
+
+    /// Closes the idle connections of servers that no pool has any more.
+    pub(super) fn forget_unused(&self) {
+        let mut known = self.known.borrow_mut();
+        known.retain(|_, server| Rc::strong_count(server) > 1);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::budget::Budget;
 use super::health;
+use super::service::Service;
 use super::waiting::Waiting;
 use crate::config::types::{Config, Pool, SiteIndex, Upstream};
 use crate::metrics::lasting::Lasting;
@@ -58,8 +59,12 @@ impl Standings {
         let site = config.sites.get(index as usize)?;
         let proxy = site.proxy.as_ref()?;
         let make = |pool: &Pool| {
-            let checked = proxy.health_check.is_some();
-            Arc::new(PoolStanding::new(self, &site.name, pool, checked))
+            let ground = Ground {
+                lasting: self.lasting,
+                tell: self.tell,
+                checked: proxy.health_check.is_some(),
+            };
+            Arc::new(PoolStanding::new(ground, &site.name, pool))
         };
         let standings = self.sites.get(index as usize)?;
         Some(
@@ -70,8 +75,18 @@ impl Standings {
     }
 }
 
+/// What the standing of a pool is made on.
+#[derive(Clone, Copy)]
+pub(super) struct Ground {
+    lasting: Lasting<'static>,
+    tell: Tell,
+    checked: bool,
+}
+
 /// One pool.
 pub(super) struct PoolStanding {
+    /// It has no servers of its own, but those of a service.
+    pub(super) service: Option<Service>,
     site: String,
     name: String,
     pub(super) servers: Box<[Standing]>,
@@ -100,22 +115,25 @@ pub(super) struct Standing {
 struct Active(AtomicU32);
 
 impl PoolStanding {
-    fn new(all: &Standings, site: &str, pool: &Pool, checked: bool) -> Self {
+    pub(super) fn new(ground: Ground, site: &str, pool: &Pool) -> Self {
         let make = |upstream: &Upstream| {
             let address = upstream.address.to_string();
             let identity = Identity::new(site, &pool.name, &address);
             Standing {
                 active: Active(AtomicU32::new(0)),
                 limit: upstream.max_conns.unwrap_or(u32::MAX),
-                slot: Slot::claim(all.lasting.upstreams(), identity),
+                slot: Slot::claim(ground.lasting.upstreams(), identity),
                 identity,
                 address,
-                checked,
+                checked: ground.checked,
             }
         };
-        let servers: Box<[Standing]> = pool.servers.iter().map(make).collect();
+        let service = Service::of(pool, site, ground);
+        let own = pool.servers.iter().filter(|_| service.is_none());
+        let servers: Box<[Standing]> = own.map(make).collect();
         let requests = servers.iter().map(Standing::requests).sum();
         Self {
+            service,
             site: site.to_owned(),
             name: pool.name.clone(),
             servers,
@@ -123,7 +141,7 @@ impl PoolStanding {
             waiting: Waiting::default(),
             budget: Budget::new(now(), requests),
             threads: AtomicUsize::new(0),
-            tell: all.tell,
+            tell: ground.tell,
         }
     }
 

@@ -36,7 +36,7 @@ impl Upgrade {
     ) -> Result<Option<Self>, StatusCode> {
         let allowed = route.is_none_or(|route| route.websocket);
         if request.method() == Method::CONNECT {
-            return match request.extensions().get::<hyper::ext::Protocol>() {
+            return match request.extensions().get::<h2::ext::Protocol>() {
                 Some(protocol) if protocol.as_str() != "websocket" => {
                     Err(StatusCode::NOT_IMPLEMENTED)
                 }

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes that are kept until it is clear that the upstream looks at the request.
 const KEPT: usize = 64 * 1024;
 
-/// A request body for an upstream.
-pub(super) struct Upload(Option<Sending>);
+/// A request body for an upstream. (In a box, as most requests have none.)
+pub(super) struct Upload(Option<Box<Sending>>);
 
 struct Sending {
     source: Rc<Source>,
@@ -82,11 +82,11 @@ impl Upload {
             kept: RefCell::new(None),
             progress: Progress::new(),
         });
-        Self(Some(Sending {
+        Self(Some(Box::new(Sending {
             source,
             again,
             expectation: None,
-        }))
+        })))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -224,7 +224,7 @@ impl Body for Upload {
 
     fn is_end_stream(&self) -> bool {
         let ended = |sending: &Sending| sending.again.is_empty() && sending.source.is_end_stream();
-        self.0.as_ref().is_none_or(ended)
+        self.0.as_deref().is_none_or(ended)
     }
 
     fn size_hint(&self) -> SizeHint {

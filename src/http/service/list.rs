@@ -6,8 +6,8 @@ use http::Request;
 
 use super::Service;
 use crate::http::body::RequestBody;
-use crate::http::later::Later;
 use crate::http::leftover;
+use crate::http::recycled::Recycled;
 use crate::http::site::Site;
 use crate::http::static_files;
 
@@ -18,8 +18,8 @@ impl Service {
         site: Rc<Site>,
         folder: Rc<Vec<u8>>,
         request: Request<RequestBody>,
-    ) -> Later {
-        Later::new(async move {
+    ) -> Recycled {
+        Recycled::new(async move {
             let (method, headers) = (request.method(), request.headers());
             let response = static_files::respond_listing(&site, &folder, method, headers).await;
             self.recorder

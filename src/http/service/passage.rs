@@ -7,9 +7,9 @@ use http::{Request, Response, StatusCode};
 use super::{Answer, Connection, Room, Service};
 use crate::http::body::{Body, RequestBody};
 use crate::http::interim::Interim;
-use crate::http::later::Later;
 use crate::http::leftover;
 use crate::http::middleware::{Chain, Refusal, Return, Verdict};
+use crate::http::recycled::Recycled;
 use crate::http::site::Site;
 
 impl Answer {
@@ -20,7 +20,7 @@ impl Answer {
                 chain.leave(back, &mut response);
                 Self::Now(response)
             }
-            Self::Later(later) => Self::Later(Later::new(async move {
+            Self::Later(later) => Self::Later(Recycled::new(async move {
                 let mut response = later.await;
                 chain.leave(back, &mut response);
                 response
@@ -42,7 +42,7 @@ impl Service {
         let mut back = chain.expect(&request);
         let answer = match chain.enter(&mut request, &connection, &mut back) {
             Verdict::Pass => self.answer_content(site, request, connection, interim),
-            Verdict::Ask(question) => Answer::Later(Later::new(async move {
+            Verdict::Ask(question) => Answer::Later(Recycled::new(async move {
                 match question.answer().await {
                     Ok(user) => {
                         request.extensions_mut().insert(user.clone());

@@ -1,13 +1,9 @@
 //! Messages whatever answers them: methods, framing, versions.
 
-use std::rc::Rc;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{files, folder};
-use crate::http::body::RequestBody;
-use crate::http::interim::Interim;
-use crate::http::service::{Answered, Connection, Service};
+use crate::http::service::{Answered, Answering};
 use crate::http::testing::*;
 
 #[test]
@@ -175,13 +171,13 @@ fn keep_alive_answers_one_after_the_other() {
 
 #[test]
 fn the_future_of_every_request_is_small() {
-    let size = size_of_answer(Service::answer);
+    let size = size_of_answer(Answering::answered);
     assert!(size < 1024, "{size} bytes");
 }
 
 fn size_of_answer<F, R>(_: F) -> usize
 where
-    F: Fn(Rc<Service>, http::Request<RequestBody>, Rc<Connection>, Option<Rc<dyn Interim>>) -> R,
+    F: Fn(Answering) -> R,
     R: Future<Output = Answered>,
 {
     size_of::<R>()

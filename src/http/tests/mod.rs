@@ -9,6 +9,7 @@ mod messages;
 mod pages;
 mod proxy;
 mod reuse;
+mod services;
 mod trouble;
 pub(super) mod upstream;
 

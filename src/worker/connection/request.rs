@@ -5,21 +5,20 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use http::{Method, Request, Response, Version};
+use http::{Request, Response, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
-use crate::http::body::RequestBody;
+use crate::http::body::{Incoming, RequestBody};
 use crate::http::in_flight::InFlight;
 use crate::http::interim::Interim;
-use crate::http::service::{Answered, Connection};
+use crate::http::proxy::Tunnel;
+use crate::http::service::{Answered, Answering, Connection};
 use crate::http::uploads::Claim;
 use crate::metrics::counters::{Global, Recorder, SITE_CONNECTIONS};
 use crate::worker::access_log::Exchange;
 use crate::worker::activity::Activity;
 use crate::worker::file_window::FileQueue;
 use crate::worker::thread::Thread;
-use crate::worker::tunnel;
 use crate::worker::wire_body::WireBody;
 
 /// What the requests of a connection share.
@@ -56,66 +55,99 @@ impl Drop for RequestInFlight {
     }
 }
 
-/// Answers a request.
-pub async fn answer(
+/// A request while it is answered. Dropped before, it has no answer, and is logged so.
+pub struct UnderWay {
+    context: Context,
+    exchange: Rc<Exchange>,
+    /// Of a body that the client may go on with.
+    open_ended: Option<Rc<Claim>>,
+    guard: RequestInFlight,
+}
+
+/// Begins to answer a request. What comes before its response goes to `interim`.
+pub fn begin(
     context: Context,
     mut request: Request<Incoming>,
-) -> Result<Response<WireBody>, Infallible> {
-    let Context {
-        thread,
-        connection,
-        activity,
-        counted,
-        files,
-    } = context;
+    interim: Option<Rc<dyn Interim>>,
+) -> (UnderWay, Answering) {
+    let (thread, activity) = (&context.thread, &context.activity);
     activity.note_request();
     let in_flight = InFlight::new(&activity.in_flight);
-    let version = request.version();
-    let asks_to_switch = asks_to_switch(&request);
-    let http2_tunnel =
-        (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
-    let shown = thread.service.identify(&mut request, &connection);
-    let exchange = Exchange::begin(&thread, &shown, &activity, &request);
-    let claim = claim(&activity, request.body());
+    let shown = thread.service.identify(&mut request, &context.connection);
+    let exchange = Exchange::begin(thread, &shown, activity, &request);
+    let claim = claim(activity, request.body());
     let open_ended = claim.clone().filter(|_| is_open_ended(&request));
     let limit = thread.process.config.security.max_request_size;
     let request = request
         .map(|incoming| RequestBody::new(incoming, limit, in_flight.clone()).reporting_to(claim));
     let guard = RequestInFlight::new(in_flight, thread.recorder);
-    let interim = (version == Version::HTTP_11).then(|| activity.clone() as Rc<dyn Interim>);
-    let answer = thread.service.clone().answer(request, shown, interim);
-    let Answered { mut response, site } = answer.await;
+    let answering = thread.service.clone().answer(request, shown, interim);
+    let under_way = UnderWay {
+        context,
+        exchange,
+        open_ended,
+        guard,
+    };
+    (under_way, answering)
+}
+
+impl UnderWay {
+    /// The response for the wire, and the tunnel that it opens.
+    pub fn finish(self, answered: Answered) -> (Response<WireBody>, Option<Box<Tunnel>>) {
+        let Self {
+            context,
+            exchange,
+            open_ended,
+            guard,
+        } = self;
+        let Answered { mut response, site } = answered;
+        exchange.answered(response.status().as_u16(), site);
+        if let Some(user) = response.extensions_mut().remove() {
+            exchange.known_as(user);
+        }
+        context.activity.responding.set(true);
+        if let Some(claim) = open_ended {
+            claim.release();
+        }
+        if let (false, Some(site)) = (context.counted.replace(true), site) {
+            context.thread.recorder.site(site, SITE_CONNECTIONS, 1);
+        }
+        let tunnel = response.body_mut().take_tunnel();
+        let files = context.files;
+        (
+            response.map(|body| WireBody::new(body, files, exchange, guard)),
+            tunnel,
+        )
+    }
+}
+
+/// Answers a request that came by HTTP/1.
+pub async fn answer(
+    context: Context,
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<WireBody>, Infallible> {
+    let (thread, connection) = (context.thread.clone(), context.connection.clone());
+    let activity = context.activity.clone();
+    let asks_to_switch = asks_to_switch(&request);
+    let takes_interim = request.version() == Version::HTTP_11;
+    let interim = takes_interim.then(|| activity.clone() as Rc<dyn Interim>);
+    let (under_way, answering) = begin(context, request.map(Incoming::from), interim);
+    let answered = answering.answered().await;
     activity.interim.close();
-    exchange.answered(response.status().as_u16(), site);
-    if let Some(user) = response.extensions_mut().remove() {
-        exchange.known_as(user);
+    let (mut response, tunnel) = under_way.finish(answered);
+    if tunnel.is_some() {
+        *activity.tunnel.borrow_mut() = tunnel;
+        return Ok(response);
     }
-    activity.responding.set(true);
-    if let Some(claim) = open_ended {
-        claim.release();
+    if asks_to_switch {
+        activity.decline();
     }
-    if let (false, Some(site)) = (counted.replace(true), site) {
-        thread.recorder.site(site, SITE_CONNECTIONS, 1);
-    }
-    match (response.body_mut().take_tunnel(), http2_tunnel) {
-        (Some(tunnel), Some(client)) => {
-            let in_flight = InFlight::new(&activity.in_flight);
-            tunnel::over_http2(thread.clone(), client, tunnel, in_flight);
-        }
-        (Some(tunnel), None) => {
-            *activity.tunnel.borrow_mut() = Some(tunnel);
-            return Ok(response.map(|body| WireBody::new(body, files, exchange, guard)));
-        }
-        (None, _) if asks_to_switch => activity.decline(),
-        (None, _) => {}
-    }
-    let last = thread.draining.get() && !thread.hands_over(&connection);
-    if last && version < Version::HTTP_2 {
+    if thread.draining.get() && !thread.hands_over(&connection) {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| WireBody::new(body, files, exchange, guard)))
+    Ok(response)
 }
 
 /// What a body that is still to come is waited for by.
@@ -129,7 +161,7 @@ fn is_open_ended(request: &Request<Incoming>) -> bool {
 }
 
 /// Whether the bytes after `request` wait for its answer: exactly when `framing` says so.
-fn asks_to_switch(request: &Request<Incoming>) -> bool {
+fn asks_to_switch<B: http_body::Body>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11
         && request.headers().contains_key(UPGRADE)
         && request.body().is_end_stream()

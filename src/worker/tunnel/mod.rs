@@ -16,10 +16,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use rustix::net::sockopt;
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use self::frames::{GOODBYE, MASKED_GOODBYE};
 use self::pump::{End, Pump};
@@ -60,11 +58,13 @@ pub fn resume(passenger: Passenger, thread: &Rc<Thread>) {
 }
 
 /// Makes a tunnel of a stream of an HTTP/2 connection, which is busy as long as it lasts.
-pub fn over_http2(thread: Rc<Thread>, client: OnUpgrade, tunnel: Box<Tunnel>, busy: InFlight) {
+pub fn over_http2<C>(thread: Rc<Thread>, client: C, tunnel: Tunnel, busy: InFlight)
+where
+    C: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut pump = pump(client, Bytes::new(), tunnel, &thread);
     tokio::task::spawn_local(async move {
         let _busy = busy;
-        let Ok(client) = client.await else { return };
-        let mut pump = pump(TokioIo::new(client), Bytes::new(), *tunnel, &thread);
         let _listed = Listed::new(&thread, &pump.activity, Protocol::Tunnel);
         if pump.run(false).await == End::Goodbye {
             say_goodbye(&mut pump.client, &mut pump.upstream).await;

@@ -2,6 +2,7 @@
 //!
 //! - [`process`]: a child that is watched through /proc and never outlives its test
 //! - [`bws`], [`nginx`]: the servers
+//! - [`name_server`]: DNS as told
 //! - [`pebble`]: an ACME server
 //! - [`notify`]: what a service tells systemd, in order
 //! - [`certificates`]: an authority for a test
@@ -12,6 +13,7 @@ pub mod backend;
 pub mod bws;
 pub mod certificates;
 pub mod demo;
+pub mod name_server;
 pub mod nginx;
 pub mod notify;
 pub mod pebble;

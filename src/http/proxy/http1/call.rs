@@ -36,11 +36,11 @@ pub(in crate::http::proxy) async fn send(
     call.finish(outcome, Patience::default())
 }
 
-/// A request that has no response yet. (To be polled where it lies: it is too big to be moved about.)
+/// A request that has no response yet. (In a box, as it is too big to be moved about.)
 pub(in crate::http::proxy) struct Call<'a> {
     link: Link,
     outgoing: Outgoing,
-    method: &'a Method,
+    method: Method,
     /// There is more to send, as far as is known.
     sending: bool,
     /// Why the upstream takes no more. It may have answered all the same.
@@ -71,16 +71,16 @@ impl<'a> Call<'a> {
     /// With an `expectation` the upstream's 100 settles it.
     pub(in crate::http::proxy) fn new(
         mut link: Link,
-        message: &Message<'a>,
+        message: &Message<'_>,
         upload: Upload,
         expectation: Option<Rc<Expectation>>,
         hear: Hear<'a>,
-    ) -> Self {
+    ) -> Box<Self> {
         let front = std::mem::take(&mut link.head);
-        Self {
+        Box::new(Self {
             outgoing: Outgoing::new(front, message, upload),
             link,
-            method: message.method,
+            method: message.method.clone(),
             sending: true,
             broken: None,
             unread: BytesMut::new(),
@@ -90,7 +90,7 @@ impl<'a> Call<'a> {
             expectation,
             hear,
             interim: 0,
-        }
+        })
     }
 
     /// Ready once: [`Self::finish`] makes the response of it.
@@ -176,7 +176,7 @@ impl<'a> Call<'a> {
                 Some(behind) => std::mem::replace(&mut self.unread, behind),
                 None => self.unread.split_to(end),
             };
-            let head = response::parse(&head.freeze(), self.method)?;
+            let head = response::parse(&head.freeze(), &self.method)?;
             if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(Some(head));
             }
@@ -199,7 +199,7 @@ impl<'a> Call<'a> {
 
     /// `patience` goes back to where it came from, the connection.
     pub(in crate::http::proxy) fn finish(
-        mut self,
+        mut self: Box<Self>,
         outcome: Result<Head, Ended>,
         patience: Patience,
     ) -> Result<Response<Incoming>, Broken> {
@@ -210,19 +210,27 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn respond(self, head: Head) -> Response<Incoming> {
-        let mut link = self.link;
-        let unmet = self.expectation.filter(|it| !it.is_settled());
-        let rest = match (self.sending, unmet) {
-            (true, Some(unmet)) => Some(Rest::withhold(self.outgoing, unmet)),
-            (true, None) => Some(Rest::send(self.outgoing, link.stream.clone())),
+    fn respond(self: Box<Self>, head: Head) -> Response<Incoming> {
+        let Self {
+            mut link,
+            outgoing,
+            sending,
+            broken,
+            unread,
+            expectation,
+            ..
+        } = *self;
+        let unmet = expectation.filter(|it| !it.is_settled());
+        let rest = match (sending, unmet) {
+            (true, Some(unmet)) => Some(Rest::withhold(outgoing, unmet)),
+            (true, None) => Some(Rest::send(outgoing, link.stream.clone())),
             (false, _) => {
-                link.head = self.outgoing.into_front();
+                link.head = outgoing.into_front();
                 None
             }
         };
-        let persistent = head.persistent && self.broken.is_none();
-        let incoming = Incoming::new(link, head.body, persistent, self.unread.freeze(), rest);
+        let persistent = head.persistent && broken.is_none();
+        let incoming = Incoming::new(link, head.body, persistent, unread.freeze(), rest);
         let mut response = Response::new(incoming);
         *response.status_mut() = head.status;
         *response.version_mut() = head.version;
@@ -230,7 +238,7 @@ impl<'a> Call<'a> {
         response
     }
 
-    fn fail(self, ended: Ended) -> Broken {
+    fn fail(self: Box<Self>, ended: Ended) -> Broken {
         match ended {
             Ended::Unsent => match self.outgoing.into_unsent() {
                 Some(upload) => Broken::Unsent(upload),

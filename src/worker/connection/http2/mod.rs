@@ -1,14 +1,26 @@
-//! HTTP/2 on a connection (RFC 9113).
+//! HTTP/2 on a connection (RFC 9113): the `h2` crate has the protocol, this room what a server does with it.
+//!
+//! - this file: one connection from beginning to end, and its limits
+//! - `serving`: its requests as they come in
+//! - `stream`: a request's way to its response; `reply`, `head`: how that begins; `pipe`: its body
+//! - `piece`: what goes out in DATA frames
+//! - `byte_stream`: a stream that is a tunnel
+
+mod byte_stream;
+mod head;
+mod piece;
+mod pipe;
+mod reply;
+mod serving;
+mod stream;
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use hyper::server::conn::http2::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use h2::server::Builder;
 
+use self::serving::Serving;
 use super::{Client, close, request};
 use crate::config::types::Performance;
 use crate::worker::activity::{Activity, Order};
@@ -19,6 +31,8 @@ use crate::worker::thread::{Listed, Protocol};
 const MAX_STREAMS: u32 = 128;
 /// Bytes of a decoded header list.
 const MAX_HEADER_LIST: u32 = 32 * 1024;
+/// Bytes of one frame's payload.
+const MAX_FRAME: u32 = 16 * 1024;
 /// Bytes that a client may send on one stream, and on all, before a handler took them.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -29,19 +43,6 @@ const SEND_BUFFER: usize = 128 * 1024;
 const MAX_PENDING_RESETS: usize = 32;
 /// Streams that we may have to reset for a client's mistakes, refused ones included (CVE-2025-8671).
 const MAX_OWN_RESETS: usize = 128;
-
-/// Runs the futures of a connection's streams on its own thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F> hyper::rt::Executor<F> for LocalExecutor
-where
-    F: Future<Output = ()> + 'static,
-{
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
-}
 
 /// Serves a connection until it closes.
 pub async fn serve(transport: Transport, client: Client) {
@@ -61,20 +62,19 @@ pub async fn serve(transport: Transport, client: Client) {
         counted: Rc::default(),
         files: None,
     };
-    let service = service_fn(move |request| request::answer(context.clone(), request));
-    let mut connection = builder(&thread.process.config.performance)
-        .serve_connection(TokioIo::new(io.returning_to(returned.clone())), service);
+    let io = io.returning_to(returned.clone());
+    let handshake = builder(&thread.process.config.performance).handshake(io);
+    let mut serving = Serving::new(handshake, context);
     let polite = poll_fn(|context| {
         activity.register(context);
         activity.turn.set(activity.turn.get().wrapping_add(1));
-        if obey(&activity, || Pin::new(&mut connection).graceful_shutdown()) {
+        if obey(&activity, || serving.say_goaway()) {
             return Poll::Ready(false);
         }
-        // Of a client's mistake hyper has told it by GOAWAY.
-        Pin::new(&mut connection).poll(context).map(|_| true)
+        serving.poll(context).map(|()| true)
     })
     .await;
-    drop(connection);
+    drop(serving);
     match returned.take() {
         // GOAWAY is on its way; what the client still sends would be read for nothing.
         Some(_) if activity.flooded.get() => {}
@@ -91,7 +91,7 @@ fn obey(activity: &Activity, say_goaway: impl FnOnce()) -> bool {
             say_goaway();
             false
         }
-        // In the middle of streams there is no better end than GOAWAY; hyper writes it with its next poll.
+        // In the middle of streams there is no better end than GOAWAY; it is written with its next poll.
         Some(Order::TooSlow) => {
             say_goaway();
             activity.give(Order::Close);
@@ -103,16 +103,17 @@ fn obey(activity: &Activity, say_goaway: impl FnOnce()) -> bool {
     }
 }
 
-fn builder(performance: &Performance) -> Builder<LocalExecutor> {
-    let mut builder = Builder::new(LocalExecutor);
+fn builder(performance: &Performance) -> Builder {
+    let mut builder = Builder::new();
     builder
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_LIST)
-        .initial_stream_window_size(STREAM_WINDOW)
+        .max_frame_size(MAX_FRAME)
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER.max(performance.write_buffer_size as usize))
+        .max_send_buffer_size(SEND_BUFFER.max(performance.write_buffer_size as usize))
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        .max_local_error_reset_streams(MAX_OWN_RESETS)
+        .max_local_error_reset_streams(Some(MAX_OWN_RESETS))
         // WebSockets (RFC 8441).
         .enable_connect_protocol();
     builder

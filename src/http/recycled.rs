@@ -30,14 +30,14 @@ thread_local! {
 type Waiting = dyn Future<Output = Response<Body>>;
 
 /// A future in a block, or in memory of its own when it does not fit into one.
-pub(super) struct Later {
+pub(super) struct Recycled {
     /// Valid and pinned until this is dropped; nobody else has it.
     future: NonNull<Waiting>,
     /// Where it lies; None: it was a box.
     block: Option<NonNull<MaybeUninit<Block>>>,
 }
 
-impl Later {
+impl Recycled {
     pub(super) fn new<F>(future: F) -> Self
     where
         F: Future<Output = Response<Body>> + 'static,
@@ -61,7 +61,7 @@ impl Later {
     }
 }
 
-impl Future for Later {
+impl Future for Recycled {
     type Output = Response<Body>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response<Body>> {
@@ -71,7 +71,7 @@ impl Future for Later {
     }
 }
 
-impl Drop for Later {
+impl Drop for Recycled {
     fn drop(&mut self) {
         let Some(block) = self.block else {
             // SAFETY: it came out of a box, and this is the last use of it.
@@ -105,9 +105,9 @@ mod tests {
         response
     }
 
-    fn sized<const N: usize>(code: u16, witness: &Rc<()>) -> Later {
+    fn sized<const N: usize>(code: u16, witness: &Rc<()>) -> Recycled {
         let (load, witness) = ([7_u8; N], witness.clone());
-        Later::new(async move {
+        Recycled::new(async move {
             tokio::task::yield_now().await;
             assert!(load.iter().all(|byte| *byte == 7));
             drop(witness);
@@ -120,7 +120,7 @@ mod tests {
         let witness = Rc::new(());
         run(async {
             for round in 0..3 {
-                let pending: Vec<Later> = (0..200)
+                let pending: Vec<Recycled> = (0..200)
                     .map(|at| match at % 3 {
                         0 => sized::<1>(200 + at, &witness),
                         1 => sized::<2000>(200 + at, &witness),

@@ -1,0 +1,39 @@
+//! What goes out in DATA frames.
+
+use bytes::{Buf, Bytes};
+
+use crate::worker::wire_body::WireChunk;
+
+/// A piece of a response body, or of what a tunnel carries.
+pub enum Piece {
+    Body(WireChunk),
+    Tunnel(Bytes),
+}
+
+impl Piece {
+    /// For the end of a stream.
+    pub const NOTHING: Self = Self::Tunnel(Bytes::new());
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        match self {
+            Self::Body(chunk) => chunk.remaining(),
+            Self::Tunnel(bytes) => bytes.len(),
+        }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Self::Body(chunk) => chunk.chunk(),
+            Self::Tunnel(bytes) => bytes,
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Body(chunk) => chunk.advance(count),
+            Self::Tunnel(bytes) => bytes.advance(count),
+        }
+    }
+}

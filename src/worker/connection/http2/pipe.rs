@@ -1,0 +1,151 @@
+//! A response body on its way into a stream, as fast as the client's windows allow (RFC 9113 section 5.2).
+
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use h2::{Reason, SendStream};
+use http_body::Body as _;
+
+use super::piece::Piece;
+use crate::http::body::BodyError;
+use crate::worker::wire_body::{BLOCK, WireBody, WireChunk};
+
+/// The rest of a response. What is not sent when it is dropped the client hears of by RST_STREAM.
+pub struct Pipe {
+    stream: SendStream<Piece>,
+    body: WireBody,
+    /// Taken from the body, which may end with it, and not sent yet.
+    held: Option<(WireChunk, bool)>,
+}
+
+/// Whether there is more to send.
+enum Step {
+    More,
+    Over,
+}
+
+impl Pipe {
+    pub fn new(stream: SendStream<Piece>, body: WireBody) -> Self {
+        Self {
+            stream,
+            body,
+            held: None,
+        }
+    }
+
+    /// Whether the body is there, and not longer than `most`.
+    pub fn is_within(&self, most: u64) -> bool {
+        let length = self.body.size_hint().exact();
+        self.body.is_at_hand() && length.is_some_and(|length| length <= most)
+    }
+
+    /// Ready when nothing is left to be sent, or the client does not want it any more.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        loop {
+            let step = if let Some((chunk, last)) = self.held.take() {
+                if self.poll_window(1, context)?.is_pending() {
+                    self.held = Some((chunk, last));
+                    return Poll::Pending;
+                }
+                self.send(chunk, last)?
+            } else {
+                ready!(self.poll_body(context))?
+            };
+            if let Step::Over = step {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Ready when the client takes a byte more, better `wanted`. Only for what is there: a part of the connection's
+    /// window that nothing is sent for is lost to the other streams.
+    fn poll_window(
+        &mut self,
+        wanted: u64,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), h2::Error>> {
+        if self.stream.capacity() > 0 {
+            return Poll::Ready(Ok(()));
+        }
+        self.stream.reserve_capacity(wanted as usize);
+        while self.stream.capacity() == 0 {
+            match ready!(self.stream.poll_capacity(context)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                // The stream is over.
+                None => return Poll::Ready(Err(Reason::CANCEL.into())),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Result<Step, h2::Error>> {
+        // A file is not read for a client that takes nothing.
+        if self.body.is_at_hand() && !self.body.is_end_stream() {
+            let rest = self.body.size_hint().lower();
+            ready!(self.poll_window(rest.clamp(1, BLOCK), context))?;
+            self.body.make_room(self.stream.capacity());
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            let reset = ready!(self.stream.poll_reset(context));
+            return Poll::Ready(reset.and_then(|reason| Err(reason.into())));
+        };
+        let frame = match frame {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a response body broke off");
+                self.stream.send_reset(reason(&error));
+                return Poll::Ready(Ok(Step::Over));
+            }
+            None => {
+                self.stream.send_data(Piece::NOTHING, true)?;
+                return Poll::Ready(Ok(Step::Over));
+            }
+        };
+        Poll::Ready(match frame.into_data() {
+            Ok(chunk) => {
+                self.held = Some((chunk, self.body.is_end_stream()));
+                Ok(Step::More)
+            }
+            Err(other) => self.send_trailers(other.into_trailers().unwrap_or_default()),
+        })
+    }
+
+    fn send(&mut self, chunk: WireChunk, last: bool) -> Result<Step, h2::Error> {
+        self.stream.send_data(Piece::Body(chunk), last)?;
+        Ok(if last { Step::Over } else { Step::More })
+    }
+
+    fn send_trailers(&mut self, trailers: http::HeaderMap) -> Result<Step, h2::Error> {
+        self.stream.reserve_capacity(0);
+        self.stream.send_trailers(trailers)?;
+        Ok(Step::Over)
+    }
+}
+
+impl Future for Pipe {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let sent = ready!(self.poll_send(context));
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a response was not taken");
+        }
+        Poll::Ready(())
+    }
+}
+
+/// What the client is told of a body that breaks off: what an upstream told us, where it did.
+fn reason(error: &BodyError) -> Reason {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&**error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            // What is cut off must not look whole.
+            let told = error.reason().filter(|told| *told != Reason::NO_ERROR);
+            return told.unwrap_or(Reason::INTERNAL_ERROR);
+        }
+        cause = error.source();
+    }
+    Reason::INTERNAL_ERROR
+}
