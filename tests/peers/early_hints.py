@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """103 Early Hints of Node's server through BWS: Node's clients and curl see them before the answer.    needs: node, curl"""
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -11,10 +10,10 @@ from bws import Bws, free_port
 port = free_port()
 with Bws(f'upstreams = [{{ name = "up", url = "http://127.0.0.1:{port}" }}]') as bws:
     script = pathlib.Path(__file__).with_name("hints.mjs")
-    node = subprocess.Popen(["node", script, str(bws.port), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
+    node = subprocess.Popen(["node", script, str(bws.port), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert node.stdout.readline() == "listening\n"
     # curl asks first: it cannot say that it has seen its hint, so its head is read from a pipe meanwhile.
-    versions = ["--http1.1"] + (["--http2-prior-knowledge"] if "HTTP2" in os.environ else [])
+    versions = ["--http1.1", "--http2-prior-knowledge"]
     for number, version in enumerate(versions, 5000):
         command = ["curl", "-sN", "--noproxy", "*", version, "-D", "-", f"http://localhost:{bws.port}/hint/{number}"]
         curl = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
