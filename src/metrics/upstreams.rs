@@ -177,10 +177,10 @@ impl State {
             Condition::Out => 1,
             Condition::Rising => 2,
         };
-        condition << CONDITION_SHIFT
-            | u64::from(self.failed_checks) << CHECKS_SHIFT
-            | u64::from(self.level.min(MAX_LEVEL)) << LEVEL_SHIFT
-            | u64::from(self.streak) << STREAK_SHIFT
+        (condition << CONDITION_SHIFT)
+            | (u64::from(self.failed_checks) << CHECKS_SHIFT)
+            | (u64::from(self.level.min(MAX_LEVEL)) << LEVEL_SHIFT)
+            | (u64::from(self.streak) << STREAK_SHIFT)
             | (self.at & ((1 << TIME_BITS) - 1))
     }
 

@@ -107,6 +107,13 @@ fn connect(address: SocketAddr, arguments: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Whether a client is shown the certificate of that name. (OpenSSL 3.2 and later write names without spaces.)
+fn shows(said: &str, name: &str) -> bool {
+    ["CN = ", "CN="]
+        .iter()
+        .any(|key| said.contains(&format!("subject={key}{name}")))
+}
+
 #[test]
 fn a_client_is_shown_what_it_understands() {
     let ca = Ca::new();
@@ -125,14 +132,11 @@ fn a_client_is_shown_what_it_understands() {
         ("-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256", "rsa"),
     ] {
         let said = connect(address, arguments);
-        assert!(
-            said.contains(&format!("subject=CN = {shown}")),
-            "{arguments}: {said}"
-        );
+        assert!(shows(&said, shown), "{arguments}: {said}");
     }
     // An address is no server name (RFC 6066 section 3): clients that send one do not fill the log.
     let said = connect(address, "-servername 192.0.2.1");
-    assert!(said.contains("subject=CN = ecdsa"), "{said}");
+    assert!(shows(&said, "ecdsa"), "{said}");
     assert!(
         !server.process.output().contains("SNI"),
         "{}",

@@ -56,7 +56,7 @@ impl Length {
     /// Whether it is complete with these bytes.
     fn add(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes.iter().take(3_usize.saturating_sub(self.came)) {
-            self.payload = self.payload << 8 | usize::from(*byte);
+            self.payload = (self.payload << 8) | usize::from(*byte);
         }
         self.came += bytes.len();
         self.came >= HEAD + self.payload

@@ -26,7 +26,7 @@ impl<'a> Reader<'a> {
                 let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
                 let length = bytes
                     .iter()
-                    .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+                    .fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
                 (length, rest)
             }
             _ => return None,

@@ -48,7 +48,7 @@ fn split_list(bytes: &[u8], width: usize) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_at_checked(width)?;
     let length = length
         .iter()
-        .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+        .fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
     rest.split_at_checked(length)
 }
 

@@ -58,7 +58,7 @@ impl Frames {
             Some(
                 bytes
                     .iter()
-                    .fold(0, |wide, byte| wide << 8 | u64::from(*byte)),
+                    .fold(0, |wide, byte| (wide << 8) | u64::from(*byte)),
             )
         };
         let payload = match second & 0x7f {

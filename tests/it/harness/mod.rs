@@ -27,6 +27,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::client::transport::Endpoint;
 use crate::client::wire::{Head, Wire};
 
@@ -129,6 +131,12 @@ pub fn get(address: SocketAddr, host: &str, path: &str) -> (Head, Vec<u8>) {
 
 /// A runtime for one test: a single thread, so that the clients cost little.
 pub fn runtime() -> tokio::runtime::Runtime {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, all).expect("one's own limit may be used up");
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

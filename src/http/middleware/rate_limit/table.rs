@@ -86,7 +86,7 @@ fn find(set: &'static [AtomicU64], tag: u64, now: Moment) -> (&'static AtomicU64
 
 fn pack(tag: u64, memory: Memory) -> u64 {
     let blocked = if memory.is_blocked { BLOCKED } else { 0 };
-    tag << TAG_SHIFT | blocked | memory.until
+    (tag << TAG_SHIFT) | blocked | memory.until
 }
 
 fn unpack(word: u64) -> Memory {
