@@ -8,6 +8,8 @@
 mod answer;
 mod ask;
 mod blocking;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lookup;
 mod order;
 mod question;
