@@ -5,10 +5,11 @@
 //!
 //! - [`cli`]: argv, stdout, exit codes (config, core, worker, systemd, ipc)
 //! - [`config`]: a file becomes checked, typed values; what changes between two of them (dns)
-//! - [`core`]: the master: supervisor, hot reload, management API (config, ipc, systemd, tls, metrics)
+//! - [`core`]: the master: supervisor, hot reload, management API (config, dns, ipc, systemd, tls,
+//!   metrics)
 //! - [`dns`]: what names stand for, asked of name servers (nothing of ours)
-//! - [`ipc`]: messages, descriptors, snapshot and shared counters: all that crosses the process boundary (config::types)
-//! - [`worker`]: listeners, connections, drain (config::types, ipc, http, tls, metrics,
+//! - [`ipc`]: messages, descriptors, snapshot and shared counters: all that crosses the process boundary (config::types, dns)
+//! - [`worker`]: listeners, connections, drain (config::types, dns, ipc, http, tls, metrics,
 //!   systemd::events)
 //! - [`http`]: a request becomes a response; knows neither sockets nor TLS (config::types, dns,
 //!   metrics)

@@ -136,6 +136,15 @@ pub struct UpstreamStatus {
     pub retries: u64,
     /// How often it was taken out.
     pub ejections: u64,
+    /// What its name stands for, once some worker has asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// It is a target of this service's SRV records,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// used while none of a lower number can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u16>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

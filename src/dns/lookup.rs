@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use domain::base::iana::Rtype;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Data, MAX_ALIASES};
@@ -20,7 +21,7 @@ const BELIEVED_FOR: Duration = Duration::from_secs(10);
 const OTHER_FAMILY: Duration = Duration::from_secs(2);
 
 /// One server of a service (RFC 2782).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
     /// The lowest is to be used.
     pub priority: u16,

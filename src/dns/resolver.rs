@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::lookup::{self, Found, Target};
 use super::system::{Files, System};
+use super::word::{Meaning, Value, Word, is_same};
 
 /// Names that are looked up at the same time.
 const LOOKUPS: usize = 32;
@@ -43,7 +44,12 @@ pub struct Resolver {
     addresses: Names<IpAddr>,
     services: Names<Target>,
     turns: Semaphore,
+    /// What was learned and nobody was told yet.
+    news: Mutex<Vec<Word>>,
+    listener: OnceLock<Listener>,
 }
+
+type Listener = Box<dyn Fn() + Send + Sync>;
 
 impl Resolver {
     /// Asks `servers`; with none, those of the system, in the ways of the system.
@@ -57,6 +63,43 @@ impl Resolver {
             addresses: Names::default(),
             services: Names::default(),
             turns: Semaphore::new(LOOKUPS),
+            news: Mutex::default(),
+            listener: OnceLock::new(),
+        }
+    }
+
+    /// From now on `listener` is called when there is something in [`Self::take_news`].
+    pub fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
+        // The first one stays.
+        let _ = self.listener.set(Box::new(listener));
+    }
+
+    /// What changed since this was asked last.
+    pub fn take_news(&self) -> Vec<Word> {
+        std::mem::take(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Believes, for a moment from the first use, what somebody else knew.
+    pub fn inherit(&self, words: Vec<Word>) {
+        for Word { name, meaning } in words {
+            match meaning {
+                Meaning::Addresses(values) => self.addresses.entry(&name).inherit(values),
+                Meaning::Targets(values) => self.services.entry(&name).inherit(values),
+            }
+        }
+    }
+
+    fn tell<T: Value>(&self, name: &str, known: &Known<T>) {
+        let Some(listener) = self.listener.get() else {
+            return;
+        };
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.push(Word {
+            name: name.to_owned(),
+            meaning: T::meaning(&known.values),
+        });
+        if news.len() == 1 {
+            listener();
         }
     }
 
@@ -64,13 +107,27 @@ impl Resolver {
     /// more, the old ones.
     pub async fn addresses(&self, host: &str, doubted: bool) -> io::Result<Known<IpAddr>> {
         let entry = self.addresses.entry(host);
-        entry.learn(doubted, || self.find_addresses(host)).await
+        let learned = entry.learn(doubted, || self.find_addresses(host));
+        self.note(host, learned.await)
     }
 
     /// The targets of a service such as `_http._tcp.example.com`, ordered; else as [`Self::addresses`].
     pub async fn targets(&self, service: &str, doubted: bool) -> io::Result<Known<Target>> {
         let entry = self.services.entry(service);
-        entry.learn(doubted, || self.find_targets(service)).await
+        let learned = entry.learn(doubted, || self.find_targets(service));
+        self.note(service, learned.await)
+    }
+
+    fn note<T: Value>(
+        &self,
+        name: &str,
+        learned: io::Result<(Known<T>, bool)>,
+    ) -> io::Result<Known<T>> {
+        let (known, changed) = learned?;
+        if changed {
+            self.tell(name, &known);
+        }
+        Ok(known)
     }
 
     async fn find_addresses(&self, host: &str) -> io::Result<Found<IpAddr>> {
@@ -126,6 +183,8 @@ struct Entry<T>(tokio::sync::Mutex<State<T>>);
 
 struct State<T> {
     values: Option<Arc<[T]>>,
+    /// From somebody else, and not used yet.
+    inherited: bool,
     asked_at: Option<Instant>,
     until: Option<Instant>,
     failures: u32,
@@ -137,6 +196,7 @@ impl<T> Default for State<T> {
     fn default() -> Self {
         Self {
             values: None,
+            inherited: false,
             asked_at: None,
             until: None,
             failures: 0,
@@ -145,18 +205,36 @@ impl<T> Default for State<T> {
     }
 }
 
-impl<T: Clone> Entry<T> {
+impl<T: Value> Entry<T> {
+    /// Says as well whether it is something new.
     async fn learn<F: Future<Output = io::Result<Found<T>>>>(
         &self,
         doubted: bool,
         find: impl FnOnce() -> F,
-    ) -> io::Result<Known<T>> {
+    ) -> io::Result<(Known<T>, bool)> {
         let mut state = self.0.lock().await;
-        if state.is_due(doubted) {
+        if std::mem::take(&mut state.inherited) {
+            let now = Instant::now();
+            (state.asked_at, state.until) = (Some(now), Some(now + SHORTEST));
+        }
+        let due = state.is_due(doubted);
+        let before = state.values.clone().filter(|_| due);
+        if due {
             let found = find().await;
             state.take(found);
         }
-        state.known()
+        let known = state.known()?;
+        let same = before.is_some_and(|before| is_same(&before, &known.values));
+        Ok((known, due && !same))
+    }
+
+    fn inherit(&self, values: Vec<T>) {
+        // Whoever has the lock finds out by himself.
+        if let (Ok(mut state), false) = (self.0.try_lock(), values.is_empty()) {
+            if state.values.is_none() {
+                (state.values, state.inherited) = (Some(values.into()), true);
+            }
+        }
     }
 }
 
@@ -164,14 +242,13 @@ impl<T> Entry<T> {
     fn is_used(&self) -> bool {
         let state = self.0.try_lock();
         state.map_or(true, |state| {
-            state
-                .asked_at
-                .is_some_and(|at| at.elapsed() < FORGOTTEN_AFTER)
+            let recently = |at: Instant| at.elapsed() < FORGOTTEN_AFTER;
+            state.inherited || state.asked_at.is_some_and(recently)
         })
     }
 }
 
-impl<T: Clone> State<T> {
+impl<T: Value> State<T> {
     fn is_due(&self, doubted: bool) -> bool {
         let (Some(asked), Some(until)) = (self.asked_at, self.until) else {
             return true;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::name_server::{NameServer, Record, address, service};
@@ -163,6 +164,60 @@ fn a_service_has_targets() {
         server.tell("_x._tcp.app.test", 60, &[service(0, 0, 1, ".")]);
         let refused = resolver.targets("_x._tcp.app.test", false).await;
         assert!(refused.unwrap_err().to_string().contains("not offered"));
+    });
+}
+
+#[test]
+fn what_one_learned_another_inherits() {
+    run(async {
+        let (server, resolver) = start();
+        server.tell("app.test", 1, &[address("127.0.0.1"), address("127.0.0.2")]);
+        server.tell("_x._tcp.test", 60, &[service(1, 1, 80, "app.test")]);
+        let calls = std::sync::Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        resolver.listen(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        assert!(ask(&resolver, "app.test").await.is_ok());
+        assert!(resolver.targets("_x._tcp.test", false).await.is_ok());
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "until somebody looks");
+        let news = resolver.take_news();
+        assert_eq!(news.len(), 2);
+        // Another order is no news.
+        server.tell("app.test", 1, &[address("127.0.0.2"), address("127.0.0.1")]);
+        let known = resolver.addresses("app.test", false).await.unwrap();
+        tokio::time::sleep_until(known.until).await;
+        assert_eq!(ask(&resolver, "app.test").await.unwrap()[0], "127.0.0.2");
+        assert!(resolver.take_news().is_empty());
+        let silent = NameServer::start();
+        silent.ignore("app.test");
+        let heir = Resolver::new(vec![silent.address]);
+        heir.inherit(news);
+        assert_eq!(ask(&heir, "app.test").await.unwrap()[0], "127.0.0.1");
+        assert!(heir.targets("_x._tcp.test", false).await.is_ok());
+        assert_eq!(silent.questions("app.test"), 0, "nobody waits for it");
+    });
+}
+
+#[test]
+fn a_change_of_the_systems_files_is_noticed() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let files = Files {
+            resolv: path("resolv.conf"),
+            hosts: path("hosts"),
+            switch: path("nsswitch.conf"),
+        };
+        let system = super::system::System::new(files.clone(), vec![]);
+        assert!(system.settings().await.unwrap().servers.is_none());
+        fs::write(&files.resolv, "nameserver 192.0.2.1\n").unwrap();
+        loop {
+            if system.settings().await.unwrap().servers.is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     });
 }
 

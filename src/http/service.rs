@@ -89,6 +89,11 @@ impl Shared {
         self.config.security.proxy_protocol && self.middleware.trusts(peer)
     }
 
+    /// What the threads know of names.
+    pub fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
     /// Whether `connection` may ask for `host`, which belongs to `site`.
     fn reaches(&self, connection: &Connection, site: SiteIndex, host: &str) -> bool {
         let Some(entrance) = &connection.entrance else {

@@ -9,10 +9,11 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::types::{ChallengeAnswer, ListenAddress};
+use crate::dns::Word;
 
 /// Version of this protocol and of the configuration types. A worker of another version than its master says so in
 /// [`FromWorker::Hello`] and is refused, rather than misunderstood.
-pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+4");
+pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+5");
 
 /// The version of this program, as its protocol names it.
 pub fn version() -> &'static str {
@@ -60,6 +61,8 @@ pub enum ToWorker {
         revision: u64,
         answers: Vec<ChallengeAnswer>,
     },
+    /// What names stood for a moment ago.
+    Inherit { names: Vec<Word> },
 }
 
 /// Worker to master.
@@ -83,6 +86,8 @@ pub enum FromWorker {
     HandOverTunnels { tunnels: Vec<TravellingTunnel> },
     /// The answers of [`ToWorker::Answer`] are given by all threads.
     AnswersKnown { revision: u64 },
+    /// Names were resolved, for the first time or to something else.
+    Learned { names: Vec<Word> },
 }
 
 /// What a worker is told at start beside its configuration.

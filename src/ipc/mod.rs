@@ -5,6 +5,7 @@ pub mod channel;
 pub mod inheritance;
 mod mapping;
 pub mod message;
+pub mod names;
 pub mod readiness;
 pub mod shared_page;
 pub mod snapshot;

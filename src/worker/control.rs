@@ -1,17 +1,16 @@
 //! The worker's control loop: does what the master says, tells it what became of it, and drains when it is gone.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::journal;
+use super::outbox::Outbox;
 use super::start::{self, Crew};
 use super::thread::{Command, Departure, Report};
 use super::tunnel::Passenger;
@@ -19,6 +18,7 @@ use crate::config::types::{Config, Logging};
 use crate::ipc::channel::{Channel, MAX_DESCRIPTORS};
 use crate::ipc::inheritance::Inheritance;
 use crate::ipc::message::{Assignment, FromWorker, PROTOCOL, ToWorker};
+use crate::ipc::names::in_packets;
 use crate::ipc::{shared_page, snapshot};
 use crate::metrics::counters::{GLOBAL_WORDS, Global, Recorder, block_words};
 use crate::metrics::lasting::Lasting;
@@ -29,9 +29,6 @@ const DRAIN_REPORT: Duration = Duration::from_secs(1);
 /// How long a SIGTERM waits for the master's word that goes with it, which knows more: the deadline, and whether there
 /// is a next generation.
 const MASTERS_WORD: Duration = Duration::from_millis(200);
-
-/// How long the master may take to read what a worker said before it left.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What the worker needs of the rooms that it may not know.
 pub struct Hooks {
@@ -159,38 +156,6 @@ struct Pending {
     finished: usize,
 }
 
-/// Writes to the master beside the loop, which goes on reading: two processes that both wait for the other to read would
-/// wait for ever.
-struct Outbox {
-    letters: mpsc::UnboundedSender<(FromWorker, Vec<OwnedFd>)>,
-    writer: JoinHandle<()>,
-}
-
-impl Outbox {
-    fn new(channel: &Arc<Channel>) -> Self {
-        let (letters, mut queue) = mpsc::unbounded_channel::<(FromWorker, Vec<OwnedFd>)>();
-        let channel = channel.clone();
-        let writer = tokio::spawn(async move {
-            while let Some((message, descriptors)) = queue.recv().await {
-                let borrowed: Vec<_> = descriptors.iter().map(OwnedFd::as_fd).collect();
-                // When the master is gone, receive finds out.
-                let _ = channel.send_with(&message, &borrowed).await;
-            }
-        });
-        Self { letters, writer }
-    }
-
-    fn send(&self, message: FromWorker, descriptors: Vec<OwnedFd>) {
-        let _ = self.letters.send((message, descriptors));
-    }
-
-    /// Waits until everything is written.
-    async fn finish(self) {
-        drop(self.letters);
-        let _ = tokio::time::timeout(LAST_WORDS, self.writer).await;
-    }
-}
-
 struct Control<'a> {
     channel: Arc<Channel>,
     outbox: Outbox,
@@ -276,6 +241,7 @@ impl Control<'_> {
                 self.outbox
                     .send(FromWorker::AnswersKnown { revision }, Vec::new());
             }
+            ToWorker::Inherit { names } => self.crew.inherit_names(names),
             ToWorker::Ping { sequence } => {
                 self.pending.pong = Some((sequence, 0));
                 self.crew.tell(|| Command::Ping { sequence });
@@ -312,6 +278,12 @@ impl Control<'_> {
             }
             Report::HandOverTunnel(passenger) => {
                 self.hand_over_tunnel(*passenger);
+                None
+            }
+            Report::NamesLearned => {
+                for names in in_packets(self.crew.take_names()) {
+                    self.outbox.send(FromWorker::Learned { names }, Vec::new());
+                }
                 None
             }
             Report::Finished => {

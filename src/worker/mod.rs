@@ -19,6 +19,7 @@ mod interim;
 mod io;
 mod journal;
 mod memory;
+mod outbox;
 mod parked;
 mod proxy_protocol;
 mod queued;

@@ -13,6 +13,7 @@ use super::journal;
 use super::thread::{self, Arrival, Command, Outfit, Process, Report};
 use super::tunnel::Passenger;
 use crate::config::types::{ChallengeAnswer, Config, Listener};
+use crate::dns::Word;
 use crate::http::service::{Identity, Shared};
 use crate::ipc::message::{Assignment, Travelling, TravellingTunnel};
 use crate::metrics::counters::{Recorder, page_words};
@@ -65,6 +66,16 @@ impl Crew {
         if let Some(challenges) = &self.process.challenges {
             challenges.set(answers);
         }
+    }
+
+    /// What names stood for, for another worker.
+    pub fn inherit_names(&self, names: Vec<Word>) {
+        self.process.http.resolver().inherit(names);
+    }
+
+    /// What names stand for, if that was not asked for before.
+    pub fn take_names(&self) -> Vec<Word> {
+        self.process.http.resolver().take_news()
     }
 
     /// Opens the access log anew (after logrotate).
@@ -149,6 +160,11 @@ pub fn start(
     let limit = connection_limit(&config, threads)?;
     sockets.iter().for_each(prepare);
     let (reports, incoming) = mpsc::unbounded_channel();
+    let learned = reports.clone();
+    process
+        .http
+        .resolver()
+        .listen(move || drop(learned.send(Report::NamesLearned)));
     let mut crew = Crew {
         commands: Vec::new(),
         reports: incoming,

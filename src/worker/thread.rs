@@ -73,6 +73,8 @@ pub enum Report {
     HandOver {
         connections: Vec<Departure>,
     },
+    /// Names of upstreams stand for something new.
+    NamesLearned,
     /// A tunnel for the next generation.
     HandOverTunnel(Box<Passenger>),
     Finished,

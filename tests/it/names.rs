@@ -125,6 +125,42 @@ fn the_targets_of_a_service_come_and_go() {
 }
 
 #[test]
+fn a_reload_needs_no_name_server_and_operators_see_what_names_stand_for() {
+    let (first, second) = (Backend::says(OK), Backend::says(OK));
+    let server = NameServer::start();
+    server.tell("a.test", 60, &[address("127.0.0.1")]);
+    let record =
+        |priority, backend: &Backend| service(priority, 1, backend.address.port(), "a.test");
+    let name = "_http._tcp.app.test";
+    server.tell(name, 60, &[record(1, &first), record(2, &second)]);
+    let site = Site::before(&format!("http+srv://{name}"), &server);
+    assert_eq!(site.status(), 200);
+    let upstreams = wait_for("the targets", || {
+        let (_, body) = site.bws.control("GET", "/api/upstreams");
+        let all: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let known = all["upstreams"][0]["addresses"].is_array();
+        known.then(|| all["upstreams"].clone())
+    });
+    let target = |backend: &Backend| format!("a.test:{}", backend.address.port());
+    assert_eq!(upstreams[0]["upstream"], target(&first));
+    assert_eq!(upstreams[0]["service"], name);
+    assert_eq!(upstreams[0]["requests"], 1);
+    assert_eq!(upstreams[0]["addresses"][0], "127.0.0.1");
+    assert_eq!(upstreams[1]["upstream"], target(&second));
+    assert_eq!(upstreams[1]["priority"], 2);
+    for silent in [name, "a.test"] {
+        server.ignore(silent);
+    }
+    site.under_load(|| {
+        for _ in 0..3 {
+            site.bws.reload_to(&site.text);
+            wait_for_requests(&first);
+        }
+    });
+    assert_eq!(second.count(), 0);
+}
+
+#[test]
 fn a_check_with_connections_resolves_services() {
     let backend = Backend::says(OK);
     let server = NameServer::start();

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 const ALLOWED: [(&str, &[&str]); 10] = [
     ("cli", &["config", "core", "worker", "systemd", "ipc"]),
     ("config", &["dns"]),
-    ("core", &["config", "ipc", "systemd", "tls", "metrics"]),
+    (
+        "core",
+        &["config", "dns", "ipc", "systemd", "tls", "metrics"],
+    ),
     ("dns", &[]),
     ("http", &["config::types", "dns", "metrics"]),
-    ("ipc", &["config::types"]),
+    ("ipc", &["config::types", "dns"]),
     ("metrics", &[]),
     ("systemd", &["config::types"]),
     ("tls", &["config::types", "metrics"]),
@@ -18,6 +21,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "worker",
         &[
             "config::types",
+            "dns",
             "ipc",
             "http",
             "tls",

@@ -21,6 +21,7 @@ impl Master {
             Action::Spawn { worker, generation } => self.spawn(worker, generation),
             Action::Accept(worker) => {
                 self.tell_answers_to(worker);
+                self.tell_names_to(worker);
                 self.tell(worker, ToWorker::Accept);
             }
             Action::StopAccepting(worker) => self.tell(worker, ToWorker::StopAccepting),
@@ -171,6 +172,7 @@ impl Master {
         };
         let impatient = !self.active().is_some_and(|active| active.certificates_only);
         self.adopt_orders(impatient);
+        self.forget_names();
     }
 
     fn notify_ready(&mut self) {

@@ -20,6 +20,7 @@ pub mod generation;
 mod input;
 mod lasting;
 pub mod load;
+pub mod names;
 mod orders;
 mod ports;
 mod prepare;
@@ -43,6 +44,7 @@ use self::figures::Figures;
 use self::generation::Resources;
 use self::lasting::Lasting;
 use self::load::Candidate;
+use self::names::Names;
 use self::orders::Orders;
 use self::takeover::Successor;
 use super::hot_reload::journal::{self, Context};
@@ -116,6 +118,7 @@ struct Master {
     figures: Figures,
     lasting: Lasting,
     last_reload: Option<LastReload>,
+    names: Names,
     orders: Orders,
     /// Somebody asked for more than new certificates.
     full_reload: bool,
@@ -228,6 +231,7 @@ impl Master {
             }
             FromWorker::Draining { .. } => return self.show_status(),
             FromWorker::AnswersKnown { revision } => return self.answers_known(worker, revision),
+            FromWorker::Learned { names } => return self.names_learned(names),
         };
         self.feed(event);
     }

@@ -11,6 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::figures::Figures;
 use super::lasting::Lasting;
+use super::names::Names;
 use super::orders::Orders;
 use super::takeover::LOOK;
 use super::{Input, Master, Options};
@@ -88,6 +89,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         figures: Figures::default(),
         lasting: Lasting::create().context("memory for the workers cannot be had")?,
         last_reload: None,
+        names: Names::default(),
         orders: Orders::default(),
         full_reload: true,
     };

@@ -158,6 +158,7 @@ impl Master {
             lasting: Some(self.lasting.record()),
             totals: self.totals(),
             last_reload: self.last_reload.clone(),
+            names: self.names.clone(),
             control: self.control.as_ref().map(Control::record),
             tcp: self.tcp.as_ref().map(Tcp::record),
             logging: self.logging.clone(),
@@ -198,6 +199,7 @@ impl Master {
             self.figures.count_as_retired(state.totals);
         }
         (self.last_request, self.last_reload) = (state.last_request, state.last_reload);
+        self.names = state.names;
         let (sockets, held) = Sockets::resume(state.sockets);
         self.sockets = sockets;
         self.generations = restore_generations(state.generations, &held);

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Master;
-use crate::config::types::{Proxy, Site};
+use crate::config::types::{Proxy, Site, UpstreamAddress};
 use crate::core::report::{UpstreamCounts, UpstreamStatus};
+use crate::dns::Target;
 use crate::metrics::prometheus::{Exposition, Kind};
 use crate::metrics::upstreams::{Condition, Identity, Slot, State, Word};
 
@@ -16,6 +17,9 @@ pub struct UpstreamOutline {
     weight: u32,
     /// Its health is checked.
     checked: bool,
+    /// Its address is the name of a service.
+    #[serde(default)]
+    service: bool,
 }
 
 impl UpstreamOutline {
@@ -30,11 +34,20 @@ impl UpstreamOutline {
                     address: server.address.to_string(),
                     weight: server.weight,
                     checked,
+                    service: matches!(server.address, UpstreamAddress::Service(_)),
                 })
             });
             outlines.collect()
         };
         site.proxy.as_deref().map(of_proxy).unwrap_or_default()
+    }
+
+    /// The name that is resolved, or an address.
+    pub(super) fn host(&self) -> &str {
+        match self.address.rsplit_once(':') {
+            Some((host, _)) if !self.service => host,
+            _ => &self.address,
+        }
     }
 }
 
@@ -45,8 +58,8 @@ impl Master {
         let sites = sites.into_iter().flatten();
         sites
             .flat_map(|site| {
-                let status = |upstream| self.upstream(&site.name, upstream);
-                site.upstreams.iter().map(status)
+                let statuses = |upstream| self.upstream_or_targets(&site.name, upstream);
+                site.upstreams.iter().flat_map(statuses)
             })
             .collect()
     }
@@ -59,12 +72,38 @@ impl Master {
         }
     }
 
-    fn upstream(&self, site: &str, upstream: &UpstreamOutline) -> UpstreamStatus {
+    /// Itself, or each server of a service.
+    fn upstream_or_targets(&self, site: &str, upstream: &UpstreamOutline) -> Vec<UpstreamStatus> {
+        let none = &[][..];
+        let targets = match upstream.service {
+            true => self.names.targets(&upstream.address),
+            false => none,
+        };
+        if targets.is_empty() {
+            return vec![self.upstream(site, upstream, upstream.host())];
+        }
+        let status = |target: &Target| {
+            let outline = UpstreamOutline {
+                address: format!("{}:{}", target.host.trim_end_matches('.'), target.port),
+                weight: target.weight.into(),
+                ..upstream.clone()
+            };
+            UpstreamStatus {
+                service: Some(upstream.address.clone()),
+                priority: Some(target.priority),
+                ..self.upstream(site, &outline, &target.host)
+            }
+        };
+        targets.iter().map(status).collect()
+    }
+
+    fn upstream(&self, site: &str, upstream: &UpstreamOutline, host: &str) -> UpstreamStatus {
         let UpstreamOutline {
             pool,
             address,
             weight,
             checked,
+            service: _,
         } = upstream;
         let identity = Identity::new(site, pool, address);
         // Nobody asked for it yet: then nothing bad is known.
@@ -91,6 +130,9 @@ impl Master {
             failures: value(Word::Failures),
             retries: value(Word::Retries),
             ejections: value(Word::Ejections),
+            addresses: self.names.addresses(host),
+            service: None,
+            priority: None,
         }
     }
 

@@ -16,6 +16,7 @@ use super::program::Identity;
 use crate::config::types::{Logging, Management};
 use crate::core::master::figures::Figures;
 use crate::core::master::generation;
+use crate::core::master::names::Names;
 use crate::core::report::LastReload;
 use crate::core::sockets;
 use crate::core::supervisor::Supervisor;
@@ -54,6 +55,9 @@ pub struct State {
     /// Of all workers, living ones too: for a program that cannot read their counters.
     pub totals: Totals,
     pub last_reload: Option<LastReload>,
+    /// What the names of upstreams stand for.
+    #[serde(default)]
+    pub names: Names,
     /// The path of the control socket, and the socket.
     pub control: Option<(PathBuf, Number)>,
     /// The TCP side of the management API.

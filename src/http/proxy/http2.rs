@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::Stream;
 use super::first_frame::{Arrival, Watched};
+use super::names::Origin;
 use super::upload::Upload;
 
 /// Requests on one connection before another is opened, when the upstream allows as many.
@@ -34,6 +35,7 @@ pub(super) struct Multiplexed {
 }
 
 struct Connection {
+    origin: Origin,
     sender: SendRequest<Upload>,
     scheme: Scheme,
     streams: Cell<usize>,
@@ -66,7 +68,12 @@ impl Multiplexed {
     }
 
     /// Begins to speak HTTP/2 on `stream`.
-    pub(super) async fn open(&self, stream: Stream, scheme: Scheme) -> hyper::Result<Lease> {
+    pub(super) async fn open(
+        &self,
+        stream: Stream,
+        origin: Origin,
+        scheme: Scheme,
+    ) -> hyper::Result<Lease> {
         let limit = Rc::new(Cell::new(MAX_STREAMS));
         let arrival = Rc::<Arrival>::default();
         let stream = Watched::new(stream, arrival.clone());
@@ -96,6 +103,7 @@ impl Multiplexed {
             }
         });
         let connection = Rc::new(Connection {
+            origin,
             sender,
             scheme,
             streams: Cell::new(0),
@@ -108,9 +116,10 @@ impl Multiplexed {
         Ok(lease)
     }
 
-    /// Takes no connection of before again; requests on them go on.
-    pub(super) fn forget(&self) {
-        self.connections.borrow_mut().clear();
+    /// Takes no connection again that leads elsewhere; requests on them go on.
+    pub(super) fn retain(&self, is_right: impl Fn(Origin) -> bool) {
+        let mut connections = self.connections.borrow_mut();
+        connections.retain(|connection| is_right(connection.origin));
     }
 
     /// Closes what was idle for `limit`; says whether anything is left.

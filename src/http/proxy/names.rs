@@ -10,13 +10,14 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::config::types::UpstreamAddress;
 use crate::dns::{Known, Resolver};
-
-/// After a change of addresses, how often idle connections are closed: those to old addresses are among them.
-const CLEARINGS: u8 = 6;
+use crate::http::clock;
 
 /// What one thread knows of one name.
 pub(super) struct Name {
+    /// None: it is an address, or a path.
+    host: Option<Box<str>>,
     resolver: Arc<Resolver>,
     known: RefCell<Option<Known<IpAddr>>>,
     /// Why nothing is known.
@@ -24,18 +25,34 @@ pub(super) struct Name {
     asking: Cell<bool>,
     /// An answer came, or none will.
     settled: Notify,
-    clearings: Cell<u8>,
+    /// When it is to be asked for again, by [`clock::now_ms`].
+    due: Cell<u64>,
+    /// Counts how often addresses went.
+    round: Cell<u32>,
+}
+
+/// Where a connection leads to, and in which round that was known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin {
+    pub(super) round: u32,
+    pub(super) address: Option<IpAddr>,
 }
 
 impl Name {
-    pub(super) fn new(resolver: Arc<Resolver>) -> Self {
+    pub(super) fn new(address: &UpstreamAddress, resolver: Arc<Resolver>) -> Self {
+        let host = match address {
+            UpstreamAddress::Http { host, .. } if host.parse::<IpAddr>().is_err() => Some(host),
+            _ => None,
+        };
         Self {
+            host: host.map(|host| host.as_str().into()),
             resolver,
             known: RefCell::default(),
             failure: Cell::default(),
             asking: Cell::default(),
             settled: Notify::default(),
-            clearings: Cell::default(),
+            due: Cell::default(),
+            round: Cell::default(),
         }
     }
 
@@ -48,7 +65,7 @@ impl Name {
         if let Ok(address) = host.parse() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        self.refresh(host);
+        self.refresh();
         if self.known.borrow().is_none() {
             // Whoever gives up waiting does not stop the question: the next one may have the answer at once.
             self.settled.notified().await;
@@ -65,28 +82,27 @@ impl Name {
     }
 
     /// Asks when nothing is known, or when it is old; nobody waits for that.
-    pub(super) fn refresh(self: &Rc<Self>, host: &str) {
-        let known = self.known.borrow();
-        let fresh = known.as_ref().is_some_and(|it| Instant::now() < it.until);
-        if !fresh {
-            self.ask(host, false);
+    pub(super) fn refresh(self: &Rc<Self>) {
+        if self.host.is_some() && clock::now_ms() >= self.due.get() {
+            self.ask(false);
         }
     }
 
     /// Nobody answers at these addresses: there may be others already.
-    pub(super) fn doubt(self: &Rc<Self>, host: &str) {
+    pub(super) fn doubt(self: &Rc<Self>) {
         if self.known.borrow().is_some() {
-            self.ask(host, true);
+            self.ask(true);
         }
     }
 
-    fn ask(self: &Rc<Self>, host: &str, doubted: bool) {
-        if self.asking.replace(true) {
+    fn ask(self: &Rc<Self>, doubted: bool) {
+        if self.host.is_none() || self.asking.replace(true) {
             return;
         }
-        let (name, host) = (self.clone(), host.to_owned());
+        let name = self.clone();
         tokio::task::spawn_local(async move {
-            match name.resolver.addresses(&host, doubted).await {
+            let host = name.host.as_deref().unwrap_or_default();
+            match name.resolver.addresses(host, doubted).await {
                 Ok(known) => name.learn(known),
                 Err(error) => {
                     tracing::debug!(%error, host, "the name cannot be resolved");
@@ -98,22 +114,33 @@ impl Name {
         });
     }
 
-    /// Whether idle connections should be closed now, as some may lead to an address that is no longer one.
-    pub(super) fn take_clearing(&self) -> bool {
-        let left = self.clearings.get();
-        self.clearings.set(left.saturating_sub(1));
-        left > 0
-    }
-
     fn learn(&self, found: Known<IpAddr>) {
+        let left = found.until.saturating_duration_since(Instant::now());
+        let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        self.due.set(clock::now_ms().saturating_add(left));
         let before = self.known.replace(Some(found.clone()));
         let gone = |before: Known<IpAddr>| {
             let mut before = before.values.iter();
             before.any(|address| !found.values.contains(address))
         };
         if before.is_some_and(gone) {
-            self.clearings.set(CLEARINGS);
+            self.round.set(self.round.get().wrapping_add(1));
         }
+    }
+
+    /// Another number says that addresses went.
+    pub(super) fn round(&self) -> u32 {
+        self.round.get()
+    }
+
+    /// Whether the name still stands for that.
+    pub(super) fn has(&self, origin: Origin) -> bool {
+        let Origin { round, address } = origin;
+        let (Some(address), true) = (address, round != self.round.get()) else {
+            return true;
+        };
+        let known = self.known.borrow();
+        known.as_ref().is_none_or(|it| it.values.contains(&address))
     }
 }
 
@@ -131,7 +158,11 @@ mod tests {
     fn start() -> (NameServer, Rc<Name>) {
         let server = NameServer::start();
         let resolver = Resolver::new(vec![server.address]);
-        (server, Rc::new(Name::new(Arc::new(resolver))))
+        let address = UpstreamAddress::Http {
+            host: "app.test".into(),
+            port: 80,
+        };
+        (server, Rc::new(Name::new(&address, Arc::new(resolver))))
     }
 
     #[test]
@@ -140,10 +171,14 @@ mod tests {
             let (server, name) = start();
             server.tell("app.test", 1, &[address("127.0.0.1")]);
             assert_eq!(ask(&name).await.as_deref(), Some("127.0.0.1:80"));
-            assert!(!name.take_clearing());
+            let [first, second] = [1, 2].map(|last| Origin {
+                round: name.round(),
+                address: Some([127, 0, 0, last].into()),
+            });
             server.tell("app.test", 1, &[address("127.0.0.2")]);
             eventually(async || ask(&name).await.as_deref() == Some("127.0.0.2:80")).await;
-            assert!(name.take_clearing());
+            assert!(!name.has(first) && name.has(second));
+            assert!(name.has(Origin::default()), "no address, no change");
             server.fail("app.test");
             let before = server.questions("app.test");
             eventually(async || {
@@ -163,7 +198,7 @@ mod tests {
             assert!(ask(&name).await.is_some());
             server.tell("app.test", 300, &[address("127.0.0.2")]);
             eventually(async || {
-                name.doubt("app.test");
+                name.doubt();
                 ask(&name).await.as_deref() == Some("127.0.0.2:80")
             })
             .await;

@@ -66,7 +66,7 @@ impl Servers {
         let mut known = self.known.borrow_mut();
         let server = known.entry(identity).or_insert_with_key(|identity| {
             let (address, protocol) = identity.clone();
-            let name = Name::new(self.resolver.clone());
+            let name = Name::new(&address, self.resolver.clone());
             Rc::new(Server::new(address, name, protocol, self.tls.clone()))
         });
         server.clone()
@@ -111,6 +111,8 @@ pub(super) struct Server {
     idle: RefCell<Vec<Idle>>,
     pub(super) multiplexed: Multiplexed,
     sweeping: Cell<bool>,
+    /// Of the name, when connections to what it no longer stands for were closed last.
+    round: Cell<u32>,
 }
 
 impl Server {
@@ -128,12 +130,14 @@ impl Server {
             idle: RefCell::new(Vec::new()),
             multiplexed: Multiplexed::default(),
             sweeping: Cell::new(false),
+            round: Cell::new(0),
         }
     }
 
     /// A place on an HTTP/2 connection, or the idle connection that was used last; it is the least likely to be closed
     /// by now.
     pub(super) fn take_idle(&self) -> Option<Sender> {
+        self.follow_name();
         if let Some(lease) = self.multiplexed.take() {
             return Some(Sender::Http2(lease));
         }
@@ -146,8 +150,21 @@ impl Server {
         None
     }
 
+    /// Asks for the name when that is due, and closes idle connections to addresses that it lost.
+    fn follow_name(&self) {
+        self.name.refresh();
+        if self.round.replace(self.name.round()) != self.name.round() {
+            let mut idle = self.idle.borrow_mut();
+            idle.retain(|idle| self.name.has(idle.link.origin));
+            self.multiplexed.retain(|origin| self.name.has(origin));
+        }
+    }
+
     /// Keeps a connection for the next request.
     pub(super) fn keep(self: &Rc<Self>, link: Link) {
+        if !self.name.has(link.origin) {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= MAX_IDLE {
             idle.remove(0);
@@ -172,14 +189,8 @@ async fn sweep(server: Weak<Server>) {
         let Some(server) = server.upgrade() else {
             return;
         };
-        if let UpstreamAddress::Http { host, .. } = &server.address {
-            server.name.refresh(host);
-        }
+        server.follow_name();
         let mut idle = server.idle.borrow_mut();
-        if server.name.take_clearing() {
-            idle.clear();
-            server.multiplexed.forget();
-        }
         idle.retain(Idle::is_sound);
         if !server.multiplexed.sweep(IDLE_LIMIT) && idle.is_empty() {
             server.sweeping.set(false);

@@ -78,8 +78,8 @@ impl Exchange<'_> {
                 }
             }
         }
-        let stream = open(server, deadline, false).await?;
-        Ok(Way::Connection(Link::new(stream)))
+        let opened = open(server, deadline, false).await?;
+        Ok(Way::Connection(opened.link()))
     }
 
     fn tunnel(

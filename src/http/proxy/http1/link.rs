@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 
 use super::super::Stream;
+use super::super::names::Origin;
 use super::super::patience::Patience;
 
 /// Bytes read at once.
@@ -24,6 +25,8 @@ thread_local! {
 pub(in crate::http::proxy) struct Link {
     /// A request that is still sent shares it with the response that is read already.
     pub(super) stream: Rc<RefCell<Stream>>,
+    /// Where it leads to.
+    pub(in crate::http::proxy) origin: Origin,
     /// For the next response.
     pub(in crate::http::proxy) patience: Patience,
     /// Memory for the next head.
@@ -36,6 +39,7 @@ impl Link {
     pub(in crate::http::proxy) fn new(stream: Stream) -> Self {
         Self {
             stream: Rc::new(RefCell::new(stream)),
+            origin: Origin::default(),
             patience: Patience::default(),
             head: Vec::new(),
             bulk: false,
