@@ -1,7 +1,7 @@
 //! One request sent to one upstream server, and its response.
 
 use std::cell::Cell;
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -130,17 +130,55 @@ impl<'a> Exchange<'a> {
         self.sent.get() < self.may_send
     }
 
-    /// Sends the request to the server at `place`.
+    /// Sends the request to the server at `place`; [`Self::settle`] has the last word. (Futures that only wait for another
+    /// are left out on this way: each of them is copied into the one above it.)
     pub(super) async fn attempt(
         &self,
+        place: &Place,
+        mut upload: Upload,
+    ) -> Result<Answer, Failure> {
+        if let Some(upgrade) = &self.upgrade {
+            return Box::pin(self.switch(place, upgrade)).await;
+        }
+        let member = place.member();
+        // An idle connection first; it may be closed already, so a new one is next.
+        let mut idle = member.server.take_idle();
+        loop {
+            let stale = idle.is_some();
+            let sender = match idle.take() {
+                Some(sender) => sender,
+                // A request on a connection that stands needs none of this room.
+                None => match Box::pin(connect(&member.server, self.connect)).await {
+                    Ok(sender) => sender,
+                    Err(error) => return Err(Trouble::from(error).spares(upload)),
+                },
+            };
+            // A new one that is shared may have been about to end.
+            let again = stale || sender.is_shared();
+            let sent = match sender {
+                Sender::Http1(link) => self.send_alone(member, link, upload).await,
+                // Rarer, and larger.
+                Sender::Http2(lease) => {
+                    Box::pin(self.send_multiplexed(member, lease, upload)).await
+                }
+            };
+            match sent {
+                Err(Failure {
+                    trouble: Trouble::Reset,
+                    unsent: Some(unsent),
+                }) if again && self.may_send() => upload = unsent,
+                result => return result.map(Answer::Response),
+            }
+        }
+    }
+
+    /// What an attempt means for the server at `place`, and for the client.
+    pub(super) fn settle(
+        &self,
         place: Place,
-        upload: Upload,
+        outcome: Result<Answer, Failure>,
     ) -> Result<Response<Body>, Failure> {
-        let answer = match &self.upgrade {
-            Some(upgrade) => Box::pin(self.switch(&place, upgrade)).await,
-            None => self.reach(&place, upload).await.map(Answer::Response),
-        };
-        match answer {
+        match outcome {
             Ok(answer) => {
                 place.note_answer();
                 match answer {
@@ -154,49 +192,6 @@ impl<'a> Exchange<'a> {
                 }
                 Err(failure)
             }
-        }
-    }
-
-    /// By an idle connection first; it may be closed already, so a new one is next.
-    async fn reach(&self, place: &Place, upload: Upload) -> Result<Response<Incoming>, Failure> {
-        let (mut upload, member) = (upload, place.member());
-        if let Some(sender) = member.server.take_idle() {
-            match self.send(member, sender, upload).await {
-                Err(Failure {
-                    trouble: Trouble::Reset,
-                    unsent: Some(unsent),
-                }) if self.may_send() => upload = unsent,
-                result => return result,
-            }
-        }
-        loop {
-            // A request on a connection that stands needs none of this room.
-            let sender = match Box::pin(connect(&member.server, self.connect)).await {
-                Ok(sender) => sender,
-                Err(error) => return Err(Trouble::from(error).spares(upload)),
-            };
-            let shared = sender.is_shared();
-            match self.send(member, sender, upload).await {
-                // Refused, perhaps on a connection that was about to end.
-                Err(Failure {
-                    trouble: Trouble::Reset,
-                    unsent: Some(unsent),
-                }) if shared && self.may_send() => upload = unsent,
-                result => return result,
-            }
-        }
-    }
-
-    async fn send(
-        &self,
-        member: &Member,
-        sender: Sender,
-        upload: Upload,
-    ) -> Result<Response<Incoming>, Failure> {
-        match sender {
-            Sender::Http1(link) => self.send_alone(member, link, upload).await,
-            // Rarer, and larger.
-            Sender::Http2(lease) => Box::pin(self.send_multiplexed(member, lease, upload)).await,
         }
     }
 
@@ -289,18 +284,18 @@ impl<'a> Exchange<'a> {
     }
 
     /// What `poll` comes to; None when the upstream was silent for too long.
-    pub(super) async fn in_time<T>(
+    pub(super) fn in_time<T>(
         &self,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
         patience: &mut Patience,
         progress: Option<&Progress>,
-    ) -> Option<T> {
+    ) -> impl Future<Output = Option<T>> {
         let first = match progress {
             Some(_) => self.read.min(self.write),
             None => self.read,
         };
         let mut deadline = Instant::now() + first;
-        poll_fn(|context| {
+        poll_fn(move |context| {
             if let Poll::Ready(output) = poll(context) {
                 return Poll::Ready(Some(output));
             }
@@ -314,7 +309,6 @@ impl<'a> Exchange<'a> {
                 }
             }
         })
-        .await
     }
 
     /// Passes on what comes before the answer of `member`.

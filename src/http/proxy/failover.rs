@@ -184,7 +184,8 @@ impl Search<'_> {
         loop {
             let index = place.index;
             place.count_request(!tried.is_empty());
-            let failure = match exchange.attempt(place, upload).await {
+            let outcome = exchange.attempt(&place, upload).await;
+            let failure = match exchange.settle(place, outcome) {
                 Ok(response) => {
                     if !self.wants_another(response.status()) {
                         return Ok(self.finish(response, index));
