@@ -320,6 +320,7 @@ fn proxy_changes(old: &Proxy, new: &Proxy) -> Vec<String> {
             health_check,
             retry,
             rewrite_redirects,
+            interim_responses,
             timeout,
             headers
         ]

@@ -59,7 +59,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("sites.proxy", &[
         "enabled", "upstreams", "routes", "load_balancing", "health_check", "timeout", "headers", "retry",
-        "rewrite_redirects", "tls",
+        "rewrite_redirects", "interim_responses", "tls",
     ]),
     ("sites.proxy.upstreams", &["name", "url", "weight", "max_conns"]),
     ("sites.proxy.routes", &["path", "upstream", "strip_prefix", "rewrite_target", "websocket", "timeout"]),

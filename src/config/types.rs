@@ -286,8 +286,18 @@ pub struct Proxy {
     pub retry: Retry,
     /// Lead redirects to an upstream's own address back to the site.
     pub rewrite_redirects: bool,
+    pub interim_responses: InterimResponses,
     pub timeout: ProxyTimeout,
     pub headers: ProxyHeaders,
+}
+
+/// Which clients get interim responses of upstreams (RFC 9110 section 15.2): there are some of HTTP/1.1 that take 103 for
+/// the final one (RFC 8297 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InterimResponses {
+    All,
+    Http2,
+    None,
 }
 
 /// Upstream servers that share a name.

@@ -1,15 +1,18 @@
 //! A request body as it comes off a connection, whichever HTTP that speaks.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::BodyError;
+use super::interim::Interim;
+use super::proxy::is_expected;
 
 /// What a client sends after a request's head.
 pub enum Incoming {
@@ -25,6 +28,8 @@ pub struct Http2Body {
     /// What is left of the announced length.
     left: Option<u64>,
     data_ended: bool,
+    /// Where a client waits to hear that the body is wanted (RFC 9110 section 10.1.1).
+    to_be_told: Option<Rc<dyn Interim>>,
 }
 
 impl From<hyper::body::Incoming> for Incoming {
@@ -34,8 +39,9 @@ impl From<hyper::body::Incoming> for Incoming {
 }
 
 impl Incoming {
-    /// The body that comes on `stream` after a head of `headers`.
-    pub fn over_http2(stream: RecvStream, headers: &HeaderMap) -> Self {
+    /// The body that comes on `stream` after a head of `headers`. A client that waits for 100 (Continue) is told so when
+    /// somebody wants to read it; hyper does that over HTTP/1.
+    pub fn over_http2(stream: RecvStream, headers: &HeaderMap, client: &Rc<dyn Interim>) -> Self {
         if stream.is_end_stream() {
             return Self::Empty;
         }
@@ -43,6 +49,7 @@ impl Incoming {
             stream,
             left: announced(headers),
             data_ended: false,
+            to_be_told: is_expected(headers).then(|| client.clone()),
         })
     }
 }
@@ -100,7 +107,11 @@ impl Http2Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if !self.data_ended {
-            match ready!(self.stream.poll_data(context)) {
+            let data = self.stream.poll_data(context);
+            if let (Some(client), true) = (self.to_be_told.take(), data.is_pending()) {
+                client.send(StatusCode::CONTINUE, HeaderMap::new());
+            }
+            match ready!(data) {
                 Some(Ok(bytes)) => return Poll::Ready(Some(Ok(self.take(bytes)))),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 None => self.data_ended = true,

@@ -1,4 +1,4 @@
-//! A client's byte stream as hyper sees it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
+//! A client's byte stream as hyper and `h2` see it: cleartext or TLS, noting what moves, and sending file ranges by sendfile.
 
 mod gathered;
 mod reading;
@@ -40,7 +40,7 @@ pub enum Transport {
 /// A place for a transport that comes back.
 pub type Returned = Rc<RefCell<Option<Transport>>>;
 
-/// [`Transport`] for hyper. It never shuts the stream down: that is left to `connection::close`.
+/// [`Transport`] for hyper and `h2`. It never shuts the stream down: that is left to `connection::close`.
 pub struct ClientIo {
     /// Only [`Self::into_transport`] and the end of all take it away.
     transport: Option<Transport>,
@@ -54,7 +54,7 @@ pub struct ClientIo {
     /// File ranges under way, on cleartext connections.
     files: Option<Rc<FileQueue>>,
     recorder: Recorder,
-    /// Where the transport goes when hyper drops its I/O (HTTP/2), which hands nothing back.
+    /// Where the transport goes when `h2` drops its I/O, which it does not hand back.
     returns_to: Option<Returned>,
 }
 
@@ -98,7 +98,7 @@ impl ClientIo {
         self.files.clone()
     }
 
-    /// Lays the transport down in `place` when hyper drops this.
+    /// Lays the transport down in `place` when `h2` drops this.
     pub fn returning_to(mut self, place: Returned) -> Self {
         self.returns_to = Some(place);
         self
@@ -354,7 +354,7 @@ impl AsyncWrite for ClientIo {
         true
     }
 
-    /// hyper calls this at every turn.
+    /// Called at every turn.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.activity.look.take() {
             let hung_up = self.transport().has_hung_up();

@@ -22,6 +22,9 @@ const HINT: &str =
 const HINTED: &str =
     "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nvia: 1.1 bws\r\n\r\n";
 const FINAL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const SWITCHING: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
 struct House {
     server: Bws,
@@ -65,7 +68,8 @@ fn house() -> House {
 }
 
 /// `/wait` is hinted at, and answered when the test says so; in between comes another hint with `/wait/again`. `/now` is
-/// hinted at and answered in one breath. `/endless` is hinted at, and not answered.
+/// hinted at and answered in one breath, as is `/switch`; `/upload` is hinted at before and after its 100, and
+/// `/endless` without end.
 fn upstream() -> (SocketAddr, Sender<()>) {
     let (listener, address) = listener();
     let (go, gone) = channel();
@@ -103,6 +107,15 @@ fn talk(mut stream: TcpStream, gone: &Mutex<Receiver<()>>) -> std::io::Result<()
             "/endless" => loop {
                 stream.write_all(HINT.as_bytes())?;
             },
+            "/switch" => {
+                stream.write_all(format!("{HINT}{SWITCHING}hello").as_bytes())?;
+                std::io::copy(&mut stream.try_clone()?, &mut stream)?;
+            }
+            "/upload" => {
+                stream.write_all(format!("{HINT}{CONTINUE}").as_bytes())?;
+                stream.read_exact(&mut [0; 4])?;
+                stream.write_all(format!("{HINT}{FINAL}").as_bytes())?;
+            }
             "/now" => stream.write_all(format!("{HINT}{FINAL}").as_bytes())?,
             _ => stream.write_all(FINAL.as_bytes())?,
         }
@@ -307,6 +320,32 @@ fn hints_go_on_through_a_reload() {
         let head = expect_final(&mut stream);
         head.contains("x-new: 1\r\n").then_some(())
     });
+}
+
+#[test]
+fn hints_stand_before_a_tunnel_and_around_a_100() {
+    let house = house();
+    let mut stream = connect(house.plain);
+    let head = format!("Host: {HOST}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    let upload = format!("POST /upload HTTP/1.1\r\n{head}");
+    for _ in 0..2 {
+        stream.write_all(upload.as_bytes()).unwrap();
+        assert_eq!(read_head(&mut stream).unwrap(), HINTED);
+        assert_eq!(read_head(&mut stream).unwrap(), CONTINUE);
+        stream.write_all(b"body").unwrap();
+        assert_eq!(read_head(&mut stream).unwrap(), HINTED);
+        expect_final(&mut stream);
+    }
+    let switch = format!(
+        "GET /switch HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly"
+    );
+    stream.write_all(switch.as_bytes()).unwrap();
+    assert_eq!(read_head(&mut stream).unwrap(), HINTED);
+    let head = read_head(&mut stream).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let mut bytes = [0; 10];
+    stream.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"helloearly");
 }
 
 #[test]

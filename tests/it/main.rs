@@ -27,6 +27,7 @@ mod failing_reloads;
 mod files;
 mod heartbeat;
 mod http2_floods;
+mod http2_streams;
 mod http2_wire;
 mod interim;
 mod kills;

@@ -7,9 +7,16 @@ use super::super::defaults::{
 };
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
+use super::super::types::InterimResponses;
 use super::Pairs;
 use super::balancing::{HealthCheck, LoadBalancing, Retry};
 use super::upstream_tls::UpstreamTls;
+
+const INTERIM_RESPONSES: [(&str, InterimResponses); 3] = [
+    ("all", InterimResponses::All),
+    ("http2", InterimResponses::Http2),
+    ("none", InterimResponses::None),
+];
 
 #[derive(Debug)]
 pub(in crate::config) struct Proxy {
@@ -21,6 +28,7 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) health_check: Option<HealthCheck>,
     pub(in crate::config) retry: Retry,
     pub(in crate::config) rewrite_redirects: Option<Located<bool>>,
+    pub(in crate::config) interim_responses: Option<InterimResponses>,
     pub(in crate::config) timeout: Timeout,
     pub(in crate::config) headers: Headers,
     pub(in crate::config) tls: Option<UpstreamTls>,
@@ -47,6 +55,7 @@ impl Proxy {
         table.begin_own_keys();
         let enabled = table.boolean("enabled");
         let rewrite_redirects = table.boolean("rewrite_redirects");
+        let interim_responses = table.choice("interim_responses", &INTERIM_RESPONSES);
         let upstreams = table.tables("upstreams", "sites.proxy.upstreams");
         let routes = table.tables("routes", "sites.proxy.routes");
         let place = table.place;
@@ -60,6 +69,7 @@ impl Proxy {
             health_check,
             retry: retry.unwrap_or_default(),
             rewrite_redirects,
+            interim_responses,
             timeout: timeout.unwrap_or_default(),
             headers: headers.unwrap_or_default(),
             tls,

@@ -9,7 +9,8 @@ use super::super::report::{Finding, Findings};
 use super::super::schema;
 use super::super::source::{Located, Place};
 use super::super::types::{
-    Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream, UpstreamAddress, UpstreamProtocol,
+    InterimResponses, Pool, Proxy, ProxyHeaders, ProxyTimeout, Route, Upstream, UpstreamAddress,
+    UpstreamProtocol,
 };
 use super::global::is_on;
 use super::{Context, balancing, headers, upstream_tls, upstreams};
@@ -51,6 +52,7 @@ pub(super) fn resolve(raw: raw::proxy::Proxy, context: &mut Context<'_>) -> Opti
         health_check: balancing::health_check(raw.health_check, findings),
         retry: balancing::retry(&raw.retry),
         rewrite_redirects: is_on(raw.rewrite_redirects.as_ref(), false),
+        interim_responses: raw.interim_responses.unwrap_or(InterimResponses::All),
         timeout: ProxyTimeout {
             connect: raw
                 .timeout

@@ -18,6 +18,7 @@ fn without_a_word_the_defaults_hold() {
     let proxy = proxy("");
     assert_eq!(proxy.balancing.method, BalancingMethod::RoundRobin);
     assert!(!proxy.balancing.sticky_sessions && !proxy.rewrite_redirects);
+    assert_eq!(proxy.interim_responses, InterimResponses::All);
     assert_eq!(proxy.health_check, None);
     assert_eq!(proxy.pools[0].servers[0].max_conns, None);
     let Retry {

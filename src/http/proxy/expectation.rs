@@ -22,7 +22,7 @@ pub(super) enum Outcome {
 }
 
 /// Whether a client waits to be told that its body is wanted.
-pub(super) fn is_expected(headers: &HeaderMap) -> bool {
+pub(in crate::http) fn is_expected(headers: &HeaderMap) -> bool {
     let expected = headers.get(EXPECT);
     expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }

@@ -90,7 +90,8 @@ pub(in crate::http) fn forward<'a>(
         repeatable,
         secure: connection.secure,
     };
-    let mut exchange = Exchange::new(proxy, route, parts, upgrade, Relay::new(interim));
+    let relay = Relay::new(interim, proxy.interim_responses, parts.version);
+    let mut exchange = Exchange::new(proxy, route, parts, upgrade, relay);
     exchange.prepare(host, &pools.rules, connection);
     Ok(Forwarding {
         arrival,

@@ -4,15 +4,16 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use http::header::{CONTENT_LENGTH, TRAILER};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, Version};
 use tokio::time::Instant;
 
 use super::headers;
+use crate::config::types::InterimResponses;
 use crate::http::interim::{Interim, MAX_BYTES, MOST};
 
 /// Passes on what upstreams say before their answer to one request.
 pub(super) struct Relay {
-    /// None when the client understands nothing of the kind.
+    /// None when the client understands nothing of the kind, or may not.
     client: Option<Rc<dyn Interim>>,
     passed: Cell<usize>,
     bytes: Cell<usize>,
@@ -24,9 +25,18 @@ pub(super) struct Relay {
 pub(super) type Hear<'a> = &'a dyn Fn(Response<()>);
 
 impl Relay {
-    pub(super) fn new(client: Option<Rc<dyn Interim>>) -> Self {
+    pub(super) fn new(
+        client: Option<Rc<dyn Interim>>,
+        wanted: InterimResponses,
+        version: Version,
+    ) -> Self {
+        let passes = match wanted {
+            InterimResponses::All => true,
+            InterimResponses::Http2 => version == Version::HTTP_2,
+            InterimResponses::None => false,
+        };
         Self {
-            client,
+            client: client.filter(|_| passes),
             passed: Cell::new(0),
             bytes: Cell::new(0),
             heard: Cell::new(None),

@@ -63,6 +63,7 @@ mod upload;
 mod waiting;
 mod websocket_key;
 
+pub(super) use self::expectation::is_expected;
 pub(super) use check::Checks;
 pub(super) use failover::forward;
 pub(super) use pools::Pools;

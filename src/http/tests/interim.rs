@@ -132,6 +132,21 @@ fn locations_of_hints_lead_back_to_the_site_where_all_do() {
 }
 
 #[test]
+fn who_shall_not_have_hints_gets_none() {
+    run(async {
+        const HINTED: &str = "HTTP/1.1 103 A\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        use crate::config::types::InterimResponses::{All, Http2, None};
+        for (wanted, hints) in [(All, 1), (Http2, 0), (None, 0)] {
+            let (port, _) = serve(&[HINTED]).await;
+            let mut proxy = proxy(&[port]);
+            proxy.interim_responses = wanted;
+            let (answer, heard) = ask_hearing(&service(through(proxy)), GET).await;
+            assert_eq!((status(&answer), heard.statuses().len()), (200, hints));
+        }
+    });
+}
+
+#[test]
 fn an_upstream_that_says_something_is_not_silent() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

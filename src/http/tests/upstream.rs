@@ -48,6 +48,7 @@ pub(in crate::http) fn proxy(ports: &[u16]) -> Proxy {
             on_status: vec![],
         },
         rewrite_redirects: false,
+        interim_responses: InterimResponses::All,
         timeout: ProxyTimeout {
             connect: seconds(2),
             read: seconds(5),

@@ -1,13 +1,12 @@
-//! What hyper gets instead of the frame that was too much. It has no call by which to end a connection with an error of
-//! ours, but it ends each with GOAWAY and the right code when it reads something of the kind; so it does, in order,
-//! after what it has still to write.
+//! What `h2` gets instead of the frame that was too much. It ends each connection with GOAWAY and the right code when it
+//! reads something of the kind, in order, after what it has still to write; so it does here.
 
 use super::{Fault, HEAD, kind};
 
-/// More than the CONTINUATION frames that hyper takes of one block.
+/// More than the CONTINUATION frames that `h2` takes of one block.
 const CONTINUATIONS: usize = 16;
 
-/// Frames that hyper answers with the code of `fault`. `block`: the stream of a header block that has not ended, else 0.
+/// Frames that `h2` answers with the code of `fault`. `block`: the stream of a header block that has not ended, else 0.
 pub fn of(fault: Fault, block: u32) -> Vec<u8> {
     match fault {
         // A block that nothing begins, or another frame within one.

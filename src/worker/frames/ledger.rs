@@ -75,7 +75,7 @@ impl Ledger {
 fn cost(frame: Frame) -> u32 {
     match frame.kind {
         kind::HEADERS => 0,
-        // Small ones hyper counts while they wait.
+        // Small ones `h2` counts while they wait.
         kind::DATA => u32::from(frame.length == 0 && !frame.has(flag::END_STREAM)),
         kind::RST_STREAM => RESET,
         kind::SETTINGS if !frame.has(flag::ACK) => SETTINGS + frame.length / SETTINGS_BYTES,

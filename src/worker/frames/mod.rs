@@ -1,11 +1,11 @@
-//! What a client sends on an HTTP/2 connection, frame by frame, before hyper reads it: frames that cost us something and
+//! What a client sends on an HTTP/2 connection, frame by frame, before `h2` reads it: frames that cost us something and
 //! bring the client nothing are counted, and where they are too many the connection ends (RFC 9113 section 10.5).
 //!
 //! - this file: [`Watch`], from frame to frame
 //! - `ledger`: what a frame costs, and what a client earns
-//! - `last_words`: what makes hyper say why it ends
+//! - `last_words`: what makes `h2` say why it ends
 //!
-//! Payloads are hyper's affair; here only the nine bytes before each are looked at.
+//! Payloads are `h2`'s affair; here only the nine bytes before each are looked at.
 
 mod last_words;
 mod ledger;
@@ -103,7 +103,7 @@ pub struct Watch {
     /// The beginning of a head.
     held: [u8; HEAD],
     held_length: usize,
-    /// What hyper gets before anything else.
+    /// What `h2` gets before anything else.
     ready: BytesMut,
     /// Frames in this turn of the connection's task.
     frames: u32,
@@ -171,7 +171,7 @@ impl Watch {
         self.ledger.earn_by_bytes(bytes);
     }
 
-    /// How many of these `fresh` bytes hyper may have; the others are kept or forgotten.
+    /// How many of these `fresh` bytes `h2` may have; the others are kept or forgotten.
     pub fn sift(&mut self, fresh: &[u8], now: Ticks) -> usize {
         self.ledger.earn_by_time(now);
         let passed = self.scan(fresh);
@@ -222,7 +222,7 @@ impl Watch {
             return Err(Fault::Protocol);
         }
         self.begun = true;
-        // What is wrong with the order of a header block hyper tells.
+        // What is wrong with the order of a header block `h2` tells.
         if self.block == 0 || frame.kind == kind::CONTINUATION {
             check_length(frame)?;
         }
@@ -245,7 +245,7 @@ impl Watch {
     }
 }
 
-/// The lengths that RFC 9113 section 6 prescribes. (What is longer than any frame may be hyper tells.)
+/// The lengths that RFC 9113 section 6 prescribes. (What is longer than any frame may be `h2` tells.)
 fn check_length(frame: Frame) -> Result<(), Fault> {
     let right = match frame.kind {
         kind::RST_STREAM | kind::WINDOW_UPDATE => frame.length == 4,
@@ -259,7 +259,7 @@ fn check_length(frame: Frame) -> Result<(), Fault> {
     right.then_some(()).ok_or(Fault::FrameSize)
 }
 
-/// For tests: what hyper gets when the bytes come in pieces of `size`.
+/// For tests: what `h2` gets when the bytes come in pieces of `size`.
 #[cfg(any(test, fuzzing))]
 pub fn sifted(bytes: &[u8], size: usize) -> (Vec<u8>, Option<Fault>) {
     let mut watch = Watch::new(0);
@@ -274,7 +274,7 @@ pub fn sifted(bytes: &[u8], size: usize) -> (Vec<u8>, Option<Fault>) {
             let passed = watch.sift(piece, 0);
             given.extend_from_slice(&piece[..passed]);
         }
-        // Smaller than a head, so that hyper gets what is held in parts.
+        // Smaller than a head, so that `h2` gets what is held in parts.
         let mut space = [0; 5];
         loop {
             let mut buffer = ReadBuf::new(&mut space);

@@ -1,4 +1,4 @@
-//! What a client sends, on its way to hyper: HTTP/1 through the gate, HTTP/2 past the watch.
+//! What a client sends: HTTP/1 through the gate to hyper, HTTP/2 past the watch to `h2`.
 
 use std::io;
 use std::pin::Pin;

@@ -18,6 +18,7 @@ use super::pipe::Pipe;
 use super::reply::Reply;
 use crate::http::body::Incoming;
 use crate::http::in_flight::InFlight;
+use crate::http::interim::Interim;
 use crate::http::service::{Answered, Answering, Later};
 use crate::worker::connection::request::{self, UnderWay};
 use crate::worker::tunnel;
@@ -31,9 +32,10 @@ pub fn answer(
     request: Request<RecvStream>,
     sender: SendResponse<Piece>,
 ) {
-    let (request, from_client) = receive(request);
     let reply = Rc::new(Reply::new(sender));
-    let (under_way, answering) = request::begin(context.clone(), request, Some(reply.clone()));
+    let client: Rc<dyn Interim> = reply.clone();
+    let (request, from_client) = receive(request, &client);
+    let (under_way, answering) = request::begin(context.clone(), request, Some(client));
     let stream = Stream {
         context: context.clone(),
         reply,
@@ -47,12 +49,15 @@ pub fn answer(
 }
 
 /// Takes the body out of a request; what follows CONNECT is none, and comes apart.
-fn receive(request: Request<RecvStream>) -> (Request<Incoming>, Option<RecvStream>) {
+fn receive(
+    request: Request<RecvStream>,
+    client: &Rc<dyn Interim>,
+) -> (Request<Incoming>, Option<RecvStream>) {
     let (parts, received) = request.into_parts();
     if parts.method == Method::CONNECT {
         return (Request::from_parts(parts, Incoming::Empty), Some(received));
     }
-    let body = Incoming::over_http2(received, &parts.headers);
+    let body = Incoming::over_http2(received, &parts.headers, client);
     (Request::from_parts(parts, body), None)
 }
 
