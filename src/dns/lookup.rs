@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::base::iana::Rtype;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Data, MAX_ALIASES};
@@ -19,6 +20,9 @@ use super::settings::{Settings, Way};
 const BELIEVED_FOR: Duration = Duration::from_secs(10);
 /// When there are addresses of one family, how long is waited for those of the other: some servers never answer.
 const OTHER_FAMILY: Duration = Duration::from_secs(2);
+
+/// Lookups of the system at the same time: each takes a thread of its own.
+static SYSTEM_LOOKUPS: Semaphore = Semaphore::const_new(32);
 
 /// One server of a service (RFC 2782).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,6 +99,7 @@ fn target(data: &Data) -> Option<Target> {
 }
 
 async fn by_system(host: &str) -> io::Result<Found<IpAddr>> {
+    let _turn = SYSTEM_LOOKUPS.acquire().await.map_err(io::Error::other)?;
     let found: Vec<IpAddr> = tokio::net::lookup_host((host, 0))
         .await?
         .map(|address| address.ip())

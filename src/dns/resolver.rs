@@ -14,8 +14,8 @@ use super::lookup::{self, Found, Target};
 use super::system::{Files, System};
 use super::word::{Meaning, Value, Word, is_same};
 
-/// Names that are looked up at the same time.
-const LOOKUPS: usize = 32;
+/// Names that are looked up at the same time: some hundred sockets at most. One whose servers are silent takes its time.
+const LOOKUPS: usize = 128;
 /// However short the records' time is, and however long.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);

@@ -115,7 +115,7 @@ async fn open_before(server: &Server, deadline: Instant, http2: bool) -> io::Res
             Ok(Opened { stream, origin })
         }
         Err(error) => {
-            let url = format!("https://{host}:{port}");
+            let url = format!("https://{}:{port}", host.trim_end_matches('.'));
             server.tls.complain(&url, tls, &error);
             Err(io::ErrorKind::ConnectionRefused.into())
         }
