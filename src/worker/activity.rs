@@ -159,6 +159,11 @@ impl Activity {
             && self.interim.is_empty()
     }
 
+    /// HTTP/1: a whole head is there, and nothing that it would have to wait for.
+    pub fn is_overlooked(&self) -> bool {
+        self.heads_waiting.get() > 0 && self.in_flight.get() == 0 && !self.write_blocked.get()
+    }
+
     pub fn now(&self) -> Ticks {
         self.clock.now()
     }

@@ -1,6 +1,7 @@
 //! The opening handshake of a WebSocket (RFC 6455 section 4) for who comes, or is asked, by an HTTP version that has none.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64ct::{Base64, Encoding as _};
 use http::header::SEC_WEBSOCKET_KEY;
 use http::{HeaderMap, HeaderValue};
 
@@ -22,7 +23,7 @@ impl Key {
             let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
             bytes = now.as_nanos().to_ne_bytes();
         }
-        Self(base64(&bytes))
+        Self(Base64::encode_string(&bytes))
     }
 
     pub(super) fn value(&self) -> HeaderValue {
@@ -43,33 +44,14 @@ impl Key {
             &SHA1_FOR_LEGACY_USE_ONLY,
             (self.0.clone() + GUID).as_bytes(),
         );
-        HeaderValue::from_str(&base64(hash.as_ref())).expect("base64 is visible ASCII")
+        HeaderValue::from_str(&Base64::encode_string(hash.as_ref()))
+            .expect("base64 is visible ASCII")
     }
 
     /// Whether `accept` is the `Sec-WebSocket-Accept` of this key.
     pub(super) fn is_accepted_by(&self, accept: &HeaderValue) -> bool {
         *accept == self.acceptance()
     }
-}
-
-/// RFC 4648 section 4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let wide = group.iter().enumerate().fold(0_u32, |wide, (at, byte)| {
-            wide | u32::from(*byte) << (16 - 8 * at)
-        });
-        for at in 0..4 {
-            let sextet = (wide >> (18 - 6 * at)) as usize & 63;
-            text.push(if at <= group.len() {
-                char::from(ALPHABET[sextet])
-            } else {
-                '='
-            });
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -81,11 +63,6 @@ mod tests {
         let key = Key("dGhlIHNhbXBsZSBub25jZQ==".into());
         assert!(key.is_accepted_by(&HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")));
         assert!(!key.is_accepted_by(&HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOp=")));
-        assert_eq!(base64(b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(
-            [base64(b"f"), base64(b"fo"), base64(b"foo")],
-            ["Zg==", "Zm8=", "Zm9v"]
-        );
     }
 
     #[test]

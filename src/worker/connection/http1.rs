@@ -172,6 +172,23 @@ fn builder(performance: &Performance) -> Builder {
     builder
 }
 
+/// Polls `connection`, and once more where hyper has overlooked a head: when a response ends whose request was read to its
+/// end meanwhile, it looks for the next head in the socket alone, not among what it has read (`Conn::maybe_notify` of hyper
+/// 1.12). A client that sent the next request already would wait for ever.
+pub(in crate::worker) fn poll_hyper<C>(
+    connection: &mut C,
+    activity: &Activity,
+    context: &mut Context<'_>,
+) -> Poll<hyper::Result<()>>
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    match Pin::new(&mut *connection).poll(context) {
+        Poll::Pending if activity.is_overlooked() => Pin::new(connection).poll(context),
+        outcome => outcome,
+    }
+}
+
 fn poll<C>(
     connection: &mut C,
     activity: &Activity,
@@ -182,7 +199,7 @@ where
     C: Future<Output = hyper::Result<()>> + Unpin,
 {
     activity.register(context);
-    match Pin::new(connection).poll(context) {
+    match poll_hyper(connection, activity, context) {
         Poll::Ready(Ok(())) => {
             let tunnel = activity.tunnel.take();
             return Poll::Ready(tunnel.map_or(End::Done, End::Switched));

@@ -2,6 +2,8 @@
 
 pub mod close;
 mod http1;
+#[cfg(test)]
+pub(in crate::worker) use http1::poll_hyper;
 mod http2;
 mod opening;
 mod refusal;

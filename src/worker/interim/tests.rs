@@ -1,6 +1,7 @@
 //! The outbox by itself, and below hyper: clients that send many requests at once and read as they like.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tokio::task::yield_now;
 use super::*;
 use crate::metrics::counters::Recorder;
 use crate::worker::activity::Clock;
+use crate::worker::connection::poll_hyper;
 use crate::worker::io::{ClientIo, Transport};
 
 const HINT: &[u8] = b"HTTP/1.1 103 Early Hints\r\n\r\n";
@@ -159,19 +161,21 @@ async fn serve(scripts: Vec<Script>, piece: usize) -> Vec<u8> {
         activity.clone(),
         Recorder::detached(0),
     );
+    let answering = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let number: usize = request.uri().path()[1..].parse().unwrap();
-        handle(activity.clone(), scripts[number].clone(), request)
+        handle(answering.clone(), scripts[number].clone(), request)
     });
     let io = TokioIo::new(io.guarded(Bytes::new()));
-    let connection = Builder::new()
+    let mut connection = Builder::new()
         .half_close(true)
         .writev(true)
         .serve_connection(io, service);
     let (mut answers, mut asks) = client.into_split();
     let connection = async move {
         // Whoever drops it closes the stream.
-        let _ = connection.await;
+        let _ = poll_fn(|context| poll_hyper(&mut connection, &activity, context)).await;
+        drop(connection);
     };
     let ask = async move {
         for part in requests.chunks(1000) {
@@ -242,6 +246,27 @@ fn check(scripts: Vec<Script>, piece: usize) {
         assert_eq!(hints, wanted);
     } else {
         assert!(hints.iter().zip(&wanted).all(|(came, sent)| came <= sent));
+    }
+}
+
+#[test]
+fn a_request_that_came_with_the_body_before_it_is_not_overlooked() {
+    let script = |size, upload| Script {
+        hints: 0,
+        pauses: 2,
+        size,
+        upload,
+        expects: false,
+    };
+    for piece in [1, 7, 100] {
+        check(
+            vec![
+                script(24_169, Some(8_441)),
+                script(22, Some(7_611)),
+                script(69, None),
+            ],
+            piece,
+        );
     }
 }
 

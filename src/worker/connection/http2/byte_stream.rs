@@ -103,7 +103,7 @@ impl AsyncWrite for ByteStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = self.to_client.send_data(Piece::NOTHING, true);
+        let ended = self.to_client.send_data(Piece::nothing(), true);
         Poll::Ready(ended.map_err(io::Error::other))
     }
 }

@@ -12,7 +12,9 @@ pub enum Piece {
 
 impl Piece {
     /// For the end of a stream.
-    pub const NOTHING: Self = Self::Tunnel(Bytes::new());
+    pub const fn nothing() -> Self {
+        Self::Tunnel(Bytes::new())
+    }
 }
 
 impl Buf for Piece {

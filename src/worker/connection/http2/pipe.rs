@@ -99,7 +99,7 @@ impl Pipe {
                 return Poll::Ready(Ok(Step::Over));
             }
             None => {
-                self.stream.send_data(Piece::NOTHING, true)?;
+                self.stream.send_data(Piece::nothing(), true)?;
                 return Poll::Ready(Ok(Step::Over));
             }
         };
