@@ -87,6 +87,9 @@ pub struct Activity {
     pub flooded: Cell<bool>,
     /// HTTP/2: responses that began since the connection's task had its turn.
     pub responses: Cell<u32>,
+    /// HTTP/2: pieces of bodies and tunnels that the client was given since its frames were counted: clients answer them by
+    /// window updates and pings.
+    pub pieces: Cell<u32>,
     /// HTTP/2: small writes wait for others.
     pub gathers: Cell<bool>,
     /// Counts how often the connection's task had its turn.
@@ -131,6 +134,7 @@ impl Activity {
             block_since: Cell::default(),
             flooded: Cell::default(),
             responses: Cell::default(),
+            pieces: Cell::default(),
             gathers: Cell::default(),
             turn: Cell::default(),
             undecided: Cell::default(),
@@ -166,6 +170,11 @@ impl Activity {
 
     pub fn now(&self) -> Ticks {
         self.clock.now()
+    }
+
+    /// HTTP/2: the client was given another piece.
+    pub fn note_piece(&self) {
+        self.pieces.set(self.pieces.get().saturating_add(1));
     }
 
     /// HTTP/2: notes whether a header block is under way.

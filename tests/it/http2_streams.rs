@@ -16,6 +16,7 @@ use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
 use crate::harness::switching::read_head;
 use crate::harness::{PATIENCE, listener, runtime};
+use crate::http2_wire::frames::{self, *};
 
 /// A proxy, and an upstream that does as it is told on each of its connections.
 struct House {
@@ -208,4 +209,46 @@ fn small_windows_lose_nothing() {
         }
         assert_eq!((lengths[0], lengths[2]), (LARGE as usize, LARGE as usize));
     });
+}
+
+/// As gRPC does: a stream of small messages, and for each the windows of stream and connection, and a PING.
+#[test]
+fn a_client_may_answer_small_pieces_frame_by_frame() {
+    const PIECES: usize = 1500;
+    let (next, wanted) = std::sync::mpsc::channel();
+    let wanted = std::sync::Mutex::new(wanted);
+    let house = house(move |mut stream| {
+        read_head(&mut stream).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        for () in wanted.lock().unwrap().iter() {
+            stream.write_all(b"piece").unwrap();
+        }
+    });
+    let mut stream = TcpStream::connect(house.plain).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+        .write_all(&[frames::hello(&[]), frames::get(1, "/")].concat())
+        .unwrap();
+    next.send(()).unwrap();
+    let room = 5_u32.to_be_bytes();
+    let answer = [
+        frame(WINDOW_UPDATE, 0, 0, &room),
+        frame(WINDOW_UPDATE, 0, 1, &room),
+        frame(PING, 0, 0, b"how far?"),
+    ]
+    .concat();
+    let (mut bytes, mut space, mut pieces) = (Vec::new(), [0; 4096], 0);
+    while pieces < PIECES {
+        let count = stream.read(&mut space).unwrap();
+        assert!(count > 0, "after {pieces} pieces");
+        bytes.extend_from_slice(&space[..count]);
+        while let Some(frame) = Frame::take(&mut bytes) {
+            assert!(!frame.is(GOAWAY), "{frame:?} after {pieces} pieces");
+            if frame.is(DATA) {
+                pieces += 1;
+                stream.write_all(&answer).unwrap();
+                next.send(()).unwrap();
+            }
+        }
+    }
 }

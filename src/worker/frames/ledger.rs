@@ -14,6 +14,10 @@ const BY_TICK: u32 = 25;
 /// Given back with each request: clients send priorities and window updates with them.
 const BY_REQUEST: u32 = 2;
 
+/// Given back with each piece of a body or a tunnel, whatever its size (a message of gRPC, an event): clients answer it by
+/// window updates of stream and connection, and by a PING that measures the way. Files come in large pieces.
+const BY_PIECE: u32 = 4;
+
 /// Given back with so many bytes sent: a client grants its window anew in steps that may be small.
 const BYTES: u32 = 1024;
 
@@ -59,6 +63,10 @@ impl Ledger {
             .saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         self.bytes = bytes % BYTES;
         self.earn(bytes / BYTES);
+    }
+
+    pub fn earn_by_pieces(&mut self, count: u32) {
+        self.earn(count.saturating_mul(BY_PIECE));
     }
 
     fn earn(&mut self, credit: u32) {

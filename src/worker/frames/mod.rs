@@ -171,6 +171,11 @@ impl Watch {
         self.ledger.earn_by_bytes(bytes);
     }
 
+    /// So many pieces of bodies and tunnels were on their way to the client.
+    pub fn given(&mut self, pieces: u32) {
+        self.ledger.earn_by_pieces(pieces);
+    }
+
     /// How many of these `fresh` bytes `h2` may have; the others are kept or forgotten.
     pub fn sift(&mut self, fresh: &[u8], now: Ticks) -> usize {
         self.ledger.earn_by_time(now);

@@ -109,6 +109,7 @@ impl ClientIo {
                 come_back(context);
                 return Poll::Pending;
             }
+            watch.given(self.activity.pieces.take());
             let count = if watch.holds() {
                 let mut space = [0; SMALL_PIECE];
                 let mut piece = ReadBuf::new(&mut space);

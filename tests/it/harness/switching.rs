@@ -94,11 +94,14 @@ fn base64(bytes: &[u8]) -> String {
     let bit = |at: usize| {
         bytes
             .get(at / 8)
-            .is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1)
+            .is_some_and(|byte| (byte >> (7 - at % 8)) & 1 == 1)
     };
     let sextets = (bytes.len() * 8).div_ceil(6);
-    let sextet =
-        |number: usize| (0..6).fold(0, |wide, at| wide << 1 | usize::from(bit(number * 6 + at)));
+    let sextet = |number: usize| {
+        (0..6).fold(0, |wide, at| {
+            (wide << 1) | usize::from(bit(number * 6 + at))
+        })
+    };
     let mut text: String = (0..sextets)
         .map(|number| char::from(ALPHABET[sextet(number)]))
         .collect();

@@ -216,10 +216,10 @@ async fn trailers(body: Incoming) -> Answer {
     let sent = sent
         .and_then(|sent| sent.trailers().cloned())
         .unwrap_or_default();
-    let lines: String = sent
-        .iter()
-        .map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap_or("?")))
-        .collect();
+    let mut lines = String::new();
+    for (name, value) in &sent {
+        lines += &format!("{name}: {}\n", value.to_str().unwrap_or("?"));
+    }
     let mut own = HeaderMap::new();
     own.insert("x-sum", HeaderValue::from_static("7"));
     let frames = VecDeque::from([Frame::data(Bytes::from(lines)), Frame::trailers(own)]);

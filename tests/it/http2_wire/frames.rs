@@ -116,7 +116,7 @@ impl Frame {
 fn unpack_digits(bytes: &[u8]) -> Vec<u8> {
     let bits = bytes
         .iter()
-        .fold(0u64, |bits, byte| bits << 8 | u64::from(*byte))
+        .fold(0u64, |bits, byte| (bits << 8) | u64::from(*byte))
         << (64 - 8 * bytes.len());
     let mut at = 0;
     let mut next = |bits: u64| {

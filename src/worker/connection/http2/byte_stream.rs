@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
@@ -9,6 +10,7 @@ use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::piece::Piece;
+use crate::worker::activity::Activity;
 
 /// Both halves of a stream.
 pub struct ByteStream {
@@ -16,14 +18,20 @@ pub struct ByteStream {
     from_client: RecvStream,
     /// Received and not read.
     rest: Bytes,
+    activity: Rc<Activity>,
 }
 
 impl ByteStream {
-    pub fn new(to_client: SendStream<Piece>, from_client: RecvStream) -> Self {
+    pub fn new(
+        to_client: SendStream<Piece>,
+        from_client: RecvStream,
+        activity: Rc<Activity>,
+    ) -> Self {
         Self {
             to_client,
             from_client,
             rest: Bytes::new(),
+            activity,
         }
     }
 
@@ -94,6 +102,10 @@ impl AsyncWrite for ByteStream {
         self.to_client
             .send_data(piece, false)
             .map_err(io::Error::other)?;
+        // What the client's window cut off is no piece.
+        if room == bytes.len() {
+            self.activity.note_piece();
+        }
         Poll::Ready(Ok(room))
     }
 

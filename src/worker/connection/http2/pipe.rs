@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use h2::{Reason, SendStream};
@@ -9,6 +10,7 @@ use http_body::Body as _;
 
 use super::piece::Piece;
 use crate::http::body::BodyError;
+use crate::worker::activity::Activity;
 use crate::worker::wire_body::{BLOCK, WireBody, WireChunk};
 
 /// The rest of a response. What is not sent when it is dropped the client hears of by RST_STREAM.
@@ -17,6 +19,8 @@ pub struct Pipe {
     body: WireBody,
     /// Taken from the body, which may end with it, and not sent yet.
     held: Option<(WireChunk, bool)>,
+    activity: Rc<Activity>,
+    begun: bool,
 }
 
 /// Whether there is more to send.
@@ -26,11 +30,13 @@ enum Step {
 }
 
 impl Pipe {
-    pub fn new(stream: SendStream<Piece>, body: WireBody) -> Self {
+    pub fn new(stream: SendStream<Piece>, body: WireBody, activity: Rc<Activity>) -> Self {
         Self {
             stream,
             body,
             held: None,
+            activity,
+            begun: false,
         }
     }
 
@@ -105,6 +111,10 @@ impl Pipe {
         };
         Poll::Ready(match frame.into_data() {
             Ok(chunk) => {
+                // The first one came with the request.
+                if std::mem::replace(&mut self.begun, true) {
+                    self.activity.note_piece();
+                }
                 self.held = Some((chunk, self.body.is_end_stream()));
                 Ok(Step::More)
             }

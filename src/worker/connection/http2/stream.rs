@@ -111,7 +111,8 @@ impl Stream {
             parts.headers.remove(CONTENT_LENGTH);
             let to_client = self.reply.respond(parts, false)?;
             let busy = InFlight::new(&self.context.activity.in_flight);
-            let client = ByteStream::new(to_client, from_client);
+            let activity = self.context.activity;
+            let client = ByteStream::new(to_client, from_client, activity);
             tunnel::over_http2(self.context.thread, client, *tunnel, busy);
             return None;
         }
@@ -120,6 +121,6 @@ impl Stream {
             head::announce_length(&mut parts.headers, length);
         }
         let to_client = self.reply.respond(parts, ends)?;
-        (!ends).then(|| Pipe::new(to_client, body))
+        (!ends).then(|| Pipe::new(to_client, body, self.context.activity))
     }
 }
