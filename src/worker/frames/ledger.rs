@@ -11,8 +11,9 @@ const FIRST: u32 = 300;
 /// Given back with each tick of the sweep: 100 a second.
 const BY_TICK: u32 = 25;
 
-/// Given back with each request: clients send priorities and window updates with them.
-const BY_REQUEST: u32 = 2;
+/// Given back with each request: clients send priorities, window updates and a PING with them (gRPC measures the way as
+/// often as it can).
+const BY_REQUEST: u32 = 4;
 
 /// Given back with each piece of a body or a tunnel, whatever its size (a message of gRPC, an event): clients answer it by
 /// window updates of stream and connection, and by a PING that measures the way. Files come in large pieces.
@@ -22,7 +23,7 @@ const BY_PIECE: u32 = 4;
 const BYTES: u32 = 1024;
 
 /// A request that is taken back cost us all the work (CVE-2023-44487): 150 at once, then 50 a second.
-const RESET: u32 = 4;
+const RESET: u32 = 6;
 
 /// SETTINGS are looked at one by one and change every stream.
 const SETTINGS: u32 = 3;

@@ -46,7 +46,7 @@ fn what_costs_and_brings_nothing_comes_to_an_end() {
         (frame(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]), 300),
         (frame(0xfa, 0, 0, b""), 300),
         (frame(kind::DATA, 0, 1, b""), 300),
-        (frame(kind::RST_STREAM, 0, 1, &[0; 4]), 75),
+        (frame(kind::RST_STREAM, 0, 1, &[0; 4]), 50),
     ];
     for (flood, allowed) in floods {
         let spent = usize::from(flood[3] != kind::SETTINGS) * 3;
