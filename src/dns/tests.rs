@@ -233,7 +233,10 @@ fn the_systems_files_are_followed() {
         };
         // Nothing there: getaddrinfo.
         let resolver = Resolver::with(files.clone(), vec![]);
-        assert_eq!(ask(&resolver, "localhost").await.unwrap().len(), 1);
+        let known = ask(&resolver, "localhost").await.unwrap();
+        assert!(!known.is_empty());
+        let is_local = |address: &String| address.parse::<IpAddr>().unwrap().is_loopback();
+        assert!(known.iter().all(is_local), "{known:?}");
         let settings = async || {
             let system = super::system::System::new(files.clone(), vec![]);
             system.settings().await.unwrap()

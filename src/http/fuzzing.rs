@@ -2,6 +2,7 @@
 
 use http::header::{CONTENT_LENGTH, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{admission, proxy, request_path};
 
@@ -56,6 +57,9 @@ pub fn response(head: bool, piece: usize, bytes: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let compared = proxy::fuzzing::compare(&pieces, method);
-    runtime.expect("a runtime").block_on(compared);
+    runtime.expect("a runtime").block_on(async {
+        // libFuzzer's main does not ignore SIGPIPE, as Rust's own does, and a reader may leave early.
+        let _ignored = signal(SignalKind::pipe());
+        proxy::fuzzing::compare(&pieces, method).await;
+    });
 }
