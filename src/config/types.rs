@@ -112,17 +112,6 @@ pub struct Performance {
     pub write_buffer_size: u32,
 }
 
-impl Performance {
-    /// How large the head of a request may be.
-    pub fn head_limits(&self) -> HeadLimits {
-        HeadLimits {
-            size: self.max_header_size,
-            fields: self.max_headers,
-            target: self.max_uri_length,
-        }
-    }
-}
-
 /// `[logging]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {

@@ -1,5 +1,7 @@
 //! How large the head of a request may be.
 
+use super::Performance;
+
 /// Limits of a request's head, over HTTP/1 and HTTP/2 alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
@@ -18,6 +20,17 @@ impl HeadLimits {
     pub const MOST_FIELDS: u32 = 1000;
     /// The longest `target`. Beyond 64 KiB no parser of ours takes it; what is less is room for a route that rewrites it.
     pub const LONGEST_TARGET: u32 = 60 << 10;
+}
+
+impl Performance {
+    /// How large the head of a request may be.
+    pub fn head_limits(&self) -> HeadLimits {
+        HeadLimits {
+            size: self.max_header_size,
+            fields: self.max_headers,
+            target: self.max_uri_length,
+        }
+    }
 }
 
 impl Default for HeadLimits {

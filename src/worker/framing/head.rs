@@ -49,10 +49,11 @@ impl Head {
         if matches!(self.part, Part::Start) && !self.skip_empty_line(lines, bytes)? {
             return Ok(None);
         }
-        if matches!(self.part, Part::RequestLine) {
-            if !self.read_request_line(lines, bytes, limits.target as usize)? {
-                return Ok(None);
-            }
+        let longest = limits.target as usize;
+        if matches!(self.part, Part::RequestLine)
+            && !self.read_request_line(lines, bytes, longest)?
+        {
+            return Ok(None);
         }
         loop {
             let room = (limits.size as usize).checked_sub(lines.start + 2);
