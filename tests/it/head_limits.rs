@@ -10,6 +10,7 @@ use http::{Request, Response};
 use crate::client::transport::Endpoint;
 use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
+use crate::harness::switching::read_head;
 use crate::harness::{PATIENCE, listener, runtime};
 
 const SIZE: usize = 20_000;
@@ -148,6 +149,34 @@ fn limits_hold_alike_and_to_the_byte() {
         ))
     };
     assert_eq!((refused("414"), refused("431")), (4.0, 8.0));
+}
+
+#[test]
+fn an_upstream_that_says_too_much_is_named() {
+    let (upstream, address) = listener();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = upstream.accept() {
+            let _ = read_head(&mut stream);
+            let much = "v".repeat(70 << 10);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx: {much}\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes());
+        }
+    });
+    let (socket, plain) = listener();
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[sites]]\nname = \"site\"\nhostname = \"{HOST}\"\nlisten = \"{plain}\"\n\
+         [sites.proxy]\nupstreams = [{{ name = \"up\", url = \"http://{address}\" }}]\n"
+    );
+    let server = Bws::start(folder.path(), &config, vec![socket]);
+    for _ in 0..2 {
+        assert_eq!(by_http1(plain, "/", USUAL), 502);
+    }
+    let expected = format!(
+        "no sound response from upstream '{address}': the head of its response is larger than 64KB"
+    );
+    let said = server.process.output();
+    assert_eq!(said.matches(&expected).count(), 1, "{said}");
 }
 
 #[test]
