@@ -11,8 +11,8 @@
 //! - `exchange`: sends and waits; `headers`, `forwarded` and `redirect`: rewrite both heads; `upload`, `body`: stream
 //! - `patience`: how long it may take; `trouble`: why there is none; `expectation`: a body that the upstream is to ask for;
 //!   `interim`: what it says before its answer
-//! - `upgrade`: which requests ask for another protocol; `switch` sends them, `extended_connect` by HTTP/2 (`first_frame`
-//!   says when it is known whether that may be), and a `Tunnel` comes of it
+//! - `upgrade`: which requests ask for another protocol; `switch` sends them, `extended_connect` by HTTP/2, and a
+//!   `Tunnel` comes of it
 mod balance;
 mod body;
 mod budget;
@@ -23,7 +23,6 @@ mod exchange;
 mod expectation;
 mod extended_connect;
 mod failover;
-mod first_frame;
 mod follower;
 mod forwarded;
 mod headers;
