@@ -276,6 +276,12 @@ pub(super) fn status(response: &str) -> u16 {
         .unwrap_or(0)
 }
 
+/// A response without the moment at which it was given.
+pub(super) fn undated(response: &str) -> String {
+    let date = header(response, "date").map(|date| format!("date: {date}\r\n"));
+    response.replacen(&date.unwrap_or_default(), "", 1)
+}
+
 pub(super) fn body(response: &str) -> &str {
     response.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }

@@ -45,7 +45,7 @@ pub enum ToWorker {
     /// Stop accepting and answer [`FromWorker::StoppedAccepting`]; open connections go on.
     StopAccepting,
     /// Drain: finish requests, let connections go politely, exit when empty or after `deadline_ms`. With `hand_over`,
-    /// cleartext connections go to the next generation as soon as they are idle ([`FromWorker::HandOver`]).
+    /// cleartext connections go to the next generation as soon as they are idle ([`FromWorker::HandOver`]); without it nobody comes after, and idle connections are closed.
     Drain { deadline_ms: u64, hand_over: bool },
     /// Serve these connections of an older generation; their descriptors come along, in the same order.
     Adopt { connections: Vec<Travelling> },

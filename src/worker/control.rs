@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
+use super::drain::Idle;
 use super::journal;
 use super::outbox::Outbox;
 use super::start::{self, Crew};
@@ -187,7 +188,7 @@ impl Control<'_> {
                     Ok(None) | Err(_) => {
                         master_lives = false;
                         journal::master_lost();
-                        draining |= self.drain(self.summary.shutdown_timeout, false);
+                        draining |= self.drain(self.summary.shutdown_timeout, Idle::Stays);
                     }
                 },
                 Some(report) = self.crew.reports.recv() => self.forward(report)?,
@@ -198,7 +199,7 @@ impl Control<'_> {
                 () = &mut terminated, if terminating => {
                     terminating = false;
                     if !draining {
-                        draining = self.drain(self.summary.shutdown_timeout, false);
+                        draining = self.drain(self.summary.shutdown_timeout, Idle::Stays);
                     }
                 }
                 _ = tick.tick(), if draining && master_lives => self.report_drain(),
@@ -228,7 +229,12 @@ impl Control<'_> {
                 deadline_ms,
                 hand_over,
             } => {
-                return self.drain(Duration::from_millis(deadline_ms), hand_over);
+                let idle = if hand_over {
+                    Idle::Travels
+                } else {
+                    Idle::Leaves
+                };
+                return self.drain(Duration::from_millis(deadline_ms), idle);
             }
             ToWorker::Adopt { connections } => self.crew.adopt(connections, descriptors),
             ToWorker::AdoptTunnels { tunnels } => self.crew.adopt_tunnels(tunnels, descriptors),
@@ -250,13 +256,10 @@ impl Control<'_> {
         false
     }
 
-    fn drain(&self, deadline: Duration, hand_over: bool) -> bool {
+    fn drain(&self, deadline: Duration, idle: Idle) -> bool {
         let open = self.total(Global::ConnectionsOpen);
         tracing::info!("finishing existing connections ({open} open)");
-        self.crew.tell(|| Command::Drain {
-            deadline,
-            hand_over,
-        });
+        self.crew.tell(|| Command::Drain { deadline, idle });
         true
     }
 

@@ -13,9 +13,10 @@ use tokio::task::LocalSet;
 
 use super::access_log::{self, AccessLog, Writer};
 use super::activity::{Activity, Clock, Order};
+use super::drain::{self, Idle};
 use super::parked::{self, Entry, Parked, Reason, Socket};
 use super::tunnel::{self, Passenger};
-use super::{accept, drain, sweep};
+use super::{accept, sweep};
 use crate::config::types::Config;
 use crate::http::service::{Connection, Service, Shared};
 use crate::ipc::message::Travelling;
@@ -39,7 +40,7 @@ pub struct Process {
 pub enum Command {
     Accept,
     StopAccepting,
-    Drain { deadline: Duration, hand_over: bool },
+    Drain { deadline: Duration, idle: Idle },
     Adopt { connections: Vec<Arrival> },
     AdoptTunnel(Box<Passenger>),
     Ping { sequence: u64 },
@@ -269,15 +270,12 @@ async fn serve(outfit: Outfit) -> std::io::Result<()> {
             }
             Command::Adopt { connections } => adopt(&thread, connections),
             Command::AdoptTunnel(passenger) => tunnel::resume(*passenger, &thread),
-            Command::Drain {
-                deadline,
-                hand_over,
-            } => {
+            Command::Drain { deadline, idle } => {
                 doors.close();
-                if hand_over {
+                if idle == Idle::Travels {
                     open_way_out(&thread, &reports);
                 }
-                drain::run(&thread, deadline, &mut commands, &reports).await;
+                drain::run(&thread, (deadline, idle), &mut commands, &reports).await;
                 return Ok(());
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::Request;
+use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 
 use crate::client::http2::Connection;
@@ -326,4 +327,27 @@ fn one_connection_more_than_allowed_waits_and_is_not_reset() {
             assert_eq!(late.unwrap().0.status, 200);
         }
     });
+}
+
+#[test]
+fn a_stop_waits_for_requests_and_not_for_idle_connections() {
+    let (demo, mut server) = Demo::serve(0);
+    let patient = format!("[server]\nshutdown_timeout = \"10m\"\n{}", demo.bws(0));
+    server.reload_to(&patient);
+    talk(&demo, async |mut used| {
+        used.send(small().as_bytes()).await.unwrap();
+        used.response().await.unwrap();
+        let mut fresh = Wire::new(Endpoint::plain(demo.plain).connect().await.unwrap());
+        let mut busy = Wire::new(Endpoint::plain(demo.plain).connect().await.unwrap());
+        let request = small();
+        let (begin, end) = request.split_at(9);
+        busy.send(begin.as_bytes()).await.unwrap();
+        server.process.signal(Signal::TERM);
+        assert!(used.end().await.unwrap().is_empty());
+        assert!(fresh.end().await.unwrap().is_empty());
+        busy.send(end.as_bytes()).await.unwrap();
+        let (head, body) = busy.response().await.unwrap();
+        assert_eq!((head.status, body.len(), head.closes()), (200, 1024, true));
+    });
+    assert!(server.process.wait().success());
 }

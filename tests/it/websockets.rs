@@ -9,10 +9,11 @@ use h2::client::SendRequest;
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response};
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::storm::tls;
-use crate::client::transport::Endpoint;
+use crate::client::transport::{Endpoint, Transport};
 use crate::harness::bws::Bws;
 use crate::harness::certificates::Authority;
 use crate::harness::demo::HOST;
@@ -30,6 +31,10 @@ struct House {
 }
 
 fn house() -> House {
+    house_that_drains("2s")
+}
+
+fn house_that_drains(shutdown_timeout: &str) -> House {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let pair = authority.issue(folder.path(), "site", &[HOST]);
@@ -41,7 +46,7 @@ fn house() -> House {
         upstream.address
     );
     let config = format!(
-        "[server]\nshutdown_timeout = \"2s\"\n\
+        "[server]\nshutdown_timeout = \"{shutdown_timeout}\"\n\
          [[sites]]\nname = \"plain\"\nhostname = \"{HOST}\"\nlisten = \"{}\"\n{proxy}\
          [[sites]]\nname = \"secure\"\nhostname = \"{HOST}\"\nlisten = \"{}\"\n{proxy}\
          [sites.ssl]\nenabled = true\ncert_file = \"{}\"\nkey_file = \"{}\"\n",
@@ -162,21 +167,27 @@ fn http_2_is_told_what_is_no_websocket() {
     });
 }
 
+/// A tunnel by HTTP/1.1 over TLS, its greeting heard.
+async fn secure_tunnel(house: &House) -> Transport {
+    let mut endpoint = Endpoint::plain(house.secure);
+    endpoint.tls = Some(tls(&house.authority.der(), HOST, b"http/1.1"));
+    let mut secure = endpoint.connect().await.unwrap();
+    let request = format!(
+        "GET /greet HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Say: {SAY_OK}\r\n\r\n"
+    );
+    secure.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(OK) {
+        head.push(in_time(secure.read_u8()).await.unwrap());
+    }
+    secure
+}
+
 #[test]
 fn what_cannot_travel_stays_and_is_told_goodbye_at_the_deadline() {
     let house = house();
     runtime().block_on(async {
-        let mut endpoint = Endpoint::plain(house.secure);
-        endpoint.tls = Some(tls(&house.authority.der(), HOST, b"http/1.1"));
-        let mut secure = endpoint.connect().await.unwrap();
-        let request = format!(
-            "GET /greet HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Say: {SAY_OK}\r\n\r\n"
-        );
-        secure.write_all(request.as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(OK) {
-            head.push(in_time(secure.read_u8()).await.unwrap());
-        }
+        let mut secure = secure_tunnel(&house).await;
         let mut sender = sender(house.plain).await;
         let (response, _up) = ask(&mut sender, "/greet", "websocket").await;
         let mut down = response.into_body();
@@ -188,4 +199,23 @@ fn what_cannot_travel_stays_and_is_told_goodbye_at_the_deadline() {
         assert_eq!(rest, [OK, GOODBYE].concat());
         assert_eq!(read(&mut down, usize::MAX).await, GOODBYE);
     });
+}
+
+#[test]
+fn a_stop_does_not_wait_for_tunnels() {
+    let house = house_that_drains("10m");
+    runtime().block_on(async {
+        let mut secure = secure_tunnel(&house).await;
+        let mut sender = sender(house.plain).await;
+        let (response, _up) = ask(&mut sender, "/greet", "websocket").await;
+        let mut down = response.into_body();
+        assert_eq!(read(&mut down, 4).await, OK);
+        house.server.process.signal(Signal::TERM);
+        let mut rest = Vec::new();
+        in_time(secure.read_to_end(&mut rest)).await.unwrap();
+        assert_eq!(rest, GOODBYE);
+        assert_eq!(read(&mut down, usize::MAX).await, GOODBYE);
+    });
+    let House { mut server, .. } = house;
+    assert!(server.process.wait().success());
 }

@@ -19,7 +19,7 @@ fn a_file_and_its_head() {
         assert_eq!(header(&get, "server"), Some("BWS"));
         assert_eq!(get.matches("date: ").count(), 1);
         let head = ask(&service, "HEAD /x.txt", "").await;
-        assert_eq!(head, get.replace("0123456789", ""));
+        assert_eq!(undated(&head), undated(&get).replace("0123456789", ""));
     });
 }
 

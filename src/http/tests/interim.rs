@@ -151,13 +151,13 @@ fn an_upstream_that_says_something_is_not_silent() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut proxy = proxy(&[listener.local_addr().unwrap().port()]);
-        proxy.timeout.read = Duration::from_millis(400);
+        proxy.timeout.read = Duration::from_secs(1);
         let service = service(through(proxy));
         tokio::task::spawn_local(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1000]).await;
             for _ in 0..6 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(250)).await;
                 let _ = stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await;
             }
             let _ = stream.write_all(OK.as_bytes()).await;

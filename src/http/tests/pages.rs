@@ -40,7 +40,7 @@ fn a_folder_without_an_index_is_listed() {
         assert!(at("href=\"./inner/\"") < at("href=\"./%C3%A4%20b.txt\">ä b.txt</a>"));
         assert!(!shown.contains("hidden"));
         let head = ask(&service, "HEAD /bare/", "").await;
-        assert_eq!(head, page.replace(shown, ""));
+        assert_eq!(undated(&head), undated(&page).replace(shown, ""));
         let json = ask(&service, "GET /bare/?q", "Accept: application/json\r\n").await;
         assert_eq!(header(&json, "content-type"), Some("application/json"));
         let value: serde_json::Value = serde_json::from_str(body(&json)).unwrap();
