@@ -47,7 +47,7 @@ impl Incoming {
         }
         Self::Http2(Http2Body {
             stream,
-            left: announced(headers),
+            left: announced_length(headers),
             data_ended: false,
             to_be_told: is_expected(headers).then(|| client.clone()),
         })
@@ -56,7 +56,7 @@ impl Incoming {
 
 /// The length in `Content-Length`; None when it is not one and the same number throughout. (That a request says nothing
 /// else is the affair of `admission`, that the body is as long as it says the `h2` crate's.)
-fn announced(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn announced_length(headers: &HeaderMap) -> Option<u64> {
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let value = values.next()?;
     if values.any(|other| other != value) || !value.as_bytes().iter().all(u8::is_ascii_digit) {
@@ -143,7 +143,7 @@ mod tests {
             for value in values {
                 headers.append(CONTENT_LENGTH, http::HeaderValue::from_static(value));
             }
-            announced(&headers)
+            announced_length(&headers)
         };
         assert_eq!(announce(&["17"]), Some(17));
         assert_eq!(announce(&["17", "17"]), Some(17));

@@ -5,6 +5,7 @@
 //! every response, pages for errors) → `compression`.
 mod admission;
 pub mod body;
+pub mod byte_stream;
 mod caching;
 mod challenges;
 mod client_certificate;

@@ -51,6 +51,7 @@ mod static_files;
 mod tunnels;
 mod upgrade;
 mod upstream_protocols;
+mod upstream_streams;
 mod upstreams;
 mod watching;
 mod websockets;

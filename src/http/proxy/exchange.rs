@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,13 +18,13 @@ use super::connect::connect;
 use super::expectation::{self, Expectation};
 use super::headers::{self, Rules};
 use super::http1::{Call, Link, Message, keep_headers};
-use super::http2::Lease;
+use super::http2::{self, Lease};
 use super::interim::Relay;
 use super::patience::Patience;
 use super::pool::{Member, Place};
 use super::redirect;
 use super::route::upstream_target;
-use super::sender::{self, Incoming, SendError, Sender};
+use super::sender::{Incoming, SendError, Sender};
 pub(super) use super::trouble::{Failure, Trouble};
 use super::trouble::{failure, refusal};
 use super::upgrade::Upgrade;
@@ -204,10 +203,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<Response<Incoming>, Failure> {
         let source = upload.source();
         let progress = source.as_ref().map(|source| &source.progress);
-        let expectation = (self.expects && !upload.is_empty()).then(Rc::<Expectation>::default);
-        if let Some(expectation) = &expectation {
-            upload.wait_for(expectation.clone());
-        }
+        let expectation = self.expect(&mut upload);
         let mut patience = std::mem::take(&mut link.patience);
         let hear = |interim| self.pass(interim, member);
         let mut call = {
@@ -232,19 +228,32 @@ impl<'a> Exchange<'a> {
         &self,
         member: &Member,
         lease: Lease,
-        upload: Upload,
+        mut upload: Upload,
     ) -> Result<Response<Incoming>, Failure> {
         let source = upload.source();
         let progress = source.as_ref().map(|source| &source.progress);
         upload.keep();
-        let target = self.target(member)?;
-        let message = self.message(member, &target, false);
+        let expectation = self.expect(&mut upload);
+        let hear = |interim| self.pass(interim, member);
+        let call = {
+            let target = self.target(member)?;
+            let message = self.message(member, &target, expectation.is_some());
+            http2::Call::new(lease, &message, upload, expectation, &hear)
+        };
         self.note_sent();
-        let mut sending = pin!(sender::send_multiplexed(lease, &message, upload));
+        let mut call = call.map_err(|upload| Trouble::Reset.spares(upload))?;
         let mut patience = Patience::default();
-        let poll = |context: &mut Context<'_>| sending.as_mut().poll(context);
-        let sent = self.in_time(poll, &mut patience, progress).await;
+        let outcome = self.in_time(|context| call.poll_head(context), &mut patience, progress);
+        let sent = outcome.await.map(|outcome| call.finish(outcome));
+        let sent = sent.map(|sent| sent.map(|response| response.map(Incoming::Http2)));
         self.judge(sent, source)
+    }
+
+    /// Keeps back a body whose client waits to be told that it is wanted.
+    fn expect(&self, upload: &mut Upload) -> Option<Rc<Expectation>> {
+        let expectation = (self.expects && !upload.is_empty()).then(Rc::<Expectation>::default)?;
+        upload.wait_for(expectation.clone());
+        Some(expectation)
     }
 
     /// What `sent` means for the request, whose body comes from `source`; None: it took too long.

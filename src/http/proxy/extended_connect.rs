@@ -1,38 +1,35 @@
 //! A WebSocket as a stream of an HTTP/2 upstream: extended CONNECT (RFC 8441), whatever HTTP its client speaks.
 
-use std::future::Future as _;
-use std::pin::pin;
-use std::task::Context;
-
-use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use bytes::Bytes;
+use h2::ext::Protocol;
+use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::ext::Protocol;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 
 use super::exchange::{Answer, Exchange, Failure, Trouble};
-use super::http2::Lease;
+use super::http1::Extent;
+use super::http2::{self, Call, Lease};
 use super::patience::Patience;
 use super::pool::Place;
-use super::sender::{Incoming, SendError, for_http2, send_request};
+use super::sender::{Incoming, SendError};
 use super::switch::{BROKEN, open_tunnel};
 use super::upgrade::Upgrade;
 use super::upload::Upload;
 use super::websocket_key::Key;
 use super::{Stream, Tunnel};
+use crate::http::byte_stream::ByteStream;
 
 const NAME: &str = "websocket";
 
 /// The bytes of a stream.
 pub struct WebSocket {
-    io: TokioIo<Upgraded>,
+    bytes: ByteStream<Bytes>,
     /// Its place on the connection.
     _lease: Lease,
 }
 
 impl WebSocket {
-    pub(super) fn io(&mut self) -> &mut TokioIo<Upgraded> {
-        &mut self.io
+    pub(super) fn bytes(&mut self) -> &mut ByteStream<Bytes> {
+        &mut self.bytes
     }
 }
 
@@ -55,14 +52,17 @@ impl Exchange<'_> {
             },
             Upgrade::WebSocket(_) => None,
         };
-        let request = ask(for_http2(&message, Upload::empty(), lease.scheme()));
+        let request = ask(http2::head(&message, Extent::None, lease.scheme()));
+        let hear = |interim| self.pass(interim, place.member());
         self.note_sent();
-        let mut sending = pin!(send_request(lease, request));
+        let Some(mut call) = Call::connect(lease, request, &hear) else {
+            return Err(Trouble::Reset.spares(Upload::empty()));
+        };
         let mut patience = Patience::default();
-        let poll = |context: &mut Context<'_>| sending.as_mut().poll(context);
-        match self.in_time(poll, &mut patience, None).await {
+        let outcome = self.in_time(|context| call.poll_head(context), &mut patience, None);
+        match outcome.await.map(|outcome| call.finish(outcome)) {
             None => Err(Trouble::Late.ends()),
-            Some(Ok(response)) => self.accept_websocket(upgrade, key, response).await,
+            Some(Ok(response)) => self.accept_websocket(upgrade, key, response),
             Some(Err(SendError::Unsent(_) | SendError::Refused)) => {
                 Err(Trouble::Reset.spares(Upload::empty()))
             }
@@ -70,24 +70,24 @@ impl Exchange<'_> {
         }
     }
 
-    async fn accept_websocket(
+    fn accept_websocket(
         &self,
         upgrade: &Upgrade,
         key: Option<Key>,
-        response: Response<Incoming>,
+        response: Response<http2::Incoming>,
     ) -> Result<Answer, Failure> {
         if !response.status().is_success() {
-            return Ok(Answer::Response(response));
+            return Ok(Answer::Response(response.map(Incoming::Http2)));
         }
-        let (mut parts, incoming) = response.into_parts();
-        let opened = parts.extensions.remove::<OnUpgrade>();
-        let (Some(opened), Incoming::Http2(_, lease)) = (opened, incoming) else {
-            return Err(BROKEN);
+        let (parts, incoming) = response.into_parts();
+        let (bytes, lease) = incoming.into_bytes().ok_or(BROKEN)?;
+        let websocket = WebSocket {
+            bytes,
+            _lease: lease,
         };
-        let io = TokioIo::new(opened.await.map_err(|_| BROKEN)?);
         let tunnel = Tunnel {
-            upstream: Stream::WebSocket(Box::new(WebSocket { io, _lease: lease })),
-            early: bytes::Bytes::new(),
+            upstream: Stream::WebSocket(Box::new(websocket)),
+            early: Bytes::new(),
             idle: self.idle,
             websocket: true,
             occupancy: None,
@@ -103,12 +103,10 @@ impl Exchange<'_> {
 }
 
 /// Makes an HTTP/1.1 upgrade an extended CONNECT.
-fn ask(mut request: Request<Upload>) -> Request<Upload> {
+fn ask(mut request: Request<()>) -> Request<()> {
     *request.method_mut() = Method::CONNECT;
     let protocol = Protocol::from_static(NAME);
     request.extensions_mut().insert(protocol);
-    for name in [UPGRADE, SEC_WEBSOCKET_KEY] {
-        request.headers_mut().remove(name);
-    }
+    request.headers_mut().remove(SEC_WEBSOCKET_KEY);
     request
 }

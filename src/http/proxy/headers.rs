@@ -131,7 +131,7 @@ pub(super) fn rewrite_request(
         .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
     strip_hop_by_hop(headers);
     headers.remove(PROXY_AUTHORIZATION);
-    // Asked of the upstream anew; hyper tells the client when the body is read.
+    // Asked of the upstream anew; the client is told when the body is read.
     headers.remove(EXPECT);
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));

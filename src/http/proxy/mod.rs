@@ -12,8 +12,8 @@
 //! - `patience`: how long it may take; `trouble`: why there is none; `complaints`: what the operator hears of it;
 //!   `expectation`: a body that the upstream is to ask for;
 //!   `interim`: what it says before its answer
-//! - `upgrade`: which requests ask for another protocol; `switch` sends them, `extended_connect` by HTTP/2 (`first_frame`
-//!   says when it is known whether that may be), and a `Tunnel` comes of it
+//! - `upgrade`: which requests ask for another protocol; `switch` sends them, `extended_connect` by HTTP/2, and a
+//!   `Tunnel` comes of it
 mod balance;
 mod body;
 mod budget;
@@ -25,7 +25,6 @@ mod exchange;
 mod expectation;
 mod extended_connect;
 mod failover;
-mod first_frame;
 mod follower;
 mod forwarded;
 mod headers;

@@ -55,7 +55,7 @@ macro_rules! delegate {
             Self::Tcp(stream) => Pin::new(stream).$method($($argument),*),
             Self::Unix(stream) => Pin::new(stream).$method($($argument),*),
             Self::Tls(stream) => Pin::new(stream).$method($($argument),*),
-            Self::WebSocket(stream) => Pin::new(stream.io()).$method($($argument),*),
+            Self::WebSocket(stream) => Pin::new(stream.bytes()).$method($($argument),*),
         }
     };
 }

@@ -14,7 +14,7 @@ use crate::http::service::Service;
 use crate::http::testing::*;
 
 #[derive(Default)]
-struct Heard(RefCell<Vec<(u16, HeaderMap)>>);
+pub(super) struct Heard(pub(super) RefCell<Vec<(u16, HeaderMap)>>);
 
 impl Interim for Heard {
     fn send(&self, status: StatusCode, headers: HeaderMap) {
@@ -23,14 +23,14 @@ impl Interim for Heard {
 }
 
 impl Heard {
-    fn statuses(&self) -> Vec<u16> {
+    pub(super) fn statuses(&self) -> Vec<u16> {
         self.0.borrow().iter().map(|(status, _)| *status).collect()
     }
 }
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+pub(super) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-async fn ask_hearing(service: &Rc<Service>, request: &str) -> (String, Rc<Heard>) {
+pub(super) async fn ask_hearing(service: &Rc<Service>, request: &str) -> (String, Rc<Heard>) {
     let heard = Rc::<Heard>::default();
     let answer = exchange_hearing(service, request, Some(heard.clone())).await;
     (answer, heard)

@@ -4,9 +4,9 @@
 //! - `serving`: its requests as they come in
 //! - `stream`: a request's way to its response; `reply`, `head`: how that begins; `pipe`: its body
 //! - `piece`: what goes out in DATA frames
-//! - `byte_stream`: a stream that is a tunnel
+//! - `client_stream`: a stream that is a tunnel
 
-mod byte_stream;
+mod client_stream;
 mod head;
 mod piece;
 mod pipe;

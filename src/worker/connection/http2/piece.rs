@@ -17,6 +17,12 @@ impl Piece {
     }
 }
 
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Self {
+        Self::Tunnel(bytes)
+    }
+}
+
 impl Buf for Piece {
     fn remaining(&self) -> usize {
         match self {

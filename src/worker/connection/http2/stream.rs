@@ -11,7 +11,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, Request};
 use http_body::Body as _;
 
-use super::byte_stream::ByteStream;
+use super::client_stream::ClientStream;
 use super::head;
 use super::piece::Piece;
 use super::pipe::Pipe;
@@ -112,7 +112,7 @@ impl Stream {
             let to_client = self.reply.respond(parts, false)?;
             let busy = InFlight::new(&self.context.activity.in_flight);
             let activity = self.context.activity;
-            let client = ByteStream::new(to_client, from_client, activity);
+            let client = ClientStream::new(to_client, from_client, activity);
             tunnel::over_http2(self.context.thread, client, *tunnel, busy);
             return None;
         }

@@ -1,44 +1,35 @@
-//! A stream of an HTTP/2 connection as bytes in both directions, after CONNECT (RFC 9113 section 8.5, RFC 8441).
+//! A stream of an HTTP/2 connection as bytes in both directions, after CONNECT (RFC 9113 section 8.5, RFC 8441): at either
+//! end of it.
 
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::piece::Piece;
-use crate::worker::activity::Activity;
-
-/// Both halves of a stream.
-pub struct ByteStream {
-    to_client: SendStream<Piece>,
-    from_client: RecvStream,
+/// Both halves of a stream. What is not ended when it is dropped the peer hears of by RST_STREAM.
+pub struct ByteStream<B: Buf> {
+    to_peer: SendStream<B>,
+    from_peer: RecvStream,
     /// Received and not read.
     rest: Bytes,
-    activity: Rc<Activity>,
 }
 
-impl ByteStream {
-    pub fn new(
-        to_client: SendStream<Piece>,
-        from_client: RecvStream,
-        activity: Rc<Activity>,
-    ) -> Self {
+impl<B: Buf> ByteStream<B> {
+    pub fn new(to_peer: SendStream<B>, from_peer: RecvStream) -> Self {
         Self {
-            to_client,
-            from_client,
+            to_peer,
+            from_peer,
             rest: Bytes::new(),
-            activity,
         }
     }
 
     /// Fills `rest`; it stays empty at the end.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.rest.is_empty() {
-            match ready!(self.from_client.poll_data(context)) {
+            match ready!(self.from_peer.poll_data(context)) {
                 None => break,
                 Some(Ok(bytes)) => self.rest = bytes,
                 // It went without a word.
@@ -49,17 +40,17 @@ impl ByteStream {
         Poll::Ready(Ok(()))
     }
 
-    /// How much of `wanted` bytes the client takes now.
+    /// How much of `wanted` bytes the peer takes now.
     fn poll_room(&mut self, wanted: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.to_client.capacity() == 0 {
-            self.to_client.reserve_capacity(wanted);
+        if self.to_peer.capacity() == 0 {
+            self.to_peer.reserve_capacity(wanted);
         }
         loop {
-            let room = self.to_client.capacity();
+            let room = self.to_peer.capacity();
             if room > 0 {
                 return Poll::Ready(Ok(room.min(wanted)));
             }
-            match ready!(self.to_client.poll_capacity(context)) {
+            match ready!(self.to_peer.poll_capacity(context)) {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
                 None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
@@ -72,7 +63,7 @@ fn is_farewell(error: &h2::Error) -> bool {
     matches!(error.reason(), Some(Reason::NO_ERROR | Reason::CANCEL))
 }
 
-impl AsyncRead for ByteStream {
+impl<B: Buf> AsyncRead for ByteStream<B> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -83,12 +74,12 @@ impl AsyncRead for ByteStream {
         buffer.put_slice(&self.rest[..count]);
         self.rest.advance(count);
         // Refused only on a stream that has ended.
-        let _ = self.from_client.flow_control().release_capacity(count);
+        let _ = self.from_peer.flow_control().release_capacity(count);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for ByteStream {
+impl<B: Buf + From<Bytes>> AsyncWrite for ByteStream<B> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -98,15 +89,9 @@ impl AsyncWrite for ByteStream {
             return Poll::Ready(Ok(0));
         }
         let room = ready!(self.poll_room(bytes.len(), context))?;
-        let piece = Piece::Tunnel(Bytes::copy_from_slice(&bytes[..room]));
-        self.to_client
-            .send_data(piece, false)
-            .map_err(io::Error::other)?;
-        // What the client's window cut off is no piece.
-        if room == bytes.len() {
-            self.activity.note_piece();
-        }
-        Poll::Ready(Ok(room))
+        let piece = Bytes::copy_from_slice(&bytes[..room]);
+        let sent = self.to_peer.send_data(piece.into(), false);
+        Poll::Ready(sent.map(|()| room).map_err(io::Error::other))
     }
 
     /// What was written is the connection's, which sends it in its turn.
@@ -115,7 +100,7 @@ impl AsyncWrite for ByteStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = self.to_client.send_data(Piece::nothing(), true);
+        let ended = self.to_peer.send_data(Bytes::new().into(), true);
         Poll::Ready(ended.map_err(io::Error::other))
     }
 }

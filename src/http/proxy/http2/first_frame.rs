@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Stream;
+use super::super::Stream;
 
 /// Bytes of a frame's head; the first three are the length of what follows (RFC 9113 section 4.1).
 const HEAD: usize = 9;
