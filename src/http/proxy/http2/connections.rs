@@ -19,9 +19,10 @@ use super::first_frame::{Arrival, Watched};
 
 /// Requests on one connection before another is opened, when the upstream allows as many.
 const MAX_STREAMS: usize = 100;
-/// Bytes that an upstream may send on one stream, and on all, before the client took them.
+/// Bytes that an upstream may send on one stream, and on all, before the client took them: clients that take nothing
+/// must not stand in the way of others.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
 /// Bytes of a decoded header list.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// Bytes buffered for one stream on its way out.
