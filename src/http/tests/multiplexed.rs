@@ -1,5 +1,8 @@
 //! What upstreams say by HTTP/2, and what they hear.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::frames::*;
@@ -164,6 +167,28 @@ fn a_request_beyond_the_last_stream_goes_elsewhere_with_its_body() {
         assert_eq!(body(&exchange(&service, posted).await), "ok");
         assert_eq!((peer.connections.get(), peer.requests()), (2, 2));
         assert_eq!(peer.data(), b"abcdefabcdef");
+    });
+}
+
+#[test]
+fn no_more_requests_share_a_connection_than_the_upstream_allows() {
+    run(async {
+        let shares = Rc::<RefCell<[usize; 6]>>::default();
+        let counted = shares.clone();
+        let peer = Peer::allowing(2, move |frame, connection| {
+            if frame.kind == HEADERS {
+                counted.borrow_mut()[connection] += 1;
+            }
+            Vec::new()
+        })
+        .await;
+        let service = service(through(by_http2(&[&peer])));
+        let mut clients: Vec<_> = (0..10).map(|_| connect(&service)).collect();
+        for client in &mut clients {
+            client.write_all(GET.as_bytes()).await.unwrap();
+        }
+        eventually(async || peer.requests() == 10).await;
+        assert_eq!(*shares.borrow(), [0, 2, 2, 2, 2, 2]);
     });
 }
 

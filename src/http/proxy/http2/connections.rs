@@ -42,7 +42,7 @@ struct Connection {
     sender: RefCell<SendRequest<Bytes>>,
     scheme: Scheme,
     streams: Cell<usize>,
-    /// What the upstream allows.
+    /// What the upstream allows; one, until its settings say more: what is beyond would be refused.
     limit: Rc<Cell<usize>>,
     /// Whether its settings came.
     settled: watch::Receiver<bool>,
@@ -70,6 +70,19 @@ impl Multiplexed {
         Some(Lease::new(fullest))
     }
 
+    /// Waits until it is known how many requests a connection takes that was opened a moment ago.
+    pub(in crate::http::proxy) async fn settle(&self) {
+        let unsettled = {
+            let connections = self.connections.borrow();
+            let unsettled = connections.iter().find(|it| !*it.settled.borrow());
+            unsettled.map(|connection| connection.settled.clone())
+        };
+        if let Some(mut settled) = unsettled {
+            // Otherwise it is gone.
+            let _ = settled.wait_for(|settled| *settled).await;
+        }
+    }
+
     /// Begins to speak HTTP/2 on `stream`.
     pub(in crate::http::proxy) async fn open(
         &self,
@@ -77,7 +90,7 @@ impl Multiplexed {
         origin: Origin,
         scheme: Scheme,
     ) -> Result<Lease, h2::Error> {
-        let limit = Rc::new(Cell::new(MAX_STREAMS));
+        let limit = Rc::new(Cell::new(1));
         let arrival = Rc::<Arrival>::default();
         let stream = Watched::new(stream, arrival.clone());
         let (sender, frames) = builder().handshake(stream).await?;
@@ -133,10 +146,9 @@ async fn drive(
     let mut told = false;
     let ended = poll_fn(|context| {
         let polled = Pin::new(&mut frames).poll(context);
-        if polled.is_pending() {
+        if polled.is_pending() && (told || arrival.check(context)) {
             allowed.set(frames.max_concurrent_send_streams());
-            if !told && arrival.check(context) {
-                told = true;
+            if !std::mem::replace(&mut told, true) {
                 tell.send_replace(true);
             }
         }
