@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::super::Stream;
 use super::super::names::Origin;
-use super::first_frame::{Arrival, Watched};
+use super::watched::{Passage, Watched};
 
 /// Requests on one connection before another is opened, when the upstream allows as many.
 const MAX_STREAMS: usize = 100;
@@ -44,6 +44,7 @@ struct Connection {
     streams: Cell<usize>,
     /// What the upstream allows; one, until its settings say more: what is beyond would be refused.
     limit: Rc<Cell<usize>>,
+    passage: Rc<Passage>,
     /// Whether its settings came.
     settled: watch::Receiver<bool>,
     idle_since: Cell<Instant>,
@@ -91,17 +92,18 @@ impl Multiplexed {
         scheme: Scheme,
     ) -> Result<Lease, h2::Error> {
         let limit = Rc::new(Cell::new(1));
-        let arrival = Rc::<Arrival>::default();
-        let stream = Watched::new(stream, arrival.clone());
+        let passage = Rc::<Passage>::default();
+        let stream = Watched::new(stream, passage.clone());
         let (sender, frames) = builder().handshake(stream).await?;
         let (tell, settled) = watch::channel(false);
-        tokio::task::spawn_local(drive(frames, limit.clone(), arrival, tell));
+        tokio::task::spawn_local(drive(frames, limit.clone(), passage.clone(), tell));
         let connection = Rc::new(Connection {
             origin,
             sender: RefCell::new(sender),
             scheme,
             streams: Cell::new(0),
             limit,
+            passage,
             settled,
             idle_since: Cell::new(Instant::now()),
         });
@@ -140,13 +142,13 @@ fn builder() -> Builder {
 async fn drive(
     mut frames: Frames<Watched, Bytes>,
     allowed: Rc<Cell<usize>>,
-    arrival: Rc<Arrival>,
+    passage: Rc<Passage>,
     tell: watch::Sender<bool>,
 ) {
     let mut told = false;
     let ended = poll_fn(|context| {
         let polled = Pin::new(&mut frames).poll(context);
-        if polled.is_pending() && (told || arrival.check(context)) {
+        if polled.is_pending() && (told || passage.has_settings(context)) {
             allowed.set(frames.max_concurrent_send_streams());
             if !std::mem::replace(&mut told, true) {
                 tell.send_replace(true);
@@ -188,6 +190,11 @@ impl Lease {
 
     pub(super) fn sender(&mut self) -> &mut SendRequest<Bytes> {
         &mut self.sender
+    }
+
+    /// How often something was sent on the connection.
+    pub(super) fn writes(&self) -> u64 {
+        self.connection.passage.writes()
     }
 
     /// Whether the upstream takes extended CONNECT (RFC 8441 section 3): waits for its settings.
