@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::types::{AccessLogFormat, Algorithm, BalancingMethod, LogLevel, LogOutput, TlsVersion};
+use super::types::{
+    AccessLogFormat, Algorithm, BalancingMethod, HeadLimits, LogLevel, LogOutput, TlsVersion,
+};
 
 /// Bytes of one configuration file.
 pub(super) const MAX_FILE_SIZE: u64 = 64 << 20;
@@ -38,8 +40,14 @@ pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes a second. Any network does better; it is what other servers ask for as well.
 pub(super) const MIN_RATE: u64 = 240;
 pub(super) const MIN_RATE_RANGE: RangeInclusive<u64> = 0..=1 << 30;
+pub(super) const MAX_HEADER_SIZE_RANGE: RangeInclusive<u64> =
+    1 << 10..=HeadLimits::LARGEST_SIZE as u64;
+/// No browser sends less.
+pub(super) const MAX_HEADERS_RANGE: RangeInclusive<u64> = 10..=HeadLimits::MOST_FIELDS as u64;
+pub(super) const MAX_URI_LENGTH_RANGE: RangeInclusive<u64> =
+    256..=HeadLimits::LONGEST_TARGET as u64;
 pub(super) const BUFFER_SIZE: u32 = 32 << 10;
-/// 8 KiB hold any sane request head; beyond 16 MiB a buffer is a mistake.
+/// Below 8 KiB a buffer costs more than it saves; beyond 16 MiB it is a mistake.
 pub(super) const BUFFER_SIZE_RANGE: RangeInclusive<u64> = 8 << 10..=16 << 20;
 
 /// Timeouts from the grain of the workers' clock to a day.

@@ -187,6 +187,9 @@ fn performance_changes(old: &Performance, new: &Performance) -> Vec<String> {
             request_timeout,
             header_timeout,
             min_rate,
+            max_header_size,
+            max_headers,
+            max_uri_length,
             read_buffer_size,
             write_buffer_size,
         ]

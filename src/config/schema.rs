@@ -13,7 +13,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ]),
     ("performance", &[
         "worker_threads", "max_connections", "keep_alive_timeout", "request_timeout", "header_timeout",
-        "min_rate", "read_buffer_size", "write_buffer_size",
+        "min_rate", "max_header_size", "max_headers", "max_uri_length", "read_buffer_size", "write_buffer_size",
     ]),
     ("logging", &["level", "output", "format", "access_log", "error_log", "file_path", "log_requests"]),
     ("security", &[

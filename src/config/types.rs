@@ -10,6 +10,7 @@ mod certificates;
 mod clients;
 mod content;
 mod der;
+mod limits;
 mod middleware;
 mod stamp;
 mod tls;
@@ -28,6 +29,7 @@ pub use certificates::{Certificates, Entry as CertificateEntry, Material};
 pub use clients::{ClientVerification, Revocations, RevocationsId, TlsPolicy};
 pub use content::{Algorithm, Caching, Compression, ErrorPage, MediaType};
 pub use der::Der;
+pub use limits::HeadLimits;
 pub use middleware::{
     AddressRules, BasicAuth, Cors, Middleware, Network, OriginPattern, PasswordFile,
     PasswordFileIndex, Rate, RateLimit, Redirect, User,
@@ -100,6 +102,10 @@ pub struct Performance {
     pub header_timeout: Duration,
     /// Bytes a second that a client must send of a body, or take of a response; 0: any.
     pub min_rate: u64,
+    /// Of a request's head: [`HeadLimits`].
+    pub max_header_size: u32,
+    pub max_headers: u32,
+    pub max_uri_length: u32,
     /// Bytes.
     pub read_buffer_size: u32,
     /// Bytes.

@@ -4,8 +4,8 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
-/// Longest request target, in bytes.
-const MAX_TARGET: usize = 32 * 1024;
+use super::head_size;
+use crate::config::types::HeadLimits;
 
 /// Why a request is not answered by any site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,11 @@ const BAD: Refusal = Refusal {
 };
 
 /// The host that `request` means, without its port; empty when it names none (HTTP/1.0, or an empty `Host`).
-pub(super) fn admit<B>(request: &Request<B>) -> Result<&str, Refusal> {
+pub(super) fn admit<'r, B>(
+    request: &'r Request<B>,
+    limits: &HeadLimits,
+) -> Result<&'r str, Refusal> {
+    head_size::check(request, limits)?;
     check_framing(request.version(), request.headers())?;
     check_target(request)?;
     let authority = requested_authority(request)?;
@@ -131,16 +135,6 @@ fn check_target<B>(request: &Request<B>) -> Result<(), Refusal> {
             close: true,
         });
     }
-    if uri
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len())
-        > MAX_TARGET
-    {
-        return Err(Refusal {
-            status: StatusCode::URI_TOO_LONG,
-            close: true,
-        });
-    }
     let well_formed = match uri.scheme_str() {
         Some(scheme) => scheme == "http" || scheme == "https",
         // Authority-form is for CONNECT alone (RFC 9112 section 3.2.3).
@@ -197,7 +191,7 @@ mod tests {
 
     fn host(target: &str, headers: &[(&str, &str)]) -> Result<String, u16> {
         let request = request(target, headers);
-        admit(&request)
+        admit(&request, &HeadLimits::default())
             .map(str::to_owned)
             .map_err(|refusal| refusal.status.as_u16())
     }
@@ -227,7 +221,7 @@ mod tests {
     fn http_1_0_may_do_without_host() {
         let mut request = request("/", &[]);
         *request.version_mut() = Version::HTTP_10;
-        assert_eq!(admit(&request), Ok(""));
+        assert_eq!(admit(&request, &HeadLimits::default()), Ok(""));
     }
 
     #[test]
@@ -245,9 +239,10 @@ mod tests {
     fn http_2_may_name_the_host_either_way() {
         let mut request = request("http://a/x", &[]);
         *request.version_mut() = Version::HTTP_2;
-        assert_eq!(admit(&request), Ok("a"));
+        let limits = HeadLimits::default();
+        assert_eq!(admit(&request, &limits), Ok("a"));
         request.headers_mut().insert(HOST, "b".parse().unwrap());
-        assert!(admit(&request).is_err());
+        assert!(admit(&request, &limits).is_err());
     }
 
     #[test]
@@ -280,11 +275,5 @@ mod tests {
             ),
             Err(400)
         );
-    }
-
-    #[test]
-    fn a_target_beyond_the_limit_is_414() {
-        let long = format!("/{}", "a".repeat(MAX_TARGET));
-        assert_eq!(host(&long, &[("host", "a")]), Err(414));
     }
 }

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{admission, proxy, request_path};
+use crate::config::types::HeadLimits;
 
 pub use super::static_files::fuzzing::{conditions, file_path, ranges};
 
@@ -40,7 +41,7 @@ pub fn headers(lines: &[u8]) {
     }
     let mut request = Request::new(());
     *request.headers_mut() = headers.clone();
-    let host = admission::admit(&request).map(str::to_owned);
+    let host = admission::admit(&request, &HeadLimits::default()).map(str::to_owned);
     if let Ok(host) = host {
         assert!(!host.contains(['/', '@', ' ', ',']), "host '{host}'");
     }

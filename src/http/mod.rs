@@ -1,6 +1,6 @@
 //! A request becomes a response; knows neither sockets nor TLS.
 //!
-//! The way of a request: `admission` (is it well-formed, which host does it mean) → `router` (which site) →
+//! The way of a request: `admission` (is it well-formed, which host does it mean; `head_size`: is it small enough) → `router` (which site) →
 //! `reach` (may this TLS connection ask for it) → `middleware` (may it pass) → `service` (endpoint, route or file) → `static_files` or `proxy` → `site` (headers of
 //! every response, pages for errors) → `compression`.
 mod admission;
@@ -17,6 +17,7 @@ pub mod error_page;
 mod error_pages;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod head_size;
 pub mod in_flight;
 mod incoming;
 pub mod interim;

@@ -35,7 +35,7 @@ use super::site::Site;
 use super::static_files::{self, Entry, FileCache};
 use crate::config::types::{Config, SiteIndex};
 use crate::dns::Resolver;
-use crate::metrics::counters::{Global, Recorder};
+use crate::metrics::counters::Recorder;
 use crate::metrics::lasting::Lasting;
 
 /// What all threads of a worker share: made once, never written.
@@ -271,7 +271,8 @@ impl Service {
         request: &Request<B>,
         connection: &Connection,
     ) -> Result<Rc<Site>, Refusal> {
-        let host = admission::admit(request)?;
+        let limits = self.shared.config.performance.head_limits();
+        let host = admission::admit(request, &limits)?;
         let index = self.shared.router.site(connection.listener, host);
         let index = index.filter(|&index| self.shared.reaches(connection, index, host));
         index.and_then(|index| self.site(index)).ok_or(Refusal {
@@ -363,7 +364,7 @@ impl Service {
 
     /// A request that belongs to no site.
     fn refuse(&self, request: &Request<RequestBody>, refusal: Refusal) -> Response<Body> {
-        self.recorder.add(Global::RequestsMalformed, 1);
+        self.recorder.malformed(refusal.status.as_u16());
         let audience = Audience::of(request.method(), request.headers());
         let mut response = if refusal.close && request.version() <= http::Version::HTTP_11 {
             error_page::respond_error_and_close(refusal.status, audience)

@@ -33,6 +33,10 @@ pub enum Global {
     ConnectionsFlooding,
     /// Tunnels open now: WebSocket and other upgrades (a gauge).
     TunnelsOpen,
+    /// Of the requests that were not made out, those whose target was too long (414).
+    TargetsTooLong,
+    /// And those whose head was too large, or had too many fields (431).
+    HeadsTooLarge,
 }
 
 /// How many words [`Global`] takes, rounded up to two cache lines.
@@ -89,6 +93,16 @@ impl Recorder {
 
     pub fn add(&self, word: Global, amount: u64) {
         bump(&self.block[word as usize], amount);
+    }
+
+    /// A request that belongs to no site, answered with `status`.
+    pub fn malformed(&self, status: u16) {
+        self.add(Global::RequestsMalformed, 1);
+        match status {
+            414 => self.add(Global::TargetsTooLong, 1),
+            431 => self.add(Global::HeadsTooLarge, 1),
+            _ => {}
+        }
     }
 
     /// Lowers a gauge.

@@ -22,6 +22,7 @@ use super::activity::Activity;
 use super::file_window::{self, FileQueue};
 use super::frames::Watch;
 use super::framing::Gate;
+use crate::config::types::HeadLimits;
 use crate::http::body::file_shrank;
 use crate::metrics::counters::{Global, Recorder};
 
@@ -74,11 +75,11 @@ impl ClientIo {
     }
 
     /// Lets only well-formed HTTP/1 through. `rewound`: bytes that were read before, and not used.
-    pub fn guarded(mut self, rewound: Bytes) -> Self {
+    pub fn guarded(mut self, rewound: Bytes, limits: HeadLimits) -> Self {
         if !rewound.is_empty() {
             self.activity.note_read();
         }
-        let mut gate = Gate::new(rewound);
+        let mut gate = Gate::new(rewound, limits);
         gate.report(&self.activity);
         self.gate = Some(gate);
         self

@@ -25,6 +25,7 @@ mod downloads;
 mod examples;
 mod failing_reloads;
 mod files;
+mod head_limits;
 mod heartbeat;
 mod http2_floods;
 mod http2_streams;

@@ -38,7 +38,7 @@ fn serve() -> Proxy {
         )
     };
     let config = format!(
-        "[performance]\nworker_threads = 1\nread_buffer_size = \"128KB\"\n{}{}\
+        "[performance]\nworker_threads = 1\nmax_header_size = \"100KB\"\n{}{}\
          [sites.ssl]\nenabled = true\ncert_file = \"{}\"\nkey_file = \"{}\"\n",
         proxy("plain", demo.plain),
         proxy("secure", demo.secure),
@@ -170,7 +170,7 @@ fn limits_have_their_own_answers() {
         answer(format!("GET /{target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")),
         [414]
     );
-    let value = "a".repeat(65 * 1024);
+    let value = "a".repeat(101 * 1024);
     assert_eq!(answer(post(&format!("X: {value}\r\n"), "")), [431]);
     assert_eq!(answer(post(&"X: y\r\n".repeat(101), "")), [431]);
     let trailers = format!("0\r\nX: {}\r\n\r\n", "a".repeat(9 * 1024));

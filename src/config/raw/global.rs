@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::defaults::{
-    BUFFER_SIZE_RANGE, MAX_CONNECTIONS_RANGE, MAX_REQUEST_SIZE_RANGE, MIN_RATE_RANGE,
-    SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, WORKER_THREADS_RANGE, WORKERS_RANGE,
+    BUFFER_SIZE_RANGE, MAX_CONNECTIONS_RANGE, MAX_HEADER_SIZE_RANGE, MAX_HEADERS_RANGE,
+    MAX_REQUEST_SIZE_RANGE, MAX_URI_LENGTH_RANGE, MIN_RATE_RANGE, SHORT_TIMEOUT_RANGE,
+    TIMEOUT_RANGE, WORKER_THREADS_RANGE, WORKERS_RANGE,
 };
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
@@ -48,6 +49,9 @@ pub(in crate::config) struct Performance {
     pub(in crate::config) request_timeout: Option<Duration>,
     pub(in crate::config) header_timeout: Option<Duration>,
     pub(in crate::config) min_rate: Option<u64>,
+    pub(in crate::config) max_header_size: Option<u64>,
+    pub(in crate::config) max_headers: Option<u32>,
+    pub(in crate::config) max_uri_length: Option<Located<u64>>,
     pub(in crate::config) read_buffer_size: Option<u64>,
     pub(in crate::config) write_buffer_size: Option<u64>,
 }
@@ -61,6 +65,9 @@ impl Performance {
             request_timeout: table.duration("request_timeout", TIMEOUT_RANGE),
             header_timeout: table.duration("header_timeout", TIMEOUT_RANGE),
             min_rate: table.size("min_rate", MIN_RATE_RANGE),
+            max_header_size: table.size("max_header_size", MAX_HEADER_SIZE_RANGE),
+            max_headers: table.small("max_headers", MAX_HEADERS_RANGE),
+            max_uri_length: table.located_size("max_uri_length", MAX_URI_LENGTH_RANGE),
             read_buffer_size: table.size("read_buffer_size", BUFFER_SIZE_RANGE),
             write_buffer_size: table.size("write_buffer_size", BUFFER_SIZE_RANGE),
         };

@@ -121,6 +121,17 @@ impl<'t> Table<'t> {
         self.value(key)?.size(range)
     }
 
+    /// Bytes, and where they are written.
+    pub(super) fn located_size(
+        &self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Option<Located<u64>> {
+        let value = self.value(key)?;
+        let place = value.place;
+        value.size(range).map(|value| Located { value, place })
+    }
+
     pub(super) fn duration(
         &self,
         key: &'static str,

@@ -3,10 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::defaults;
+use super::super::quantity;
 use super::super::raw;
 use super::super::report::{Finding, Findings};
 use super::super::source::Located;
-use super::super::types::{Header, Logging, Management, Monitoring, Performance, Security, Server};
+use super::super::types::{
+    HeadLimits, Header, Logging, Management, Monitoring, Performance, Security, Server,
+};
 use super::{Context, headers, networks, paths, rate_limit};
 
 pub(super) fn server(raw: raw::Server, findings: &Findings) -> Server {
@@ -34,7 +37,8 @@ pub(super) fn server(raw: raw::Server, findings: &Findings) -> Server {
     }
 }
 
-pub(super) fn performance(raw: &raw::Performance) -> Performance {
+pub(super) fn performance(raw: &raw::Performance, findings: &Findings) -> Performance {
+    let head = head_limits(raw, findings);
     let buffer = |size: Option<u64>| {
         size.and_then(|size| u32::try_from(size).ok())
             .unwrap_or(defaults::BUFFER_SIZE)
@@ -48,8 +52,37 @@ pub(super) fn performance(raw: &raw::Performance) -> Performance {
         request_timeout: raw.request_timeout.unwrap_or(defaults::REQUEST_TIMEOUT),
         header_timeout: raw.header_timeout.unwrap_or(defaults::HEADER_TIMEOUT),
         min_rate: raw.min_rate.unwrap_or(defaults::MIN_RATE),
+        max_header_size: head.size,
+        max_headers: head.fields,
+        max_uri_length: head.target,
         read_buffer_size: buffer(raw.read_buffer_size),
         write_buffer_size: buffer(raw.write_buffer_size),
+    }
+}
+
+/// A head holds its request target; what is not configured gives way.
+fn head_limits(raw: &raw::Performance, findings: &Findings) -> HeadLimits {
+    let default = HeadLimits::default();
+    let bytes = |size: u64| u32::try_from(size).unwrap_or(u32::MAX);
+    let size = raw.max_header_size.map_or(default.size, bytes);
+    let target = raw.max_uri_length.as_ref();
+    if let Some(target) = target.filter(|target| target.value > u64::from(size)) {
+        let fits = quantity::show_size(target.value);
+        findings.push(
+            Finding::error("'performance.max_uri_length' is larger than the whole head may be")
+                .at(
+                    target.place,
+                    format!("'max_header_size' is {}", quantity::show_size(size.into())),
+                )
+                .help(format!(
+                    "write less, or allow larger heads: max_header_size = \"{fits}\" or more"
+                )),
+        );
+    }
+    HeadLimits {
+        size,
+        fields: raw.max_headers.unwrap_or(default.fields),
+        target: target.map_or(default.target.min(size), |target| bytes(target.value)),
     }
 }
 

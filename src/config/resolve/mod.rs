@@ -166,7 +166,7 @@ pub(super) fn resolve(
     let (password_files, password_paths) = passwords.finish();
     let mut config = Config {
         server: global::server(raw.server, findings),
-        performance: global::performance(&raw.performance),
+        performance: global::performance(&raw.performance, findings),
         logging,
         security: global::security(raw.security, findings),
         management,

@@ -17,6 +17,7 @@ fn an_empty_file_is_all_defaults() {
         config.performance.keep_alive_timeout,
         Duration::from_secs(60)
     );
+    assert_eq!(config.performance.head_limits(), HeadLimits::default());
     assert_eq!(config.performance.read_buffer_size, 32 << 10);
     assert_eq!(
         config.logging.file_path.to_str(),
@@ -31,6 +32,24 @@ fn an_empty_file_is_all_defaults() {
     assert_eq!(config.monitoring.health_endpoint, "/health");
     assert!(config.performance.worker_threads >= 1);
     assert_eq!(config.hash.len(), 64);
+}
+
+#[test]
+fn a_request_target_fits_into_its_head() {
+    let limits = |text: &str| {
+        config(&format!("[performance]\n{text}"))
+            .performance
+            .head_limits()
+    };
+    let small = limits("max_header_size = \"8KB\"\nmax_headers = 50");
+    let expected = HeadLimits {
+        size: 8 << 10,
+        fields: 50,
+        target: 8 << 10,
+    };
+    assert_eq!(small, expected);
+    let large = limits("max_header_size = \"256KB\"\nmax_uri_length = 4000");
+    assert_eq!((large.size, large.target), (256 << 10, 4000));
 }
 
 /// The published examples, with only their absolute paths moved into a folder of the test.

@@ -200,9 +200,8 @@ const WORKER_STATES: [(&str, &[State]); 3] = [
 
 fn write_traffic(page: &mut Exposition, totals: &Totals) {
     use Global::{
-        AccessLogDropped, BytesReceived, BytesSent, ConnectionsAccepted, ConnectionsFlooding,
-        ConnectionsOpen, ConnectionsParked, ConnectionsTooSlow, RequestsInFlight,
-        RequestsMalformed, TlsHandshakesFailed, TunnelsOpen,
+        AccessLogDropped, BytesReceived, BytesSent, ConnectionsAccepted, ConnectionsOpen,
+        ConnectionsParked, RequestsInFlight, RequestsMalformed, TlsHandshakesFailed, TunnelsOpen,
     };
     use Kind::{Counter, Gauge};
     let all = [
@@ -269,6 +268,18 @@ fn write_traffic(page: &mut Exposition, totals: &Totals) {
     ];
     for (name, kind, word, help) in all {
         page.single(name, kind, help, totals.global(word));
+    }
+    write_refused(page, totals);
+}
+
+/// What clients were not let do.
+fn write_refused(page: &mut Exposition, totals: &Totals) {
+    use Global::{ConnectionsFlooding, ConnectionsTooSlow, HeadsTooLarge, TargetsTooLong};
+    use Kind::Counter;
+    let help = "Requests refused because of 'performance.max_uri_length' (414), 'max_header_size' or 'max_headers' (431).";
+    let mut refused = page.family("bws_request_heads_refused_total", Counter, help);
+    for (status, word) in [("414", TargetsTooLong), ("431", HeadsTooLarge)] {
+        refused.sample(&[("status", status)], totals.global(word));
     }
     let help = "Connections ended because of what the client did: too slow, or frames without end.";
     let mut shed = page.family("bws_connections_shed_total", Counter, help);

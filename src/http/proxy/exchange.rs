@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::Tunnel;
 use super::body::Download;
+use super::complaints;
 use super::connect::connect;
 use super::expectation::{self, Expectation};
 use super::headers::{self, Rules};
@@ -215,7 +216,10 @@ impl<'a> Exchange<'a> {
         let sent = outcome.await.map(|outcome| call.finish(outcome, patience));
         let sent = sent.map(|sent| match sent {
             Ok(response) => Ok(response.map(Incoming::Http1)),
-            Err(broken) => Err(broken.into()),
+            Err(broken) => {
+                complaints::tell(&member.server, &broken);
+                Err(broken.into())
+            }
         });
         self.judge(sent, source)
     }

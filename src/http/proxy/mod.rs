@@ -9,7 +9,8 @@
 //! - `server`: one thread's idle connections; `connect`: new ones; `names`: to which addresses
 //! - `sender`: a connection of `http1` or `http2`; `tls`: below either
 //! - `exchange`: sends and waits; `headers`, `forwarded` and `redirect`: rewrite both heads; `upload`, `body`: stream
-//! - `patience`: how long it may take; `trouble`: why there is none; `expectation`: a body that the upstream is to ask for;
+//! - `patience`: how long it may take; `trouble`: why there is none; `complaints`: what the operator hears of it;
+//!   `expectation`: a body that the upstream is to ask for;
 //!   `interim`: what it says before its answer
 //! - `upgrade`: which requests ask for another protocol; `switch` sends them, `extended_connect` by HTTP/2, and a
 //!   `Tunnel` comes of it
@@ -18,6 +19,7 @@ mod body;
 mod budget;
 mod check;
 mod client;
+mod complaints;
 mod connect;
 mod exchange;
 mod expectation;

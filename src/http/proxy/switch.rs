@@ -9,6 +9,7 @@ use http::response::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use super::complaints;
 use super::connect::{ConnectError, connect, open, scheme_of_http2};
 use super::exchange::{Answer, Exchange, Failure, Trouble};
 use super::http1::{self, Broken, Link};
@@ -50,6 +51,7 @@ impl Exchange<'_> {
             return Err(Trouble::Late.ends());
         };
         let response = answered.map_err(|broken| {
+            complaints::tell(place.server(), &broken);
             if let Broken::Silent(error) = broken {
                 tracing::debug!(%error, "no answer to an upgrade from the upstream");
             }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -15,16 +14,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::complaints::Complaints;
 use crate::config::types::{Config, TrustId, UpstreamTls};
-
-/// What is wrong with an upstream's TLS is told once in this time.
-const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
 /// What all threads of a worker share: authorities that were parsed, and sessions to resume.
 pub(in crate::http) struct TlsClients {
     config: Arc<Config>,
     made: Mutex<HashMap<Terms, Arc<ClientConfig>>>,
-    told: Mutex<HashMap<String, Instant>>,
+    pub(super) complaints: Complaints,
 }
 
 /// What makes a difference between two clients.
@@ -40,7 +37,7 @@ impl TlsClients {
         Self {
             config,
             made: Mutex::default(),
-            told: Mutex::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -103,11 +100,7 @@ impl TlsClients {
 
     /// Tells the operator why there is no connection to `server`, not too often.
     pub(super) fn complain(&self, server: &str, tls: &UpstreamTls, error: &io::Error) {
-        let now = Instant::now();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = |at: &Instant| now.duration_since(*at) >= REPEAT_AFTER;
-        if told.get(server).is_none_or(due) {
-            told.insert(server.to_owned(), now);
+        if self.complaints.is_due(server) {
             let reason = reason(error, &tls.server_name);
             tracing::warn!("no TLS with upstream '{server}': {reason}");
         }

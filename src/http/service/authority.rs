@@ -17,7 +17,7 @@ impl Service {
         token: &str,
         request: &Request<RequestBody>,
     ) -> Option<Response<Body>> {
-        let (method, host) = (request.method(), admission::admit(request).ok()?);
+        let (method, host) = (request.method(), admission::requested_host(request));
         let answer = self.shared.challenges.answer(token, method, host)?;
         let mut response = site.response();
         match answer {

@@ -15,7 +15,6 @@ use hyper_util::rt::TokioIo;
 use super::{Client, close, request};
 use crate::config::types::Performance;
 use crate::http::proxy::Tunnel;
-use crate::metrics::counters::Global;
 use crate::worker::activity::{Activity, Order};
 use crate::worker::framing::Refusal;
 use crate::worker::io::{ClientIo, Transport};
@@ -25,6 +24,9 @@ use crate::worker::tunnel;
 
 /// The least that hyper takes as a buffer limit.
 const MIN_BUFFER: usize = 8192;
+
+/// Header fields that hyper has room for by itself.
+const FIELDS: u32 = 100;
 
 /// Why hyper's part is over.
 enum End {
@@ -91,7 +93,7 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
 
 fn note_malformed(client: &Client, status: u16) {
     let thread = client.thread();
-    thread.recorder.add(Global::RequestsMalformed, 1);
+    thread.recorder.malformed(status);
     if let Some(log) = &thread.access_log {
         log.add_malformed(&client.connection, status);
     }
@@ -130,7 +132,8 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
     };
     let _listed = Listed::new(thread, &activity, protocol);
     let io = ClientIo::new(transport, activity.clone(), thread.recorder);
-    let mut io = io.guarded(rewound);
+    let performance = &thread.process.config.performance;
+    let mut io = io.guarded(rewound, performance.head_limits());
     let context = request::Context {
         thread: thread.clone(),
         connection: client.connection.clone(),
@@ -144,8 +147,7 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
         note.set(true);
         request::answer(context.clone(), request)
     });
-    let mut connection =
-        builder(&thread.process.config.performance).serve_connection(TokioIo::new(io), service);
+    let mut connection = builder(performance).serve_connection(TokioIo::new(io), service);
     let end = poll_fn(|context| poll(&mut connection, &activity, client, context)).await;
     // What hyper read and did not use is the rest of a body that nobody wanted: heads it gets whole.
     let Parts { io, .. } = connection.into_parts();
@@ -162,13 +164,21 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
 
 fn builder(performance: &Performance) -> Builder {
     let mut builder = Builder::new();
+    // A head that passes the gate must fit.
+    let buffer = performance
+        .read_buffer_size
+        .max(performance.max_header_size);
     builder
         // Half-closed clients get their answer.
         .half_close(true)
         // The sweep has the clock.
         .header_read_timeout(None)
-        .max_buf_size((performance.read_buffer_size as usize).max(MIN_BUFFER))
+        .max_buf_size((buffer as usize).max(MIN_BUFFER))
         .writev(true);
+    // Said only where it must be: hyper then takes memory for each head.
+    if performance.max_headers > FIELDS {
+        builder.max_headers(performance.max_headers as usize);
+    }
     builder
 }
 

@@ -5,6 +5,8 @@ mod http1;
 #[cfg(test)]
 pub(in crate::worker) use http1::poll_hyper;
 mod http2;
+#[cfg(test)]
+pub(in crate::worker) use http2::max_header_list;
 mod opening;
 mod refusal;
 

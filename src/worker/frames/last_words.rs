@@ -3,8 +3,8 @@
 
 use super::{Fault, HEAD, kind};
 
-/// More than the CONTINUATION frames that `h2` takes of one block.
-const CONTINUATIONS: usize = 16;
+/// More than the CONTINUATION frames that `h2` takes of one block: a quarter more than the longest header list fills.
+const CONTINUATIONS: usize = 64;
 
 /// Frames that `h2` answers with the code of `fault`. `block`: the stream of a header block that has not ended, else 0.
 pub fn of(fault: Fault, block: u32) -> Vec<u8> {

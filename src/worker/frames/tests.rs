@@ -1,6 +1,7 @@
 //! What the peer sees stands in tests/it/http2_wire.rs; here: any cut, and the bounds of the ledger.
 
 use super::*;
+use crate::config::types::HeadLimits;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -11,6 +12,19 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 fn opening() -> Vec<u8> {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     [preface, frame(kind::SETTINGS, 0, 0, &[0; 6])].concat()
+}
+
+/// What [`last_words`] says is more than any configuration has `h2` take.
+#[test]
+fn no_header_list_is_as_long_as_the_last_words() {
+    let longest = HeadLimits {
+        size: HeadLimits::LARGEST_SIZE,
+        fields: HeadLimits::MOST_FIELDS,
+        target: 0,
+    };
+    let frames = crate::worker::connection::max_header_list(&longest) as usize / 16_384;
+    let words = last_words::of(Fault::EnhanceYourCalm, 0).len() / HEAD;
+    assert!(frames + frames / 4 + 2 < words, "{frames}, {words}");
 }
 
 #[test]

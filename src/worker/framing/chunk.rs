@@ -1,13 +1,14 @@
 //! A chunked body (RFC 9112 section 7.1).
 
-use super::{Line, Lines, MAX_FIELDS, Refusal, advance, field};
+use super::{Line, Lines, Refusal, advance, field};
 
 /// Most digits of a chunk's size: a 64-bit number.
 const MAX_DIGITS: usize = 16;
 /// Most bytes of chunk extensions in one body. Nobody needs any; they are not forwarded.
 const MAX_EXTENSIONS: usize = 256;
-/// Most bytes of trailers.
+/// Most bytes of trailers, and most fields: as many as hyper takes.
 const MAX_TRAILERS: usize = 8 * 1024;
+const MAX_FIELDS: u32 = 100;
 
 /// Where in the body.
 #[derive(Clone, Copy, Debug, Default)]

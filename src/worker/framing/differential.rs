@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::UnixStream;
 
 use super::{Gate, Refusal, Scanner};
+use crate::config::types::HeadLimits;
 use crate::metrics::counters::Recorder;
 use crate::worker::activity::{Activity, Clock};
 use crate::worker::io::{ClientIo, Transport};
@@ -90,7 +91,10 @@ pub async fn served(pieces: &[&[u8]], complete: usize) -> Vec<Vec<u8>> {
     });
     let server = hyper::server::conn::http1::Builder::new()
         .half_close(true)
-        .serve_connection(TokioIo::new(io.guarded(Bytes::new())), service);
+        .serve_connection(
+            TokioIo::new(io.guarded(Bytes::new(), HeadLimits::default())),
+            service,
+        );
     let client = async {
         let (mut answers, mut requests) = near.into_split();
         let write = async {

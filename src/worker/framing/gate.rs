@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::ReadBuf;
 
 use super::{Refusal, Scanner};
+use crate::config::types::HeadLimits;
 use crate::worker::activity::Activity;
 
 /// Between the socket and hyper.
@@ -18,8 +19,9 @@ pub struct Gate {
 
 impl Gate {
     /// `rewound` came before, and nobody used it.
-    pub fn new(rewound: Bytes) -> Self {
+    pub fn new(rewound: Bytes, limits: HeadLimits) -> Self {
         let mut gate = Self {
+            scanner: Scanner::new(limits),
             held: rewound.into(),
             ..Self::default()
         };

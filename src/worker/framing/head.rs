@@ -1,7 +1,11 @@
 //! One request head (RFC 9112 sections 2 to 6).
 
 use super::field::{self, Field};
-use super::{Line, Lines, MAX_FIELDS, MAX_REQUEST_LINE, MAX_SECTION, Refusal};
+use super::{Line, Lines, Refusal};
+use crate::config::types::HeadLimits;
+
+/// Bytes of a request line beside its target: the longest registered method has 17.
+const METHOD_AND_VERSION: usize = 64;
 
 /// What follows a head.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,8 +23,6 @@ pub struct Head {
     part: Part,
     /// HTTP/1.0.
     old: bool,
-    /// Where the fields begin.
-    section: usize,
     fields: u32,
     length: Option<u64>,
     chunked: bool,
@@ -38,19 +40,28 @@ enum Part {
 
 impl Head {
     /// Goes on reading; `bytes` begin with the head. The body when the head is complete.
-    pub fn read(&mut self, lines: &mut Lines, bytes: &[u8]) -> Result<Option<Body>, Refusal> {
+    pub fn read(
+        &mut self,
+        lines: &mut Lines,
+        bytes: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Option<Body>, Refusal> {
         if matches!(self.part, Part::Start) && !self.skip_empty_line(lines, bytes)? {
             return Ok(None);
         }
-        if matches!(self.part, Part::RequestLine) && !self.read_request_line(lines, bytes)? {
+        let longest = limits.target as usize;
+        if matches!(self.part, Part::RequestLine)
+            && !self.read_request_line(lines, bytes, longest)?
+        {
             return Ok(None);
         }
         loop {
-            let room = (self.section + MAX_SECTION).saturating_sub(lines.start + 2);
+            let room = (limits.size as usize).checked_sub(lines.start + 2);
+            let room = room.ok_or(Refusal::FieldsTooLarge)?;
             match lines.next(bytes, room, Refusal::FieldsTooLarge)? {
                 Line::Part => return Ok(None),
                 Line::Whole([]) => return Ok(Some(self.body())),
-                Line::Whole(line) => self.note(&field::parse(line)?)?,
+                Line::Whole(line) => self.note(&field::parse(line)?, limits.fields)?,
             }
         }
     }
@@ -66,25 +77,30 @@ impl Head {
         Ok(true)
     }
 
-    fn read_request_line(&mut self, lines: &mut Lines, bytes: &[u8]) -> Result<bool, Refusal> {
+    fn read_request_line(
+        &mut self,
+        lines: &mut Lines,
+        bytes: &[u8],
+        longest: usize,
+    ) -> Result<bool, Refusal> {
         // Who speaks something else, TLS perhaps, may never end a line.
         if let Some(first) = bytes.get(lines.start) {
             if !field::is_token_byte(*first) {
                 return Err(Refusal::Malformed);
             }
         }
-        let Line::Whole(line) = lines.next(bytes, MAX_REQUEST_LINE, Refusal::TargetTooLong)? else {
+        let room = longest + METHOD_AND_VERSION;
+        let Line::Whole(line) = lines.next(bytes, room, Refusal::TargetTooLong)? else {
             return Ok(false);
         };
-        self.old = is_http_1_0(line)?;
-        self.section = lines.start;
+        self.old = is_http_1_0(line, longest)?;
         self.part = Part::Fields;
         Ok(true)
     }
 
-    fn note(&mut self, field: &Field<'_>) -> Result<(), Refusal> {
+    fn note(&mut self, field: &Field<'_>, most: u32) -> Result<(), Refusal> {
         self.fields += 1;
-        if self.fields > MAX_FIELDS {
+        if self.fields > most {
             return Err(Refusal::FieldsTooLarge);
         }
         match field.name.len() {
@@ -118,8 +134,9 @@ impl Head {
     }
 }
 
-/// Whether a request line says HTTP/1.0; it must be three words with one blank between each.
-fn is_http_1_0(line: &[u8]) -> Result<bool, Refusal> {
+/// Whether a request line says HTTP/1.0; it must be three words with one blank between each, the second not longer than
+/// `longest`.
+fn is_http_1_0(line: &[u8], longest: usize) -> Result<bool, Refusal> {
     let mut blanks = memchr::memchr_iter(b' ', line);
     let (Some(first), Some(second)) = (blanks.next(), blanks.next()) else {
         return Err(Refusal::Malformed);
@@ -127,6 +144,9 @@ fn is_http_1_0(line: &[u8]) -> Result<bool, Refusal> {
     let (method, target) = (&line[..first], &line[first + 1..second]);
     if !field::is_token(method) || !is_target(target) {
         return Err(Refusal::Malformed);
+    }
+    if target.len() > longest {
+        return Err(Refusal::TargetTooLong);
     }
     match &line[second + 1..] {
         b"HTTP/1.1" => Ok(false),

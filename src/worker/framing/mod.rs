@@ -24,12 +24,7 @@ pub use gate::Gate;
 
 use head::{Body, Head};
 
-/// Longest request line, in bytes (RFC 9112 section 3 wants 8000 at least). A whole head may be as long as
-/// `performance.read_buffer_size`, which is hyper's to check.
-const MAX_REQUEST_LINE: usize = 32 * 1024;
-/// Most bytes of a header section, and most fields.
-const MAX_SECTION: usize = 64 * 1024;
-const MAX_FIELDS: u32 = 100;
+use crate::config::types::HeadLimits;
 
 /// Why nothing more is read from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +46,7 @@ pub enum Refusal {
 /// Follows the messages of one connection. Any cut of the same bytes gives the same verdict.
 #[derive(Default)]
 pub struct Scanner {
+    limits: HeadLimits,
     place: Place,
     lines: Lines,
     heads: u32,
@@ -75,6 +71,13 @@ impl Default for Place {
 }
 
 impl Scanner {
+    pub fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     /// Looks at `bytes`, which begin with the first that was not passed on before; says how many may be now.
     pub fn scan(&mut self, bytes: &[u8]) -> usize {
         let mut passed = 0;
@@ -117,7 +120,7 @@ impl Scanner {
     fn step(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         match &mut self.place {
             Place::Head(head) => {
-                let Some(body) = head.read(&mut self.lines, bytes)? else {
+                let Some(body) = head.read(&mut self.lines, bytes, &self.limits)? else {
                     return Ok(None);
                 };
                 self.place = match body {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::differential::{cut, served, sifted, verdict};
 use super::{Refusal, Scanner};
+use crate::config::types::HeadLimits;
 
 fn head(fields: &str) -> Vec<u8> {
     format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes()
@@ -11,21 +12,51 @@ fn head(fields: &str) -> Vec<u8> {
 
 #[test]
 fn limits_are_exact() {
-    let line = |length: usize| {
-        let target = "a".repeat(length - "GET / HTTP/1.1".len());
-        verdict(format!("GET /{target} HTTP/1.1\r\n\r\n").as_bytes()).1
+    let limits = HeadLimits {
+        size: 2000,
+        fields: 7,
+        target: 1000,
     };
-    assert_eq!(line(32 * 1024), None);
-    assert_eq!(line(32 * 1024 + 1), Some(Refusal::TargetTooLong));
-    let section = |length: usize| {
-        let value = "a".repeat(length - "X: \r\n\r\n".len());
-        verdict(format!("GET / HTTP/1.1\r\nX: {value}\r\n\r\n").as_bytes()).1
+    let verdict = |bytes: String| {
+        let mut scanner = Scanner::new(limits);
+        scanner.scan(bytes.as_bytes());
+        scanner.refusal()
     };
-    assert_eq!(section(64 * 1024), None);
-    assert_eq!(section(64 * 1024 + 3), Some(Refusal::FieldsTooLarge));
-    let fields = |count: usize| verdict(&head(&"A: b\r\n".repeat(count - 1))).1;
-    assert_eq!(fields(100), None);
-    assert_eq!(fields(101), Some(Refusal::FieldsTooLarge));
+    let target = |length: usize| {
+        let target = "a".repeat(length - 1);
+        verdict(format!("GET /{target} HTTP/1.1\r\n\r\n"))
+    };
+    assert_eq!(target(1000), None);
+    assert_eq!(target(1001), Some(Refusal::TargetTooLong));
+    let size = |length: usize| {
+        let value = "a".repeat(length - "GET / HTTP/1.1\r\nX: \r\n\r\n".len());
+        verdict(format!("GET / HTTP/1.1\r\nX: {value}\r\n\r\n"))
+    };
+    assert_eq!(size(2000), None);
+    for more in 1..5 {
+        assert_eq!(size(2000 + more), Some(Refusal::FieldsTooLarge));
+    }
+    let fields = |count: usize| {
+        verdict(format!(
+            "GET / HTTP/1.1\r\n{}\r\n",
+            "A: b\r\n".repeat(count)
+        ))
+    };
+    assert_eq!(fields(7), None);
+    assert_eq!(fields(8), Some(Refusal::FieldsTooLarge));
+}
+
+#[test]
+fn a_request_line_that_is_a_whole_head_is_no_longer_than_one() {
+    let limits = HeadLimits {
+        size: 1024,
+        fields: 7,
+        target: 1024,
+    };
+    let mut scanner = Scanner::new(limits);
+    let target = "a".repeat(1023);
+    scanner.scan(format!("GET /{target} HTTP/1.1\r\n\r\n").as_bytes());
+    assert_eq!(scanner.refusal(), Some(Refusal::FieldsTooLarge));
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tokio::net::UnixStream;
 use tokio::task::yield_now;
 
 use super::*;
+use crate::config::types::HeadLimits;
 use crate::metrics::counters::Recorder;
 use crate::worker::activity::Clock;
 use crate::worker::connection::poll_hyper;
@@ -166,7 +167,7 @@ async fn serve(scripts: Vec<Script>, piece: usize) -> Vec<u8> {
         let number: usize = request.uri().path()[1..].parse().unwrap();
         handle(answering.clone(), scripts[number].clone(), request)
     });
-    let io = TokioIo::new(io.guarded(Bytes::new()));
+    let io = TokioIo::new(io.guarded(Bytes::new(), HeadLimits::default()));
     let mut connection = Builder::new()
         .half_close(true)
         .writev(true)

@@ -166,7 +166,9 @@ where
         let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         let _ = builder.serve_connection(stream, service).await;
     } else {
-        let builder = hyper::server::conn::http1::Builder::new();
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        // Larger heads than are ever forwarded.
+        builder.max_headers(2000).max_buf_size(1 << 20);
         let _ = builder.serve_connection(stream, service).await;
     }
 }

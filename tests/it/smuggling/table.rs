@@ -21,9 +21,9 @@ Limits (RFC 9110 section 15.5, RFC 6585 section 5), over HTTP/1 and, where no fr
 
 | what | limit | answer |
 |---|---|---|
-| request target | 32 KiB; the request line of HTTP/1 as a whole | 414 |
-| header section | `performance.read_buffer_size` for head and fields, 64 KiB at most; 32 KiB decoded over HTTP/2 | 431 |
-| fields | 100 over HTTP/1 | 431 |
+| request target | `performance.max_uri_length`, 32 KiB | 414 |
+| head as a whole | `performance.max_header_size`, 32 KiB | 431 |
+| header fields | `performance.max_headers`, 100 | 431 |
 | trailers | 8 KiB, 100 fields | 400 |
 | chunk extensions | 256 bytes in one body | 400 |
 | body | `security.max_request_size` | 413 |

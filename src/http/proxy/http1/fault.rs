@@ -10,7 +10,7 @@ use crate::http::body::BodyError;
 pub(in crate::http::proxy) enum Fault {
     #[error("it sent a malformed head")]
     Head,
-    #[error("the head of its response is too large")]
+    #[error("the head of its response is larger than 64KB, or has more than 100 fields")]
     HeadTooLarge,
     #[error("it sends interim responses without end")]
     Interim,

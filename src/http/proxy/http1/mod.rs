@@ -27,7 +27,7 @@ mod tests;
 pub(super) use call::{Call, send};
 #[cfg(fuzzing)]
 pub(in crate::http) use differential::compare;
-pub(super) use fault::Broken;
+pub(super) use fault::{Broken, Fault};
 pub(super) use incoming::Incoming;
 pub(super) use link::Link;
 pub(super) use request::{Extent, Message};

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::known::{self, Role};
 use super::spare;
 
-/// Most bytes of a head, and most fields.
+/// Most bytes of a head, and most fields: `Fault` says these numbers.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 const MAX_FIELDS: usize = 100;
 

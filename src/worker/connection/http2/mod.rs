@@ -22,15 +22,13 @@ use h2::server::Builder;
 
 use self::serving::Serving;
 use super::{Client, close, request};
-use crate::config::types::Performance;
+use crate::config::types::{HeadLimits, Performance};
 use crate::worker::activity::{Activity, Order};
 use crate::worker::io::{ClientIo, Returned, Transport};
 use crate::worker::thread::{Listed, Protocol};
 
 /// Requests at a time on one connection.
 const MAX_STREAMS: u32 = 128;
-/// Bytes of a decoded header list.
-const MAX_HEADER_LIST: u32 = 32 * 1024;
 /// Bytes of one frame's payload.
 const MAX_FRAME: u32 = 16 * 1024;
 /// Bytes that a client may send on one stream, and on all, before a handler took them.
@@ -103,11 +101,20 @@ fn obey(activity: &Activity, say_goaway: impl FnOnce()) -> bool {
     }
 }
 
+/// Bytes of a decoded header list that `h2` takes in: every head that is allowed, and as much again, which is ours to
+/// answer (RFC 9113 section 6.5.2 lets us want less than we announce). Beyond it `h2` says 431 by itself, and beyond four
+/// times as much it ends the connection.
+pub(in crate::worker) fn max_header_list(limits: &HeadLimits) -> u32 {
+    // So much each field counts for beside its bytes.
+    const FIELD: u32 = 32;
+    2 * limits.size + limits.fields * FIELD
+}
+
 fn builder(performance: &Performance) -> Builder {
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEADER_LIST)
+        .max_header_list_size(max_header_list(&performance.head_limits()))
         .max_frame_size(MAX_FRAME)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
