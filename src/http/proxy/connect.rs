@@ -31,6 +31,8 @@ pub(super) async fn connect(server: &Rc<Server>, limit: Duration) -> Result<Send
     };
     let opening = tokio::time::timeout_at(deadline, server.multiplexed.opening.lock());
     let _opening = opening.await.map_err(|_| ConnectError::TimedOut)?;
+    let settling = tokio::time::timeout_at(deadline, server.multiplexed.settle());
+    settling.await.map_err(|_| ConnectError::TimedOut)?;
     if let Some(lease) = server.multiplexed.take() {
         return Ok(Sender::Http2(lease));
     }

@@ -31,7 +31,7 @@ pub(super) enum Incoming {
 pub(super) enum SendError {
     /// Nothing of it was sent: here it is.
     Unsent(Upload),
-    /// The upstream says that it did not look at it.
+    /// The upstream did not look at it.
     Refused,
     /// The connection ended before a response.
     Silent,

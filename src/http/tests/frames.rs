@@ -25,6 +25,7 @@ pub(super) const INTERNAL_ERROR: u32 = 2;
 pub(super) const REFUSED_STREAM: u32 = 7;
 pub(super) const CANCEL: u32 = 8;
 
+const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 3];
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[derive(Clone, Debug)]
@@ -95,6 +96,14 @@ impl Peer {
     /// Answers every frame by what `answer` makes of it, which also hears the connection's number. What has GOAWAY in it is
     /// the last.
     pub(super) async fn start(answer: impl Fn(&Frame, usize) -> Vec<u8> + 'static) -> Self {
+        Self::allowing(1000, answer).await
+    }
+
+    /// As [`Self::start`], with so many streams on a connection.
+    pub(super) async fn allowing(
+        streams: u32,
+        answer: impl Fn(&Frame, usize) -> Vec<u8> + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = Self {
             port: listener.local_addr().unwrap().port(),
@@ -107,7 +116,8 @@ impl Peer {
             while let Ok((stream, _)) = listener.accept().await {
                 connections.set(connections.get() + 1);
                 let (number, seen, answer) = (connections.get(), seen.clone(), answer.clone());
-                tokio::task::spawn_local(talk(stream, seen, move |frame| answer(frame, number)));
+                let answer = move |frame: &Frame| answer(frame, number);
+                tokio::task::spawn_local(talk(stream, streams, seen, answer));
             }
         });
         peer
@@ -140,13 +150,16 @@ impl Peer {
 
 async fn talk(
     mut stream: TcpStream,
+    streams: u32,
     seen: Rc<RefCell<Vec<Frame>>>,
     answer: impl Fn(&Frame) -> Vec<u8>,
 ) {
     let mut preface = [0; PREFACE.len()];
     stream.read_exact(&mut preface).await.unwrap();
     assert_eq!(preface, PREFACE);
-    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+    let settings = [&MAX_CONCURRENT_STREAMS[..], &streams.to_be_bytes()].concat();
+    let hello = frame(SETTINGS, 0, 0, &settings);
+    stream.write_all(&hello).await.unwrap();
     let mut bytes = Vec::new();
     while let Ok(1..) = stream.read_buf(&mut bytes).await {
         while let Some(frame) = Frame::take(&mut bytes) {

@@ -1,4 +1,5 @@
 //! The whole service: raw bytes in, raw bytes out.
+mod backpressure;
 mod balancing;
 mod challenges;
 mod encodings;

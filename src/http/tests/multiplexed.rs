@@ -1,8 +1,7 @@
 //! What upstreams say by HTTP/2, and what they hear.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -13,8 +12,6 @@ use crate::http::interim::MOST;
 use crate::http::testing::*;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
-/// Of a stream.
-const WINDOW: usize = 256 * 1024;
 const HINT: [(&str, &str); 2] = [(":status", "103"), ("link", "</a.css>; rel=preload")];
 
 #[test]
@@ -174,6 +171,28 @@ fn a_request_beyond_the_last_stream_goes_elsewhere_with_its_body() {
 }
 
 #[test]
+fn no_more_requests_share_a_connection_than_the_upstream_allows() {
+    run(async {
+        let shares = Rc::<RefCell<[usize; 6]>>::default();
+        let counted = shares.clone();
+        let peer = Peer::allowing(2, move |frame, connection| {
+            if frame.kind == HEADERS {
+                counted.borrow_mut()[connection] += 1;
+            }
+            Vec::new()
+        })
+        .await;
+        let service = service(through(by_http2(&[&peer])));
+        let mut clients: Vec<_> = (0..10).map(|_| connect(&service)).collect();
+        for client in &mut clients {
+            client.write_all(GET.as_bytes()).await.unwrap();
+        }
+        eventually(async || peer.requests() == 10).await;
+        assert_eq!(*shares.borrow(), [0, 2, 2, 2, 2, 2]);
+    });
+}
+
+#[test]
 fn an_answer_before_the_request_is_whole_is_good() {
     run(async {
         let peer = answering(|stream| [ok(stream), reset(stream, NO_ERROR)].concat()).await;
@@ -314,56 +333,5 @@ fn the_upstream_says_whether_it_wants_the_body() {
         let request = [HEAD, b"abcdef"].concat();
         let answer = exchange(&service, &String::from_utf8(request).unwrap()).await;
         assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
-    });
-}
-
-#[test]
-fn a_body_is_sent_as_the_upstream_takes_it_and_taken_as_the_client_does() {
-    run(async {
-        let peer = answering(|_| Vec::new()).await;
-        let mut proxy = by_http2(&[&peer]);
-        proxy.timeout.write = Duration::from_millis(400);
-        let mut config = through(proxy);
-        config.security.max_request_size = 300_000;
-        let service = service(config);
-        let mut client = connect(&service);
-        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
-        client.write_all(head).await.unwrap();
-        // More than that is not read.
-        client.write_all(&[b'x'; 100_000]).await.unwrap();
-        let mut answer = [0; 12];
-        client.read_exact(&mut answer).await.unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 504");
-        // The first window of RFC 9113 section 6.9.2.
-        eventually(async || peer.resets() == [CANCEL]).await;
-        assert_eq!(peer.data().len(), 65_535);
-    });
-    run(async {
-        // As much as it may send.
-        let sent = Rc::<Cell<usize>>::default();
-        let counted = sent.clone();
-        let peer = Peer::start(move |frame, _| {
-            let (head, room) = match (frame.kind, frame.stream) {
-                (HEADERS, 1) => (head(0, 1, &[(":status", "200")]), WINDOW),
-                (WINDOW_UPDATE, 1) => (Vec::new(), frame.word() as usize),
-                _ => return Vec::new(),
-            };
-            counted.set(counted.get() + room);
-            let pieces = vec![b'x'; room];
-            let pieces = pieces
-                .chunks(16_384)
-                .flat_map(|piece| super::frames::frame(DATA, 0, 1, piece));
-            head.into_iter().chain(pieces).collect()
-        })
-        .await;
-        let service = service(through(by_http2(&[&peer])));
-        let mut client = connect(&service);
-        client.write_all(GET.as_bytes()).await.unwrap();
-        let mut space = vec![0; 100_000];
-        for turn in 1..100 {
-            client.read_exact(&mut space).await.unwrap();
-            let ahead = sent.get() - (turn * space.len()).min(sent.get());
-            assert!(ahead < 4 * WINDOW, "{ahead} bytes are on their way");
-        }
     });
 }

@@ -39,6 +39,8 @@ pub(in crate::http::proxy) struct Call<'a> {
     outgoing: Option<Outgoing>,
     /// After CONNECT.
     to_upstream: Option<SendStream<Bytes>>,
+    /// How often something was sent on the connection before.
+    writes: u64,
     /// The upstream allows one more stream: until then no body is sent.
     opened: bool,
     /// It said nothing.
@@ -89,6 +91,7 @@ impl<'a> Call<'a> {
         ends: bool,
         hear: Hear<'a>,
     ) -> Option<(Self, SendStream<Bytes>)> {
+        let writes = lease.writes();
         let sent = lease.sender().send_request(request, ends);
         let (response, stream) = sent
             .inspect_err(|error| tracing::debug!(%error, "a request was not sent"))
@@ -98,6 +101,7 @@ impl<'a> Call<'a> {
             response,
             outgoing: None,
             to_upstream: None,
+            writes,
             opened: false,
             silent: true,
             expectation: None,
@@ -174,6 +178,8 @@ impl<'a> Call<'a> {
     ) -> Result<Response<Incoming>, SendError> {
         match outcome {
             Ok(response) => Ok(self.respond(response)),
+            // Nothing of it was sent.
+            Err(Ended::Stream(_)) if self.lease.writes() == self.writes => Err(SendError::Refused),
             Err(Ended::Stream(error)) => Err(judge(&error, self.silent)),
             Err(Ended::Fault(error)) => {
                 tracing::debug!(%error, "no sound response from the upstream");
@@ -201,5 +207,56 @@ impl<'a> Call<'a> {
         });
         let left = announced_length(response.headers());
         response.map(|stream| Incoming::new(stream, left, to_upstream, rest, lease))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http::uri::Scheme;
+    use http::{HeaderMap, HeaderValue, Method};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixStream;
+
+    use super::super::super::Stream;
+    use super::super::super::names::Origin;
+    use super::super::connections::Multiplexed;
+    use super::*;
+    use crate::http::testing::run;
+
+    /// Preface, SETTINGS of three, WINDOW_UPDATE.
+    const HELLO: usize = 24 + 9 + 3 * 6 + 9 + 4;
+
+    /// What comes of a request when the upstream leaves, and has read more than the beginning or not.
+    async fn leaves(reads: bool) -> Option<SendError> {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let connections = Multiplexed::default();
+        let opened = connections.open(Stream::Unix(near), Origin::default(), Scheme::HTTP);
+        let lease = opened.await.unwrap();
+        far.read_exact(&mut [0; HELLO]).await.unwrap();
+        let message = Message {
+            method: &Method::POST,
+            target: &"/".parse().unwrap(),
+            host: &HeaderValue::from_static("up"),
+            headers: &HeaderMap::new(),
+            expects: false,
+        };
+        let call = Call::new(lease, &message, Upload::empty(), None, &|_| ());
+        let mut call = call.ok().unwrap();
+        if reads {
+            far.read_exact(&mut [0; 9]).await.unwrap();
+        }
+        drop(far);
+        let outcome = poll_fn(|context| call.poll_head(context)).await;
+        call.finish(outcome).err()
+    }
+
+    #[test]
+    fn what_was_not_sent_when_the_upstream_left_may_go_elsewhere() {
+        run(async {
+            assert!(matches!(leaves(false).await, Some(SendError::Refused)));
+            assert!(matches!(leaves(true).await, Some(SendError::Silent)));
+        });
     }
 }

@@ -15,13 +15,14 @@ use tokio::time::Instant;
 
 use super::super::Stream;
 use super::super::names::Origin;
-use super::first_frame::{Arrival, Watched};
+use super::watched::{Passage, Watched};
 
 /// Requests on one connection before another is opened, when the upstream allows as many.
 const MAX_STREAMS: usize = 100;
-/// Bytes that an upstream may send on one stream, and on all, before the client took them.
+/// Bytes that an upstream may send on one stream, and on all, before the client took them: clients that take nothing
+/// must not stand in the way of others.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
 /// Bytes of a decoded header list.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// Bytes buffered for one stream on its way out.
@@ -41,8 +42,9 @@ struct Connection {
     sender: RefCell<SendRequest<Bytes>>,
     scheme: Scheme,
     streams: Cell<usize>,
-    /// What the upstream allows.
+    /// What the upstream allows; one, until its settings say more: what is beyond would be refused.
     limit: Rc<Cell<usize>>,
+    passage: Rc<Passage>,
     /// Whether its settings came.
     settled: watch::Receiver<bool>,
     idle_since: Cell<Instant>,
@@ -69,6 +71,19 @@ impl Multiplexed {
         Some(Lease::new(fullest))
     }
 
+    /// Waits until it is known how many requests a connection takes that was opened a moment ago.
+    pub(in crate::http::proxy) async fn settle(&self) {
+        let unsettled = {
+            let connections = self.connections.borrow();
+            let unsettled = connections.iter().find(|it| !*it.settled.borrow());
+            unsettled.map(|connection| connection.settled.clone())
+        };
+        if let Some(mut settled) = unsettled {
+            // Otherwise it is gone.
+            let _ = settled.wait_for(|settled| *settled).await;
+        }
+    }
+
     /// Begins to speak HTTP/2 on `stream`.
     pub(in crate::http::proxy) async fn open(
         &self,
@@ -76,18 +91,19 @@ impl Multiplexed {
         origin: Origin,
         scheme: Scheme,
     ) -> Result<Lease, h2::Error> {
-        let limit = Rc::new(Cell::new(MAX_STREAMS));
-        let arrival = Rc::<Arrival>::default();
-        let stream = Watched::new(stream, arrival.clone());
+        let limit = Rc::new(Cell::new(1));
+        let passage = Rc::<Passage>::default();
+        let stream = Watched::new(stream, passage.clone());
         let (sender, frames) = builder().handshake(stream).await?;
         let (tell, settled) = watch::channel(false);
-        tokio::task::spawn_local(drive(frames, limit.clone(), arrival, tell));
+        tokio::task::spawn_local(drive(frames, limit.clone(), passage.clone(), tell));
         let connection = Rc::new(Connection {
             origin,
             sender: RefCell::new(sender),
             scheme,
             streams: Cell::new(0),
             limit,
+            passage,
             settled,
             idle_since: Cell::new(Instant::now()),
         });
@@ -126,16 +142,15 @@ fn builder() -> Builder {
 async fn drive(
     mut frames: Frames<Watched, Bytes>,
     allowed: Rc<Cell<usize>>,
-    arrival: Rc<Arrival>,
+    passage: Rc<Passage>,
     tell: watch::Sender<bool>,
 ) {
     let mut told = false;
     let ended = poll_fn(|context| {
         let polled = Pin::new(&mut frames).poll(context);
-        if polled.is_pending() {
+        if polled.is_pending() && (told || passage.has_settings(context)) {
             allowed.set(frames.max_concurrent_send_streams());
-            if !told && arrival.check(context) {
-                told = true;
+            if !std::mem::replace(&mut told, true) {
                 tell.send_replace(true);
             }
         }
@@ -175,6 +190,11 @@ impl Lease {
 
     pub(super) fn sender(&mut self) -> &mut SendRequest<Bytes> {
         &mut self.sender
+    }
+
+    /// How often something was sent on the connection.
+    pub(super) fn writes(&self) -> u64 {
+        self.connection.passage.writes()
     }
 
     /// Whether the upstream takes extended CONNECT (RFC 8441 section 3): waits for its settings.

@@ -106,7 +106,11 @@ impl Incoming {
     }
 
     pub(in crate::http::proxy) fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::new, SizeHint::with_exact)
+        match self.left {
+            Some(left) => SizeHint::with_exact(left),
+            None if self.is_end_stream() => SizeHint::with_exact(0),
+            None => SizeHint::new(),
+        }
     }
 
     /// The response is over. A request that is not goes on when the response is whole.

@@ -6,15 +6,15 @@
 //! - `outgoing`: a request's body on its way; `rest`: what of it is still to be sent when the response is there already
 //! - `incoming`: a response's body as it comes
 //! - `fault`: why there is no sound response
-//! - `first_frame`: says when the upstream's settings are known
+//! - `watched`: the bytes below, and what they tell
 mod call;
 mod connections;
 mod fault;
-mod first_frame;
 mod incoming;
 mod outgoing;
 mod request;
 mod rest;
+mod watched;
 
 pub(super) use call::Call;
 pub(super) use connections::{Lease, Multiplexed};

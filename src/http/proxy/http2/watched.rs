@@ -1,4 +1,5 @@
-//! Notices when the first frame of an HTTP/2 upstream is here: its settings, of which the client does not tell by itself.
+//! What passes on a connection, where the `h2` crate does not tell: whether the upstream's first frame is here, its
+//! settings; and whether anything was sent.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -13,25 +14,37 @@ use super::super::Stream;
 /// Bytes of a frame's head; the first three are the length of what follows (RFC 9113 section 4.1).
 const HEAD: usize = 9;
 
-/// Whether the first frame came.
+/// What is known of a connection.
 #[derive(Default)]
-pub(super) struct Arrival {
-    complete: Cell<bool>,
+pub(super) struct Passage {
+    settings: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+    writes: Cell<u64>,
 }
 
-impl Arrival {
-    /// Whether all of it was read. Until then the task of `context` is woken when it is.
-    pub(super) fn check(&self, context: &Context<'_>) -> bool {
-        let complete = self.complete.get();
-        if !complete {
-            *self.waker.borrow_mut() = Some(context.waker().clone());
-        }
-        complete
+impl Passage {
+    /// How often something was sent.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.get()
     }
 
-    fn note(&self) {
-        self.complete.set(true);
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(_)) = written {
+            self.writes.set(self.writes.get() + 1);
+        }
+    }
+
+    /// Whether the settings came. Until then the task of `context` is woken when they do.
+    pub(super) fn has_settings(&self, context: &Context<'_>) -> bool {
+        let settings = self.settings.get();
+        if !settings {
+            *self.waker.borrow_mut() = Some(context.waker().clone());
+        }
+        settings
+    }
+
+    fn note_settings(&self) {
+        self.settings.set(true);
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -42,7 +55,7 @@ impl Arrival {
 pub(super) struct Watched {
     stream: Stream,
     length: Length,
-    arrival: Rc<Arrival>,
+    passage: Rc<Passage>,
 }
 
 /// How much of a frame came.
@@ -64,11 +77,11 @@ impl Length {
 }
 
 impl Watched {
-    pub(super) fn new(stream: Stream, arrival: Rc<Arrival>) -> Self {
+    pub(super) fn new(stream: Stream, passage: Rc<Passage>) -> Self {
         Self {
             stream,
             length: Length::default(),
-            arrival,
+            passage,
         }
     }
 }
@@ -81,8 +94,8 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if !self.arrival.complete.get() && self.length.add(&buffer.filled()[before..]) {
-            self.arrival.note();
+        if !self.passage.settings.get() && self.length.add(&buffer.filled()[before..]) {
+            self.passage.note_settings();
         }
         Poll::Ready(Ok(()))
     }
@@ -94,7 +107,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.passage.note_write(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -102,7 +117,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.passage.note_write(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
