@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE};
 use http::{Request, Response, Version};
 use http_body::Body as _;
 
@@ -140,7 +140,8 @@ pub async fn answer(
     let (thread, connection) = (context.thread.clone(), context.connection.clone());
     let activity = context.activity.clone();
     let asks_to_switch = asks_to_switch(&request);
-    let takes_interim = request.version() == Version::HTTP_11;
+    let version = request.version();
+    let takes_interim = version == Version::HTTP_11;
     let interim = takes_interim.then(|| activity.clone() as Rc<dyn Interim>);
     let (under_way, answering) = begin(context, request.map(Incoming::from), interim);
     let answered = answering.answered().await;
@@ -159,11 +160,32 @@ pub async fn answer(
         activity.wake();
     }
     if leaves_body || thread.draining.get() && !thread.hands_over(&connection) {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        say_close(&mut response);
+    }
+    if version == Version::HTTP_10 {
+        suit_http10(&mut response);
     }
     Ok(response)
+}
+
+fn say_close(response: &mut Response<WireBody>) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// A body of unknown length ends with the connection (RFC 9112 section 6.3), which then must not be said to go on
+/// (section 9.3). hyper says that of every response that it takes for one of HTTP/1.1.
+fn suit_http10(response: &mut Response<WireBody>) {
+    let body = response.body();
+    let length = response.headers().contains_key(CONTENT_LENGTH);
+    if !body.is_end_stream() && body.size_hint().exact().is_none() && !length {
+        say_close(response);
+    }
+    let value = response.headers().get(CONNECTION);
+    if value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close")) {
+        *response.version_mut() = Version::HTTP_10;
+    }
 }
 
 /// What a body that is still to come is waited for by.
