@@ -98,6 +98,8 @@ pub struct Activity {
     pub undecided: Cell<bool>,
     /// HTTP/1: responses before the response.
     pub interim: Outbox,
+    /// HTTP/1: the last response ends with the connection, and with nothing else.
+    pub unframed: Cell<bool>,
     /// HTTP/1: the tunnel that the last response opens.
     pub tunnel: RefCell<Option<Box<Tunnel>>>,
     /// A tunnel: how long it may be quiet.
@@ -139,6 +141,7 @@ impl Activity {
             turn: Cell::default(),
             undecided: Cell::default(),
             interim: Outbox::default(),
+            unframed: Cell::default(),
             tunnel: RefCell::default(),
             patience: Cell::default(),
             look: Cell::default(),

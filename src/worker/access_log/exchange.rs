@@ -98,6 +98,11 @@ impl Exchange {
         self.activity.note_taken(bytes as u64);
     }
 
+    /// HTTP/1: whether something that was to be written waits for the client.
+    pub fn is_blocked(&self) -> bool {
+        self.activity.write_blocked.get()
+    }
+
     /// The body has something for the client, or the client has all that there is.
     pub fn owes(&self, before: bool, now: bool) {
         self.activity.note_owed(before, now);

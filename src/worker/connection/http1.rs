@@ -59,6 +59,8 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
                     let too_large = error.is_parse_too_large();
                     note_malformed(&client, if too_large { 431 } else { 400 });
                     close::finish(transport, client).await;
+                } else if error.is_user() {
+                    break_off(transport, client, stretch.unframed).await;
                 }
                 return;
             }
@@ -91,6 +93,17 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
     }
 }
 
+/// Closes after a response that broke off. All that there is of it has left, and no end of it.
+async fn break_off(transport: Transport, client: Client, unframed: bool) {
+    // Where the end of the connection is the end of the body, TLS can still say that this is none (RFC 9112 section 9.8).
+    let transport = if unframed {
+        close::bare(transport)
+    } else {
+        transport
+    };
+    close::finish(transport, client).await;
+}
+
 fn note_malformed(client: &Client, status: u16) {
     let thread = client.thread();
     thread.recorder.malformed(status);
@@ -121,6 +134,8 @@ struct Stretch {
     idle: bool,
     /// The response to the last request has begun, or one before it.
     responding: bool,
+    /// It ends with the connection and with nothing else.
+    unframed: bool,
 }
 
 async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bool) -> Stretch {
@@ -159,6 +174,7 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
         answered: answered.get(),
         idle: activity.is_idle(),
         responding: activity.responding.get() || !activity.interim.is_empty(),
+        unframed: activity.unframed.get(),
     }
 }
 

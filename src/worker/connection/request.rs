@@ -163,7 +163,8 @@ pub async fn answer(
         say_close(&mut response);
     }
     if version == Version::HTTP_10 {
-        suit_http10(&mut response);
+        activity.unframed.set(is_unframed(&response));
+        suit_http10(&mut response, activity.unframed.get());
     }
     Ok(response)
 }
@@ -174,12 +175,17 @@ fn say_close(response: &mut Response<WireBody>) {
         .insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// A body of unknown length ends with the connection (RFC 9112 section 6.3), which then must not be said to go on
-/// (section 9.3). hyper says that of every response that it takes for one of HTTP/1.1.
-fn suit_http10(response: &mut Response<WireBody>) {
+/// Whether the length of a response can only be told by the end of the connection (HTTP/1.0, RFC 9112 section 6.3).
+fn is_unframed(response: &Response<WireBody>) -> bool {
     let body = response.body();
     let length = response.headers().contains_key(CONTENT_LENGTH);
-    if !body.is_end_stream() && body.size_hint().exact().is_none() && !length {
+    !body.is_end_stream() && body.size_hint().exact().is_none() && !length
+}
+
+/// The end of the connection must be announced (RFC 9112 section 9.3). hyper says that it goes on, in every response that
+/// it takes for one of HTTP/1.1.
+fn suit_http10(response: &mut Response<WireBody>, unframed: bool) {
+    if unframed {
         say_close(response);
     }
     let value = response.headers().get(CONNECTION);
