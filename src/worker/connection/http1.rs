@@ -81,8 +81,8 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Ordered(Order::Park) => {
                 return close::park(transport, Reason::Idle { served }, client);
             }
+            // The request is logged with it.
             End::Ordered(Order::TooSlow) if !stretch.responding => {
-                note_malformed(&client, 408);
                 return close::answer(transport, StatusCode::REQUEST_TIMEOUT, client).await;
             }
             End::Ordered(Order::TooSlow) => return close::reset(&transport),
@@ -164,6 +164,11 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
     });
     let mut connection = builder(performance).serve_connection(TokioIo::new(io), service);
     let end = poll_fn(|context| poll(&mut connection, &activity, client, context)).await;
+    let responding = activity.responding.get() || !activity.interim.is_empty();
+    if matches!(end, End::Ordered(Order::TooSlow)) && !responding {
+        let status = StatusCode::REQUEST_TIMEOUT.as_u16();
+        activity.refused.set(Some(status));
+    }
     // What hyper read and did not use is the rest of a body that nobody wanted: heads it gets whole.
     let Parts { io, .. } = connection.into_parts();
     let (transport, unread) = io.into_inner().into_parts();
@@ -173,7 +178,7 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
         unread,
         answered: answered.get(),
         idle: activity.is_idle(),
-        responding: activity.responding.get() || !activity.interim.is_empty(),
+        responding,
         unframed: activity.unframed.get(),
     }
 }

@@ -85,6 +85,9 @@ pub fn begin(
     });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
     let answering = thread.service.clone().answer(request, shown, interim);
+    if let Answering::Later(later) = &answering {
+        exchange.concerns(later.site());
+    }
     let under_way = UnderWay {
         context,
         exchange,
@@ -113,6 +116,10 @@ impl UnderWay {
         } = self;
         let Answered { mut response, site } = answered;
         exchange.answered(response.status().as_u16(), site);
+        let fate = claim.as_deref().map(Claim::fate);
+        if fate == Some(Fate::ClientLeft) {
+            exchange.client_left();
+        }
         if let Some(user) = response.extensions_mut().remove() {
             exchange.known_as(user);
         }
