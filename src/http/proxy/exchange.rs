@@ -22,14 +22,14 @@ use super::http2::{self, Lease};
 use super::interim::Relay;
 use super::patience::Patience;
 use super::pool::{Member, Place};
-use super::redirect;
+use super::redirect::{self, Origin};
 use super::route::upstream_target;
 use super::sender::{Incoming, SendError, Sender};
 pub(super) use super::trouble::{Failure, Trouble};
 use super::trouble::{failure, refusal};
 use super::upgrade::Upgrade;
 use super::upload::{Progress, Source, Upload};
-use crate::config::types::{Proxy, Route};
+use crate::config::types::{Proxy, Route, UpstreamProtocol};
 use crate::http::body::Body;
 use crate::http::service::Connection;
 
@@ -51,6 +51,8 @@ pub(super) struct Exchange<'a> {
     read: Duration,
     write: Duration,
     rewrite_redirects: bool,
+    /// The client speaks TLS.
+    secure: bool,
     /// Of a tunnel.
     pub(super) idle: Duration,
     /// What the client wants to speak instead of HTTP.
@@ -97,6 +99,7 @@ impl<'a> Exchange<'a> {
                 .unwrap_or(proxy.timeout.read),
             write: proxy.timeout.write,
             rewrite_redirects: proxy.rewrite_redirects,
+            secure: false,
             idle: proxy.timeout.tunnel,
             upgrade,
             expects,
@@ -120,6 +123,7 @@ impl<'a> Exchange<'a> {
             upgrade.ask(&mut self.method, headers);
         }
         self.host = host.filter(|_| rules.preserve_host);
+        self.secure = connection.secure;
     }
 
     pub(super) fn note_sent(&self) {
@@ -244,7 +248,11 @@ impl<'a> Exchange<'a> {
         let mut call = call.map_err(|upload| Trouble::Reset.spares(upload))?;
         let mut patience = Patience::default();
         let outcome = self.in_time(|context| call.poll_head(context), &mut patience, progress);
-        let sent = outcome.await.map(|outcome| call.finish(outcome));
+        let outcome = outcome.await;
+        if let Some(Err(ended)) = &outcome {
+            complaints::tell_of_stream(&member.server, ended);
+        }
+        let sent = outcome.map(|outcome| call.finish(outcome));
         let sent = sent.map(|sent| sent.map(|response| response.map(Incoming::Http2)));
         self.judge(sent, source)
     }
@@ -335,7 +343,16 @@ impl<'a> Exchange<'a> {
             return;
         }
         let host = self.host.as_ref().map_or(&[][..], HeaderValue::as_bytes);
-        let ours = [member.authority.as_bytes(), host];
+        let ours = [
+            Origin {
+                secure: matches!(member.server.protocol, UpstreamProtocol::Tls(_)),
+                authority: member.authority.as_bytes(),
+            },
+            Origin {
+                secure: self.secure,
+                authority: host,
+            },
+        ];
         redirect::rewrite(headers, ours, self.route, &member.base_path);
     }
 

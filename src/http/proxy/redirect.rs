@@ -6,11 +6,29 @@ use http::{HeaderMap, HeaderValue, Uri};
 use super::route::public_path;
 use crate::config::types::Route;
 
+/// Where an upstream is, as it knows it itself. With another scheme it is another place (RFC 9110 section 4.3.1): who is
+/// sent from `http` to `https` and led back to a path would be sent for ever.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub(super) secure: bool,
+    /// Host, and port unless it is the scheme's own; empty for none.
+    pub(super) authority: &'a [u8],
+}
+
+impl Origin<'_> {
+    fn is(&self, scheme: &str, authority: &str) -> bool {
+        let own = if self.secure { "https" } else { "http" };
+        !self.authority.is_empty()
+            && scheme.eq_ignore_ascii_case(own)
+            && authority.as_bytes().eq_ignore_ascii_case(self.authority)
+    }
+}
+
 /// Makes a `Location` that points to the upstream one that points to the site: a path, as the client knows it
 /// (RFC 9110 section 10.2.2). `ours` are the names by which the upstream may call itself.
 pub(super) fn rewrite(
     headers: &mut HeaderMap,
-    ours: [&[u8]; 2],
+    ours: [Origin<'_>; 2],
     route: Option<&Route>,
     base_path: &str,
 ) {
@@ -25,18 +43,14 @@ pub(super) fn rewrite(
 }
 
 /// Path, query and fragment of a location that is the upstream's own.
-fn own_target<'a>(location: &'a str, ours: [&[u8]; 2]) -> Option<&'a str> {
+fn own_target<'a>(location: &'a str, ours: [Origin<'_>; 2]) -> Option<&'a str> {
     if location.starts_with('/') && !location.starts_with("//") {
         return Some(location);
     }
     let (scheme, rest) = location.split_once("://")?;
-    if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
-        return None;
-    }
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
-    let named = |name: &[u8]| !name.is_empty() && authority.as_bytes().eq_ignore_ascii_case(name);
-    if !ours.into_iter().any(named) {
+    if !ours.iter().any(|own| own.is(scheme, authority)) {
         return None;
     }
     // What cannot be a URI is passed on as it is.
@@ -55,12 +69,12 @@ mod tests {
     fn rewritten(location: &str, route: Option<&Route>, base: &str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert(LOCATION, location.parse().unwrap());
-        rewrite(
-            &mut headers,
-            [b"10.0.0.1:3000", b"shop.example"],
-            route,
-            base,
-        );
+        let origin = |secure, authority: &'static str| Origin {
+            secure,
+            authority: authority.as_bytes(),
+        };
+        let ours = [origin(false, "10.0.0.1:3000"), origin(true, "shop.example")];
+        rewrite(&mut headers, ours, route, base);
         headers[LOCATION].to_str().unwrap().to_owned()
     }
 
@@ -81,7 +95,7 @@ mod tests {
         let moved = route("/old/", false, Some("/new/"));
         for (location, route, base, expected) in [
             ("http://10.0.0.1:3000/x?y#z", None, "", "/x?y#z"),
-            ("http://SHOP.example", None, "", "/"),
+            ("HTTPS://SHOP.example", None, "", "/"),
             ("http://10.0.0.1:3000/x", Some(&stripped), "", "/app/x"),
             ("/login", Some(&stripped), "", "/app/login"),
             ("/", Some(&stripped), "", "/app/"),
@@ -100,6 +114,8 @@ mod tests {
             ("http://elsewhere.example/x", None, ""),
             ("//10.0.0.1:3000/x", None, ""),
             ("ftp://10.0.0.1:3000/x", None, ""),
+            ("https://10.0.0.1:3000/x", None, ""),
+            ("http://shop.example/x", None, ""),
             ("relative", None, ""),
             ("http://10.0.0.1:3000?x", None, ""),
             ("/other", None, "/base"),

@@ -288,3 +288,16 @@ fn redirects_are_passed_on_unless_they_are_to_be_rewritten() {
         assert_eq!(header(&rewritten, "location"), Some("/x?y"));
     });
 }
+
+#[test]
+fn who_is_sent_to_https_goes_there() {
+    run(async {
+        let answer: &[&str] =
+            &["HTTP/1.1 301 Moved\r\nLocation: https://a/login\r\nContent-Length: 0\r\n\r\n"];
+        let (port, _) = serve(answer).await;
+        let mut proxy = proxy(&[port]);
+        proxy.rewrite_redirects = true;
+        let sent = ask(&service(through(proxy)), "GET /login", "").await;
+        assert_eq!(header(&sent, "location"), Some("https://a/login"));
+    });
+}
