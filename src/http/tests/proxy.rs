@@ -237,6 +237,35 @@ fn http_2_clients_reach_http_1_upstreams() {
     });
 }
 
+#[test]
+fn only_what_was_believed_of_a_trusted_proxy_is_continued() {
+    run(async {
+        let (port, seen) = serve(&[OK]).await;
+        let mut proxy = proxy(&[port]);
+        proxy.headers.add_forwarded = true;
+        let mut config = through(proxy);
+        config.security.trusted_proxies = vec![Network {
+            address: "192.0.2.7".parse().unwrap(),
+            prefix: 32,
+        }];
+        let service = service(config);
+        let lines = "Forwarded: for=6.6.6.6\r\nForwarded: for=3.3.3.3\r\n";
+        ask(&service, "GET /", lines).await;
+        let beside = "Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 3.3.3.3\r\n";
+        ask(&service, "GET /", beside).await;
+        let seen = seen.borrow().concat();
+        let told: Vec<&str> = seen
+            .lines()
+            .filter_map(|line| line.strip_prefix("forwarded: "))
+            .collect();
+        let expected = [
+            "for=6.6.6.6, for=3.3.3.3, for=192.0.2.7",
+            "for=3.3.3.3;proto=http;host=\"a\", for=192.0.2.7",
+        ];
+        assert_eq!(told, expected);
+    });
+}
+
 const TRAILING: &str = "x-sum, x-forwarded-for, x_client_cert_verify, via, x-secret, x_added";
 
 #[test]
