@@ -39,6 +39,18 @@ impl Guarded {
         }
     }
 
+    /// Takes away what is spelt otherwise than a guarded name and read as one.
+    pub(super) fn strip_imitations(&self, headers: &mut HeaderMap) {
+        let imitates = |name: &&HeaderName| {
+            self.find(name)
+                .is_some_and(|guarded| guarded != name.as_str())
+        };
+        let imitations: Vec<HeaderName> = headers.keys().filter(imitates).cloned().collect();
+        for name in imitations {
+            headers.remove(name);
+        }
+    }
+
     /// Leaves of what comes after a body what an upstream may hear.
     pub(super) fn strip_trailers(&self, trailers: &mut HeaderMap) {
         let stays = |name: &HeaderName| {
@@ -82,7 +94,29 @@ mod tests {
             headers.append(*name, http::HeaderValue::from_static("twice"));
         }
         strip(&rules().guarded, &mut headers);
-        headers.keys().map(ToString::to_string).collect()
+        let mut left: Vec<String> = headers.keys().map(ToString::to_string).collect();
+        left.sort_unstable();
+        left
+    }
+
+    #[test]
+    fn other_spellings_of_what_we_say_are_taken_away() {
+        let names = [
+            "x_forwarded_for",
+            "x-forwarded_proto",
+            "x.forwarded.host",
+            "client_cert",
+            "x_client_cert_verify",
+            "x_request_id",
+            "x_secret",
+            "x_added",
+            "x_kept",
+            // For others to say or to replace.
+            "x-forwarded-for",
+            "x-forwarded-port",
+        ];
+        let left = left(&names, Guarded::strip_imitations);
+        assert_eq!(left, ["x-forwarded-for", "x-forwarded-port", "x_kept"]);
     }
 
     #[test]

@@ -120,6 +120,7 @@ pub(super) fn rewrite_request(
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
+    rules.guarded.strip_imitations(headers);
     join_cookies(headers);
     add_via(headers, version);
     forwarded::tell_of_client(headers, host, connection, rules);
@@ -265,6 +266,26 @@ mod tests {
         assert!(!headers.contains_key("x-secret"));
         assert_eq!(headers.get_all("x-added").iter().collect::<Vec<_>>(), ["1"]);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
+    }
+
+    #[test]
+    fn who_spells_it_otherwise_says_nothing_of_the_client() {
+        let forged = [
+            ("x_forwarded_for", "10.0.0.1"),
+            ("x_forwarded_proto", "https"),
+            ("x_secret", "1"),
+            ("x_kept", "1"),
+        ];
+        let quiet = Rules {
+            add_x_forwarded: false,
+            guard_client_certificates: false,
+            ..rules()
+        };
+        for rules in [rules(), quiet] {
+            let headers = rewritten(&forged, &rules);
+            let spelt = headers.keys().filter(|name| name.as_str().contains('_'));
+            assert_eq!(spelt.collect::<Vec<_>>(), ["x_kept"]);
+        }
     }
 
     #[test]
