@@ -17,7 +17,7 @@ use super::raw::{self, Raw};
 use super::reader::File;
 use super::report::{Finding, Findings};
 use super::source::{Place, Source};
-use super::syntax;
+use super::syntax::{self, Trust, Verdict};
 
 /// A smaller part is not worth a thread's while: about two hundred short sites.
 const SMALLEST: usize = 32 << 10;
@@ -100,14 +100,15 @@ impl Numbered {
     /// As a whole.
     fn read(&self, reader: Reader) -> Reading {
         let (table, errors) = DeTable::parse_recoverable(&self.source.text);
-        let (syntax, broken_lines) = self.syntax_errors(&errors);
+        let (syntax, broken_lines, trusted) = self.syntax_errors(&errors);
         let findings = Findings::default();
         let raw = reader(table.get_ref(), File::new(self.number, 0, &findings));
         // On a line that cannot be parsed nothing else can be trusted.
         findings.retain(|finding| {
-            let place = finding.place();
-            let line = place.map(|place| self.source.line_index(place.start as usize));
-            line.is_none_or(|line| !broken_lines.contains(&line))
+            finding.place().is_none_or(|place| {
+                let start = place.start as usize;
+                start < trusted && !broken_lines.contains(&self.source.line_index(start))
+            })
         });
         syntax.append(findings);
         Reading {
@@ -117,20 +118,31 @@ impl Numbered {
         }
     }
 
-    /// The first syntax error of each line, and the lines.
-    fn syntax_errors(&self, errors: &[toml::de::Error]) -> (Findings, HashSet<usize>) {
+    /// The first syntax error of each line, the lines, and where nothing can be trusted any more.
+    fn syntax_errors(&self, errors: &[toml::de::Error]) -> (Findings, HashSet<usize>, usize) {
         let (findings, source) = (Findings::default(), &self.source);
-        let mut lines = HashSet::new();
+        let (mut lines, mut trust) = (HashSet::new(), Trust::default());
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            if lines.insert(source.line_index(source.boundary(span.start))) {
-                let span = source.boundary(span.start)..source.boundary(span.end);
-                let (message, help) = syntax::explain(error.message(), &source.text[span.clone()]);
-                let finding = Finding::error(message).help(help);
-                findings.push(finding.at(Place::new(self.number, &span), ""));
+            let span = source.boundary(span.start)..source.boundary(span.end);
+            let (before, rest) = source.text.split_at(span.start);
+            let before = before.rsplit('\n').next().unwrap_or_default();
+            let rest = rest.lines().next().unwrap_or_default();
+            let verdict = trust.judge(error.message(), before, rest);
+            if verdict == Verdict::Forget || !lines.insert(source.line_index(span.start)) {
+                continue;
+            }
+            let (message, help) = match verdict {
+                Verdict::ListOpen => syntax::explain_open_list(),
+                _ => syntax::explain(error.message(), &source.text[span.clone()]),
+            };
+            let finding = Finding::error(message).help(help);
+            findings.push(finding.at(Place::new(self.number, &span), ""));
+            if verdict == Verdict::ListOpen {
+                return (findings, lines, span.start);
             }
         }
-        (findings, lines)
+        (findings, lines, usize::MAX)
     }
 }
 

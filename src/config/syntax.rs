@@ -3,7 +3,7 @@
 /// The message and the help for what the TOML parser says about `text`.
 pub(super) fn explain(parser_message: &str, text: &str) -> (String, &'static str) {
     let message = parser_message.replace('`', "'");
-    if message == "duplicate key" {
+    if message == DUPLICATE {
         return (
             format!("key '{text}' is written twice"),
             "remove one; a table has each key once",
@@ -26,8 +26,69 @@ pub(super) fn explain(parser_message: &str, text: &str) -> (String, &'static str
     )
 }
 
+/// What the parser says of a key that comes again.
+const DUPLICATE: &str = "duplicate key";
+
+/// What it says where a list goes on without a comma.
+const NO_COMMA: &str = "missing comma between array elements";
+
+/// What it says where the inline table is not closed that a list of tables ends with.
+const NO_ELEMENT: [&str; 2] = [
+    "invalid inline table element",
+    "missing key for inline table element",
+];
+
+/// Which errors tell something, in the order of the text.
+#[derive(Default)]
+pub(super) struct Trust {
+    /// A table has no name: the keys of tables mix.
+    mixed: bool,
+}
+
+/// What to make of an error.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Tell,
+    /// It follows from another.
+    Forget,
+    /// A list was not closed, and takes in all that follows: nothing after it can be trusted.
+    ListOpen,
+}
+
+impl Trust {
+    /// `before` and `rest` of the error's line.
+    pub(super) fn judge(&mut self, parser_message: &str, before: &str, rest: &str) -> Verdict {
+        let begins = before.trim().is_empty();
+        let says = |start: &str| parser_message.starts_with(start);
+        if begins && (NO_ELEMENT.iter().any(|it| says(it)) || says(NO_COMMA) && is_no_value(rest)) {
+            return Verdict::ListOpen;
+        }
+        if parser_message == DUPLICATE && self.mixed {
+            return Verdict::Forget;
+        }
+        self.mixed |= parser_message.starts_with("unclosed table");
+        Verdict::Tell
+    }
+}
+
+/// A table's name, or a key and its value.
+fn is_no_value(line: &str) -> bool {
+    let key = |character: char| character.is_alphanumeric() || "_-.\"' ".contains(character);
+    let key = line
+        .split_once('=')
+        .is_some_and(|(name, _)| name.chars().all(key));
+    line.starts_with('[') || key
+}
+
+/// The message and the help for [`Verdict::ListOpen`].
+pub(super) fn explain_open_list() -> (String, &'static str) {
+    let message = "a list before this line is not closed, or an element of it".to_owned();
+    (message, "close it with ']' (a table in it with '}')")
+}
+
 /// How messages of the parser begin, and what to do.
-const HELP: [(&str, &str); 5] = [
+const HELP: [(&str, &str); 6] = [
+    (NO_COMMA, "put a comma between the values of a list"),
     (
         "unclosed table",
         "close the brackets: [server] or [[sites]]",

@@ -14,7 +14,7 @@ pub use super::incoming::Incoming;
 use super::open_file::OpenFile;
 use super::proxy::Tunnel;
 use super::trailers;
-use super::uploads::Claim;
+use super::uploads::{Claim, Fate};
 
 /// Why a body broke off. The connection is then closed, so that the peer sees a truncated message.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -150,6 +150,20 @@ impl RequestBody {
         self
     }
 
+    /// The same, read for its own sake: how fast the client sends is not looked at.
+    pub(super) fn at_leisure(self) -> Self {
+        if let Some(claim) = &self.claim {
+            claim.release();
+        }
+        self
+    }
+
+    fn end(&self, fate: Fate) {
+        if let Some(claim) = &self.claim {
+            claim.end(fate);
+        }
+    }
+
     /// Whether the announced length alone is beyond the limit.
     pub fn announces_too_much(&self) -> bool {
         self.size_hint().lower() > self.remaining
@@ -169,8 +183,14 @@ impl http_body::Body for RequestBody {
             claim.wait(polled.is_pending());
         }
         let frame = match ready!(polled) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => {
+                self.end(Fate::Whole);
+                return Poll::Ready(None);
+            }
+            Some(Err(error)) => {
+                self.end(fate(&error));
+                return Poll::Ready(Some(Err(error)));
+            }
             Some(Ok(frame)) => frame,
         };
         if let Some(trailers) = frame.trailers_ref() {
@@ -182,7 +202,10 @@ impl http_body::Body for RequestBody {
         }
         match self.remaining.checked_sub(length) {
             Some(rest) => self.remaining = rest,
-            None => return Poll::Ready(Some(Err(TooLarge.into()))),
+            None => {
+                self.end(Fate::Abandoned);
+                return Poll::Ready(Some(Err(TooLarge.into())));
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -200,8 +223,32 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         if let Some(claim) = &self.claim {
             claim.release();
+            claim.end(if self.incoming.is_end_stream() {
+                Fate::Whole
+            } else {
+                Fate::Abandoned
+            });
         }
     }
+}
+
+/// What a body that broke off with `error` has come to.
+fn fate(error: &BodyError) -> Fate {
+    use io::ErrorKind as Kind;
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
+    while let Some(error) = cause {
+        let ended = error.downcast_ref().map(|error: &io::Error| error.kind());
+        let left = matches!(
+            ended,
+            Some(Kind::UnexpectedEof | Kind::ConnectionReset | Kind::BrokenPipe)
+        );
+        let reset = error.downcast_ref::<h2::Error>();
+        if left || reset.is_some_and(|error| error.is_remote() || error.is_io()) {
+            return Fate::ClientLeft;
+        }
+        cause = error.source();
+    }
+    Fate::Abandoned
 }
 
 /// The error of a file that became shorter while it was sent.

@@ -3,13 +3,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::body::Body;
 use super::service::Shared;
 use crate::config::types::Monitoring;
+use crate::metrics::prometheus;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -35,6 +36,30 @@ pub(super) fn find(monitoring: &Monitoring, path: &str) -> Option<Endpoint> {
     }
 }
 
+/// Whether the page of all figures lies at `path`.
+pub(super) fn is_metrics(monitoring: &Monitoring, path: &str) -> bool {
+    monitoring.enabled && monitoring.metrics_endpoint.as_deref() == Some(path)
+}
+
+/// That page; None: it could not be had.
+pub(super) fn show_metrics(
+    page: Option<Bytes>,
+    method: &Method,
+    base: &HeaderMap,
+) -> Response<Body> {
+    match page {
+        Some(page) => respond(StatusCode::OK, prometheus::CONTENT_TYPE, page, method, base),
+        None => {
+            let text = Bytes::from_static(b"The figures cannot be had at the moment.\n");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let mut response = respond(status, "text/plain; charset=utf-8", text, method, base);
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            response
+        }
+    }
+}
+
 /// Answers GET and HEAD on top of the headers in `base`.
 pub(super) fn answer(
     endpoint: Endpoint,
@@ -53,16 +78,26 @@ pub(super) fn answer(
             json!({"status": "not ready"}),
         ),
     };
-    let text = value.to_string();
+    let text = Bytes::from(value.to_string());
+    respond(status, "application/json", text, method, base)
+}
+
+fn respond(
+    status: StatusCode,
+    content_type: &'static str,
+    text: Bytes,
+    method: &Method,
+    base: &HeaderMap,
+) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.clone_from(base);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
     if method != Method::HEAD {
-        *response.body_mut() = Body::Full(Bytes::from(text));
+        *response.body_mut() = Body::Full(text);
     }
     response
 }

@@ -1,28 +1,59 @@
-//! The rest of a request body after its answer. HTTP/2 would reset the stream (RFC 9113 section 8.1), and many a client
-//! that is reset while it sends does not look at the answer that it already has; so the rest is read, within bounds.
-//! On HTTP/1 reading would ask for the body (100 Continue); there the connection is closed politely instead.
+//! The rest of a request body after its answer. Many a client that sends does not look at the answer that it already has,
+//! or loses it when its connection ends meanwhile; so the rest is read, within bounds. Over HTTP/2 the stream would
+//! else be reset (RFC 9113 section 8.1), and over HTTP/1 the connection closed, which the response has to announce (RFC 9112
+//! section 9.6): there the rest is read only where its length is known, as is then whether the connection stays.
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::{Request, Version};
 use http_body::Body as _;
+use tokio::time::timeout;
 
 use super::body::RequestBody;
+use super::proxy::is_expected;
 
-/// Bytes, and time, for which a client may go on.
+/// Bytes for which a client may go on.
 const LIMIT: u64 = 16 << 20;
+/// How long for all of them, and for one piece.
+const LONGEST: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Gives up a request that was answered.
 pub(super) fn finish(request: Request<RequestBody>) {
-    if request.version() == Version::HTTP_2 && !request.body().is_end_stream() {
-        let rest = discard(request.into_body().limited_to(LIMIT));
-        tokio::task::spawn_local(async { drop(tokio::time::timeout(PATIENCE, rest).await) });
+    if request.body().is_end_stream() || !is_readable(&request) {
+        return;
+    }
+    let mut rest = request.into_body().limited_to(LIMIT).at_leisure();
+    if !is_over(&mut rest) {
+        let rest = discard(rest);
+        tokio::task::spawn_local(async { drop(timeout(LONGEST, rest).await) });
     }
 }
 
+/// Over HTTP/1 only what will come, whether its client was told to go on (100) or not, and what has an end.
+fn is_readable(request: &Request<RequestBody>) -> bool {
+    let length = request.body().size_hint().exact();
+    request.version() == Version::HTTP_2
+        || !is_expected(request.headers()) && length.is_some_and(|length| length <= LIMIT)
+}
+
+/// Takes what is there; small bodies mostly are.
+fn is_over(body: &mut RequestBody) -> bool {
+    let mut at_once = Context::from_waker(Waker::noop());
+    while !body.is_end_stream() {
+        match Pin::new(&mut *body).poll_frame(&mut at_once) {
+            std::task::Poll::Pending => return false,
+            std::task::Poll::Ready(Some(Ok(_))) => {}
+            std::task::Poll::Ready(_) => return true,
+        }
+    }
+    true
+}
+
 async fn discard(mut body: RequestBody) {
-    while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {}
+    let mut next = async || poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+    while let Ok(Some(Ok(_))) = timeout(PATIENCE, next()).await {}
 }

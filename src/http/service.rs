@@ -3,6 +3,7 @@
 mod answering;
 mod authority;
 mod list;
+mod metrics;
 mod passage;
 mod room;
 
@@ -26,6 +27,7 @@ use super::endpoints;
 use super::error_page::{self, Audience};
 use super::interim::Interim;
 use super::leftover;
+use super::metrics_page::MetricsPage;
 use super::middleware::{Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
 use super::reach::Reach;
@@ -47,6 +49,7 @@ pub struct Shared {
     pub lasting: Lasting<'static>,
     /// What authorities are answered.
     pub challenges: Challenges,
+    pub metrics: MetricsPage,
     router: Router,
     reach: Reach,
     middleware: Common,
@@ -75,6 +78,7 @@ impl Shared {
             identity,
             lasting,
             challenges,
+            metrics: MetricsPage::default(),
             router,
             reach,
             middleware,
@@ -253,6 +257,9 @@ impl Service {
             Room::Upstream(target) => {
                 Answer::Later(self.forward(site, target, request, connection, interim))
             }
+            Room::Metrics if is_readable(request.method()) => {
+                Answer::Later(self.show_metrics(site, request))
+            }
             Room::Static(Entry::Listing(folder)) if is_readable(request.method()) => {
                 Answer::Later(self.list(site, folder, request))
             }
@@ -309,7 +316,8 @@ impl Service {
             }
             Room::Methods
             | Room::Static(Entry::File(_) | Entry::Listing(_))
-            | Room::Endpoint(_) => {
+            | Room::Endpoint(_)
+            | Room::Metrics => {
                 return static_files::respond_methods(site, method, headers);
             }
             Room::Static(Entry::Missing(status)) | Room::Error(status) => status,

@@ -26,11 +26,25 @@ impl Uploads {
     }
 }
 
+/// What has become of a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// Somebody reads it, or will.
+    #[default]
+    Open,
+    Whole,
+    /// Nobody reads the rest of it.
+    Abandoned,
+    /// The client left in the middle of it.
+    ClientLeft,
+}
+
 /// One body's part in it.
 pub struct Claim {
     pub(super) uploads: Rc<Uploads>,
     waits: Cell<bool>,
     released: Cell<bool>,
+    fate: Cell<Fate>,
 }
 
 impl Claim {
@@ -39,7 +53,19 @@ impl Claim {
             uploads: uploads.clone(),
             waits: Cell::new(false),
             released: Cell::new(false),
+            fate: Cell::default(),
         })
+    }
+
+    pub fn fate(&self) -> Fate {
+        self.fate.get()
+    }
+
+    /// The first word counts.
+    pub(super) fn end(&self, fate: Fate) {
+        if self.fate.get() == Fate::Open {
+            self.fate.set(fate);
+        }
     }
 
     /// A reader waits for the client, or does not any more.

@@ -13,7 +13,7 @@ use crate::dns::Word;
 
 /// Version of this protocol and of the configuration types. A worker of another version than its master says so in
 /// [`FromWorker::Hello`] and is refused, rather than misunderstood.
-pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+5");
+pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+6");
 
 /// The version of this program, as its protocol names it.
 pub fn version() -> &'static str {
@@ -63,6 +63,8 @@ pub enum ToWorker {
     },
     /// What names stood for a moment ago.
     Inherit { names: Vec<Word> },
+    /// Answers [`FromWorker::WantMetrics`]: the text comes along in a descriptor ([`super::page`]), if it could be made.
+    Metrics,
 }
 
 /// Worker to master.
@@ -88,6 +90,8 @@ pub enum FromWorker {
     AnswersKnown { revision: u64 },
     /// Names were resolved, for the first time or to something else.
     Learned { names: Vec<Word> },
+    /// Somebody asks a site for the page of `GET /metrics`.
+    WantMetrics,
 }
 
 /// What a worker is told at start beside its configuration.

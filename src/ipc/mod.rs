@@ -6,6 +6,7 @@ pub mod inheritance;
 mod mapping;
 pub mod message;
 pub mod names;
+pub mod page;
 pub mod readiness;
 pub mod shared_page;
 pub mod snapshot;

@@ -140,9 +140,10 @@ fn filter(level: LogLevel) -> EnvFilter {
     EnvFilter::new(match level {
         LogLevel::Error => "error,rustls=off",
         // What h2 warns of is a client's doing, as often as it likes; all that rustls says is.
-        LogLevel::Warn => "warn,h2=error,rustls=off",
-        LogLevel::Info => "warn,h2=error,rustls=off,bws=info",
-        LogLevel::Debug => "warn,h2=error,rustls=off,bws=debug",
+        // Folders that vanish while they are watched are looked for again.
+        LogLevel::Warn => "warn,h2=error,notify=error,rustls=off",
+        LogLevel::Info => "warn,h2=error,notify=error,rustls=off,bws=info",
+        LogLevel::Debug => "warn,h2=error,notify=error,rustls=off,bws=debug",
         LogLevel::Trace => "info,bws=trace",
     })
 }
@@ -158,6 +159,7 @@ fn filter_of(text: &str) -> Option<EnvFilter> {
     };
     let quiet = TALKATIVE.iter().filter(|library| !named(library));
     let directive = |library: &&str| match *library {
+        "notify" => "notify=error".to_owned(),
         "rustls" => "rustls=off".to_owned(),
         other => format!("{other}=warn"),
     };

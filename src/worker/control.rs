@@ -248,6 +248,7 @@ impl Control<'_> {
                     .send(FromWorker::AnswersKnown { revision }, Vec::new());
             }
             ToWorker::Inherit { names } => self.crew.inherit_names(names),
+            ToWorker::Metrics => self.crew.show_metrics(descriptors),
             ToWorker::Ping { sequence } => {
                 self.pending.pong = Some((sequence, 0));
                 self.crew.tell(|| Command::Ping { sequence });
@@ -289,6 +290,7 @@ impl Control<'_> {
                 }
                 None
             }
+            Report::MetricsWanted => Some(FromWorker::WantMetrics),
             Report::Finished => {
                 self.pending.finished += 1;
                 self.count_pong(None)

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use rustix::net::sockopt;
 use tokio::sync::mpsc;
 
@@ -16,6 +17,7 @@ use crate::config::types::{ChallengeAnswer, Config, Listener};
 use crate::dns::Word;
 use crate::http::service::{Identity, Shared};
 use crate::ipc::message::{Assignment, Travelling, TravellingTunnel};
+use crate::ipc::page;
 use crate::metrics::counters::{Recorder, page_words};
 use crate::metrics::lasting::Lasting;
 use crate::tls::challenges::Challenges;
@@ -76,6 +78,13 @@ impl Crew {
     /// What names stand for, if that was not asked for before.
     pub fn take_names(&self) -> Vec<Word> {
         self.process.http.resolver().take_news()
+    }
+
+    /// The page of all figures, or none.
+    pub fn show_metrics(&self, descriptors: Vec<OwnedFd>) {
+        let text = descriptors.into_iter().next().map(page::read);
+        let text = text.and_then(Result::ok).map(Bytes::from);
+        self.process.http.metrics.show(text);
     }
 
     /// Opens the access log anew (after logrotate).
@@ -165,6 +174,11 @@ pub fn start(
         .http
         .resolver()
         .listen(move || drop(learned.send(Report::NamesLearned)));
+    let wanted = reports.clone();
+    process
+        .http
+        .metrics
+        .listen(move || drop(wanted.send(Report::MetricsWanted)));
     let mut crew = Crew {
         commands: Vec::new(),
         reports: incoming,

@@ -76,6 +76,8 @@ pub enum Report {
     },
     /// Names of upstreams stand for something new.
     NamesLearned,
+    /// Somebody asks for the page of all figures.
+    MetricsWanted,
     /// A tunnel for the next generation.
     HandOverTunnel(Box<Passenger>),
     Finished,

@@ -32,6 +32,7 @@ mod http2_streams;
 mod http2_wire;
 mod interim;
 mod kills;
+mod leftovers;
 mod manual;
 mod metrics;
 mod middleware;

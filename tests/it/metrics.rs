@@ -7,9 +7,9 @@ use rustix::process::Signal;
 
 use crate::client::storm::{Kind, Storm};
 use crate::harness::bws::Bws;
-use crate::harness::demo::Demo;
+use crate::harness::demo::{Demo, HOST};
 use crate::harness::process::signal;
-use crate::harness::{runtime, wait_for};
+use crate::harness::{get, runtime, wait_for};
 
 /// All samples that may only grow: of type counter, and the counting parts of histograms.
 fn counters(server: &Bws) -> BTreeMap<String, f64> {
@@ -146,4 +146,26 @@ fn sites_certificates_and_reloads_have_their_figures() {
         took.is_some_and(|took| *took > 0.0 && *took < 20.0),
         "{samples:?}"
     );
+}
+
+#[test]
+fn a_site_shows_the_page_where_it_is_asked_to() {
+    let (demo, server) = Demo::serve(1);
+    let shown = |path| get(demo.plain, HOST, path);
+    assert_eq!(shown("/figures").0.status, 404);
+    let number = demo.bws(1);
+    let config = format!("[monitoring]\nmetrics_endpoint = \"/figures\"\n{number}");
+    server.reload_to(&config);
+    let (head, page) = shown("/figures");
+    assert_eq!(head.status, 200);
+    let page = String::from_utf8(page).unwrap();
+    assert!(
+        page.contains("bws_hot_reload_total{status=\"success\"} 1\n"),
+        "{page}"
+    );
+    assert!(page.ends_with('\n') && page.contains("# TYPE bws_requests_total counter"));
+    for asked in 0..50 {
+        assert_eq!(shown("/figures").0.status, 200, "{asked}");
+    }
+    assert_eq!(shown("/figures/").0.status, 404);
 }

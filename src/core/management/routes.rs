@@ -55,7 +55,7 @@ pub(super) async fn answer(
     inputs: &mpsc::Sender<Input>,
 ) -> Answer {
     if !access.allows(request.headers()) {
-        return unauthorized();
+        return refuse(access);
     }
     let (head, body) = request.into_parts();
     if let Err(answer) = read(body).await {
@@ -206,7 +206,12 @@ fn error(status: StatusCode, text: &str) -> Answer {
     json(status, &json!({ "error": text }))
 }
 
-fn unauthorized() -> Answer {
+fn refuse(access: &Access) -> Answer {
+    let Access::Key(_) = access else {
+        let text = "without a management.api_key only programs of this machine are answered, that ask for 'localhost': \
+                    configure a key for others";
+        return error(StatusCode::FORBIDDEN, text);
+    };
     let text = "send the configured management.api_key as 'X-API-Key' or 'Authorization: Bearer'";
     let mut answer = error(StatusCode::UNAUTHORIZED, text);
     answer

@@ -8,6 +8,8 @@ use super::Master;
 use super::generation::SiteOutline;
 use crate::core::report::ReloadCounts;
 use crate::core::supervisor::worker::State;
+use crate::ipc::message::{ToWorker, WorkerId};
+use crate::ipc::page;
 use crate::ipc::shared_page::SharedPage;
 use crate::metrics::counters::{Global, SITE_BYTES, SITE_CONNECTIONS};
 use crate::metrics::prometheus::{Exposition, Kind};
@@ -75,6 +77,18 @@ fn add_page(totals: &mut Totals, page: &SharedPage, sites: &[SiteOutline]) {
 }
 
 impl Master {
+    /// The page for a worker whose site was asked for it.
+    pub(super) fn show_metrics(&self, worker: WorkerId) {
+        let Some(process) = self.workers.get(&worker) else {
+            return;
+        };
+        let page = page::seal(self.metrics().as_bytes());
+        if let Err(error) = &page {
+            tracing::warn!("the page of the metrics cannot be made: {error}");
+        }
+        process.hand(ToWorker::Metrics, page.into_iter().collect());
+    }
+
     /// The page of `GET /metrics`.
     pub(super) fn metrics(&self) -> String {
         let mut page = Exposition::default();

@@ -232,6 +232,7 @@ impl Master {
             FromWorker::Draining { .. } => return self.show_status(),
             FromWorker::AnswersKnown { revision } => return self.answers_known(worker, revision),
             FromWorker::Learned { names } => return self.names_learned(names),
+            FromWorker::WantMetrics => return self.show_metrics(worker),
         };
         self.feed(event);
     }

@@ -1,10 +1,12 @@
 //! What operators are told of upstreams that do not speak as they should, of each once in a while.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::http1::{Broken, Fault};
+use super::http2::Ended;
 use super::server::Server;
 
 /// The same is not said again before.
@@ -32,11 +34,25 @@ impl Complaints {
 
 /// Tells what was wrong with the answer of `server`, if that was its own fault.
 pub(super) fn tell(server: &Server, broken: &Broken) {
-    let Broken::Unsound(error) = broken else {
-        return;
-    };
+    match broken {
+        Broken::Unsound(error) if error.is::<Fault>() => warn(server, error),
+        _ => {}
+    }
+}
+
+/// The same of a stream of HTTP/2.
+pub(super) fn tell_of_stream(server: &Server, ended: &Ended) {
+    match ended {
+        Ended::Fault(error) => warn(server, error),
+        // It is we who reset what is malformed.
+        Ended::Stream(error) if error.is_reset() && error.is_library() => warn(server, error),
+        _ => {}
+    }
+}
+
+fn warn(server: &Server, error: &dyn Display) {
     let address = server.address.to_string();
-    if error.is::<Fault>() && server.tls.complaints.is_due(&address) {
+    if server.tls.complaints.is_due(&address) {
         tracing::warn!("no sound response from upstream '{address}': {error}");
     }
 }

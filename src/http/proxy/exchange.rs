@@ -248,7 +248,11 @@ impl<'a> Exchange<'a> {
         let mut call = call.map_err(|upload| Trouble::Reset.spares(upload))?;
         let mut patience = Patience::default();
         let outcome = self.in_time(|context| call.poll_head(context), &mut patience, progress);
-        let sent = outcome.await.map(|outcome| call.finish(outcome));
+        let outcome = outcome.await;
+        if let Some(Err(ended)) = &outcome {
+            complaints::tell_of_stream(&member.server, ended);
+        }
+        let sent = outcome.map(|outcome| call.finish(outcome));
         let sent = sent.map(|sent| sent.map(|response| response.map(Incoming::Http2)));
         self.judge(sent, source)
     }

@@ -12,6 +12,8 @@ use crate::http::static_files::Entry;
 /// Who answers a request.
 pub(super) enum Room {
     Endpoint(Endpoint),
+    /// The page of all figures.
+    Metrics,
     Static(Entry),
     /// OPTIONS, or a method that files do not have.
     Methods,
@@ -36,6 +38,9 @@ impl Service {
                 Some(Some(Entry::File(file))) => Room::Static(Entry::File(file)),
                 _ => Room::Endpoint(endpoint),
             };
+        }
+        if endpoints::is_metrics(&self.shared.config.monitoring, &clean) {
+            return Room::Metrics;
         }
         match (route, proxy.and_then(|proxy| proxy.fallback_pool)) {
             (Some(index), _) => Room::Upstream(Target::Route(index)),

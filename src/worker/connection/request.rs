@@ -13,7 +13,7 @@ use crate::http::in_flight::InFlight;
 use crate::http::interim::Interim;
 use crate::http::proxy::Tunnel;
 use crate::http::service::{Answered, Answering, Connection};
-use crate::http::uploads::Claim;
+use crate::http::uploads::{Claim, Fate};
 use crate::metrics::counters::{Global, Recorder, SITE_CONNECTIONS};
 use crate::worker::access_log::Exchange;
 use crate::worker::activity::Activity;
@@ -59,8 +59,10 @@ impl Drop for RequestInFlight {
 pub struct UnderWay {
     context: Context,
     exchange: Rc<Exchange>,
-    /// Of a body that the client may go on with.
-    open_ended: Option<Rc<Claim>>,
+    /// Of its body, where it has one.
+    claim: Option<Rc<Claim>>,
+    /// The client may go on with the body.
+    open_ended: bool,
     guard: RequestInFlight,
 }
 
@@ -76,15 +78,17 @@ pub fn begin(
     let shown = thread.service.identify(&mut request, &context.connection);
     let exchange = Exchange::begin(thread, &shown, activity, &request);
     let claim = claim(activity, request.body());
-    let open_ended = claim.clone().filter(|_| is_open_ended(&request));
+    let open_ended = is_open_ended(&request);
     let limit = thread.process.config.security.max_request_size;
-    let request = request
-        .map(|incoming| RequestBody::new(incoming, limit, in_flight.clone()).reporting_to(claim));
+    let request = request.map(|incoming| {
+        RequestBody::new(incoming, limit, in_flight.clone()).reporting_to(claim.clone())
+    });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
     let answering = thread.service.clone().answer(request, shown, interim);
     let under_way = UnderWay {
         context,
         exchange,
+        claim,
         open_ended,
         guard,
     };
@@ -92,11 +96,18 @@ pub fn begin(
 }
 
 impl UnderWay {
+    /// Whether the rest of the request's body is in the way of the next request (HTTP/1).
+    fn leaves_body(&self) -> bool {
+        let claim = self.claim.as_deref();
+        claim.is_some_and(|claim| matches!(claim.fate(), Fate::Abandoned | Fate::ClientLeft))
+    }
+
     /// The response for the wire, and the tunnel that it opens.
     pub fn finish(self, answered: Answered) -> (Response<WireBody>, Option<Box<Tunnel>>) {
         let Self {
             context,
             exchange,
+            claim,
             open_ended,
             guard,
         } = self;
@@ -106,7 +117,7 @@ impl UnderWay {
             exchange.known_as(user);
         }
         context.activity.responding.set(true);
-        if let Some(claim) = open_ended {
+        if let Some(claim) = claim.filter(|_| open_ended) {
             claim.release();
         }
         if let (false, Some(site)) = (context.counted.replace(true), site) {
@@ -134,6 +145,7 @@ pub async fn answer(
     let (under_way, answering) = begin(context, request.map(Incoming::from), interim);
     let answered = answering.answered().await;
     activity.interim.close();
+    let leaves_body = under_way.leaves_body();
     let (mut response, tunnel) = under_way.finish(answered);
     if tunnel.is_some() {
         *activity.tunnel.borrow_mut() = tunnel;
@@ -142,7 +154,11 @@ pub async fn answer(
     if asks_to_switch {
         activity.decline();
     }
-    if thread.draining.get() && !thread.hands_over(&connection) {
+    if leaves_body {
+        // hyper looks after the body once more.
+        activity.wake();
+    }
+    if leaves_body || thread.draining.get() && !thread.hands_over(&connection) {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -18,5 +18,6 @@ mod watched;
 
 pub(super) use call::Call;
 pub(super) use connections::{Lease, Multiplexed};
+pub(super) use fault::Ended;
 pub(super) use incoming::Incoming;
 pub(super) use request::head;
