@@ -13,6 +13,7 @@ use super::in_flight::InFlight;
 pub use super::incoming::Incoming;
 use super::open_file::OpenFile;
 use super::proxy::Tunnel;
+use super::trailers;
 use super::uploads::{Claim, Fate};
 
 /// Why a body broke off. The connection is then closed, so that the peer sees a truncated message.
@@ -192,6 +193,9 @@ impl http_body::Body for RequestBody {
             }
             Some(Ok(frame)) => frame,
         };
+        if let Some(trailers) = frame.trailers_ref() {
+            trailers::check(trailers)?;
+        }
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         if let Some(claim) = &self.claim {
             claim.uploads.received(length);

@@ -32,6 +32,8 @@ pub struct Connection {
 pub struct Visit {
     /// The address of the trusted proxy whose word on the client was taken.
     pub through: Option<IpAddr>,
+    /// It was in `Forwarded`, not in `X-Forwarded-For`.
+    pub by_forwarded: bool,
     /// `X-Request-Id`.
     pub request_id: Option<HeaderValue>,
 }

@@ -32,10 +32,12 @@ mod request_path;
 mod router;
 pub mod service;
 mod site;
+mod spelling;
 mod static_files;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod trailers;
 pub mod uploads;
 mod weight;

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, Entry, SERVER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, Entry, SERVER, SET_COOKIE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::body::Body;
@@ -27,7 +29,7 @@ pub(super) struct Site {
     pub(super) cache_proxied: Option<HeaderValue>,
     /// None when it has none of its own.
     error_pages: Option<ErrorPages>,
-    /// The site's `headers`: these replace what an upstream sent.
+    /// The site's `headers`: these replace what an upstream sent, cookies excepted.
     own: Vec<(HeaderName, HeaderValue)>,
     /// `security_headers` and `Server`: these do not.
     missing: Vec<(HeaderName, HeaderValue)>,
@@ -100,10 +102,15 @@ impl Site {
         }
     }
 
-    /// Puts the site's headers on a response that came from elsewhere.
+    /// Puts the site's headers on a response that came from elsewhere; once, for cookies are added.
     pub(super) fn finish_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.own {
-            headers.insert(name, value.clone());
+            // Each is a cookie of its own (RFC 6265 section 3).
+            if name == SET_COOKIE {
+                headers.append(name, value.clone());
+            } else {
+                headers.insert(name, value.clone());
+            }
         }
         for (name, value) in &self.missing {
             if let Entry::Vacant(place) = headers.entry(name) {
@@ -178,6 +185,18 @@ mod tests {
         assert_eq!(headers[SERVER], "app");
         assert_eq!(headers["x-a"], "its own");
         assert_eq!(headers["x-frame-options"], "SAMEORIGIN");
+    }
+
+    #[test]
+    fn a_cookie_of_the_site_comes_beside_those_of_the_application() {
+        let site = prepared(|config| config.sites[0].headers = vec![header("set-cookie", "s=1")]);
+        assert_eq!(site.base["set-cookie"], "s=1");
+        let mut headers = HeaderMap::new();
+        headers.append("set-cookie", HeaderValue::from_static("a=1"));
+        headers.append("set-cookie", HeaderValue::from_static("b=2"));
+        site.finish_headers(&mut headers);
+        let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["a=1", "b=2", "s=1"]);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -241,10 +240,11 @@ pub(super) async fn ask(service: &Rc<Service>, line: &str, headers: &str) -> Str
 }
 
 /// Sends one request over HTTP/2.
-pub(super) async fn ask_http2(
-    service: &Rc<Service>,
-    request: Request<Full<Bytes>>,
-) -> Response<Incoming> {
+pub(super) async fn ask_http2<B>(service: &Rc<Service>, request: Request<B>) -> Response<Incoming>
+where
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
     let io = TokioIo::new(serve(service, Version::HTTP_2, false, None));
     let (mut sender, connection) = hyper::client::conn::http2::handshake(LocalExecutor, io)
         .await

@@ -64,6 +64,20 @@ pub(super) fn name(name: &Located<String>, findings: &Findings) -> Option<String
     Some(valid.as_str().to_owned())
 }
 
+/// The name of a header that upstreams are not to get.
+pub(super) fn removed(name: &Located<String>, findings: &Findings) -> Option<String> {
+    let valid = self::name(name, findings)?;
+    if valid == "host" {
+        findings.push(
+            Finding::error("header 'host' cannot be removed")
+                .at(name.place, "")
+                .help("write 'preserve_host = false': the upstream gets the host of its 'url'"),
+        );
+        return None;
+    }
+    Some(valid)
+}
+
 fn header(named: Located<String>, value: &Located<String>, findings: &Findings) -> Option<Header> {
     let name = name(&named, findings)?;
     if HeaderValue::from_bytes(value.value.as_bytes()).is_err() {

@@ -303,7 +303,7 @@ fn proxy_headers(raw: raw::proxy::Headers, findings: &Findings) -> ProxyHeaders 
         remove: raw
             .remove
             .iter()
-            .filter_map(|name| headers::name(name, findings))
+            .filter_map(|name| headers::removed(name, findings))
             .collect(),
         add: headers::resolve(raw.add, findings),
     }

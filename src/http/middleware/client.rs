@@ -18,6 +18,8 @@ pub(super) struct Claim {
     pub(super) client: IpAddr,
     /// Whether the client speaks TLS. None when nothing is said of that.
     pub(super) secure: Option<bool>,
+    /// It is in `Forwarded`.
+    pub(super) by_forwarded: bool,
 }
 
 /// What the headers of a request say that came by the trusted `proxy`. `X-Forwarded-For` counts before `Forwarded`.
@@ -26,6 +28,7 @@ pub(super) fn believe(headers: &HeaderMap, proxy: IpAddr, trusted: &Networks) ->
         let mut claim = Claim {
             client: proxy,
             secure: last(headers, X_FORWARDED_PROTO).and_then(scheme),
+            by_forwarded: false,
         };
         let entries = from_the_right(headers, X_FORWARDED_FOR);
         walk(entries.map(address), trusted, |client| {
@@ -36,13 +39,14 @@ pub(super) fn believe(headers: &HeaderMap, proxy: IpAddr, trusted: &Networks) ->
     let mut claim = Claim {
         client: proxy,
         secure: None,
+        by_forwarded: true,
     };
     let elements = from_the_right(headers, FORWARDED).map(|element| {
         let client = parameter(element, b"for").and_then(address);
         client.map(|client| (client, parameter(element, b"proto").and_then(scheme)))
     });
     for (client, secure) in elements.map_while(|element| element) {
-        claim = Claim { client, secure };
+        (claim.client, claim.secure) = (client, secure);
         if !trusted.contain(client) {
             break;
         }

@@ -82,13 +82,16 @@ impl Common {
             .request_id
             .then(|| request_id::name(headers, proxy.is_some()));
         let mut shown = Connection::clone(connection);
+        let mut by_forwarded = false;
         if let Some(proxy) = proxy {
             let claim = client::believe(headers, proxy, &self.trusted);
             shown.peer = Some(SocketAddr::new(claim.client, 0));
             shown.secure = claim.secure.unwrap_or(connection.secure);
+            by_forwarded = claim.by_forwarded;
         }
         shown.visit = Some(Rc::new(Visit {
             through: proxy,
+            by_forwarded,
             request_id,
         }));
         Rc::new(shown)

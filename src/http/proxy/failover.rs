@@ -81,7 +81,7 @@ pub(in crate::http) fn forward<'a>(
     let route = target.route(proxy);
     let upgrade = Upgrade::wanted(&request, route)?;
     let (parts, body) = request.into_parts();
-    let upload = Upload::new(body);
+    let upload = Upload::new(body, &pools.rules.guarded);
     let repeatable = upload.is_empty() && parts.method.is_idempotent();
     let search = Search {
         pool,

@@ -20,31 +20,41 @@ pub(super) fn tell_of_client(
     connection: &Connection,
     rules: &Rules,
 ) {
-    let through = connection.visit.as_ref().and_then(|visit| visit.through);
-    let earlier = headers.remove(FORWARDED).filter(|_| through.is_some());
     if rules.add_x_forwarded {
-        add_x_forwarded(headers, host, connection, through);
+        add_x_forwarded(headers, host, connection);
     }
     if rules.add_forwarded {
-        let first = match earlier.as_ref().and_then(|value| value.to_str().ok()) {
-            Some(earlier) => earlier.to_owned(),
-            None => element(host, connection),
-        };
-        let last = through.map_or_else(String::new, |proxy| format!(", for={}", node(Some(proxy))));
-        set(
-            headers,
-            FORWARDED,
-            HeaderValue::try_from(first + &last).ok(),
-        );
+        let list = forwarded(headers, host, connection);
+        set(headers, FORWARDED, HeaderValue::try_from(list).ok());
+    } else {
+        headers.remove(FORWARDED);
     }
 }
 
-fn add_x_forwarded(
-    headers: &mut HeaderMap,
-    host: Option<&HeaderValue>,
-    connection: &Connection,
-    through: Option<IpAddr>,
-) {
+/// The list that a trusted proxy sent, where it was believed, else what is known of the client; then the proxy.
+fn forwarded(headers: &HeaderMap, host: Option<&HeaderValue>, connection: &Connection) -> String {
+    let visit = connection.visit.as_deref();
+    let believed = visit.filter(|visit| visit.by_forwarded);
+    let earlier = believed.and_then(|_| list(headers, FORWARDED).filter(|list| is_closed(list)));
+    let client = connection.peer.map(|peer| peer.ip());
+    let through = visit.and_then(|visit| visit.through);
+    let through = through.filter(|proxy| earlier.is_some() || client != Some(*proxy));
+    let first = earlier.unwrap_or_else(|| element(host, connection));
+    match through {
+        Some(proxy) => format!("{first}, for={}", node(Some(proxy))),
+        None => first,
+    }
+}
+
+/// Whether no quote is left open, which would swallow what comes after it. (Nobody has to escape a character in it.)
+fn is_closed(list: &str) -> bool {
+    list.matches('"').count() % 2 == 0 && !list.contains('\\')
+}
+
+fn add_x_forwarded(headers: &mut HeaderMap, host: Option<&HeaderValue>, connection: &Connection) {
+    let believed = connection.visit.as_deref();
+    let believed = believed.filter(|visit| !visit.by_forwarded);
+    let through = believed.and_then(|visit| visit.through);
     let list = through.and_then(|proxy| joined(headers, proxy));
     let list = list.or_else(|| connection.written_address());
     set(headers, X_FORWARDED_FOR, list);
@@ -57,14 +67,16 @@ fn add_x_forwarded(
 
 /// The list that a trusted proxy sent, with itself at its end.
 fn joined(headers: &HeaderMap, proxy: IpAddr) -> Option<HeaderValue> {
-    let lines: Option<Vec<&str>> = headers
-        .get_all(X_FORWARDED_FOR)
-        .iter()
-        .map(|line| line.to_str().ok().map(str::trim))
-        .collect();
-    let list = lines?.join(", ");
-    let all = (!list.is_empty()).then(|| format!("{list}, {proxy}"));
-    HeaderValue::try_from(all?).ok()
+    let list = list(headers, X_FORWARDED_FOR)?;
+    HeaderValue::try_from(format!("{list}, {proxy}")).ok()
+}
+
+/// A list, in however many lines it stands (RFC 9110 section 5.3); None when there is nothing in it.
+fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    let lines = headers.get_all(name).into_iter();
+    let lines: Result<Vec<&str>, _> = lines.map(|line| line.to_str().map(str::trim)).collect();
+    let list = lines.ok()?.join(", ");
+    (!list.is_empty()).then_some(list)
 }
 
 /// What `Forwarded` says of the client (RFC 7239 section 4).
@@ -99,6 +111,7 @@ mod tests {
     use super::super::headers::testing::rules;
     use super::*;
 
+    /// `lines` were believed of the proxy `through` as BWS does that.
     fn told(lines: &[(&'static str, &str)], through: Option<&str>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
@@ -107,6 +120,9 @@ mod tests {
         let mut connection = Connection::new(0, "[::ffff:192.0.2.1]:1".parse().ok(), true);
         connection.visit = Some(std::rc::Rc::new(crate::http::service::Visit {
             through: through.map(|proxy| proxy.parse().unwrap()),
+            by_forwarded: through.is_some()
+                && headers.contains_key(FORWARDED)
+                && !headers.contains_key(X_FORWARDED_FOR),
             ..Default::default()
         }));
         let host = HeaderValue::from_static("a.example:8443");
@@ -146,17 +162,46 @@ mod tests {
             ("x-forwarded-for", "6.6.6.6, 192.0.2.1"),
             ("x-forwarded-for", "10.0.0.2"),
             ("x-forwarded-host", "shop.example"),
-            ("forwarded", "for=192.0.2.1;proto=https"),
         ];
         let expected = [
             ("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.2, 10.0.0.1"),
             ("x-forwarded-host", "shop.example"),
             ("x-forwarded-proto", "https"),
-            ("forwarded", "for=192.0.2.1;proto=https, for=10.0.0.1"),
         ];
+        assert_told(&told(&said, Some("10.0.0.1")), &expected);
+        let said = [
+            ("forwarded", "for=6.6.6.6"),
+            ("forwarded", "for=192.0.2.1;proto=https"),
+        ];
+        let expected = [(
+            "forwarded",
+            "for=6.6.6.6, for=192.0.2.1;proto=https, for=10.0.0.1",
+        )];
         assert_told(&told(&said, Some("10.0.0.1")), &expected);
         let nothing = told(&[], Some("10.0.0.1"));
         assert_told(&nothing, &[("x-forwarded-for", "192.0.2.1")]);
+    }
+
+    #[test]
+    fn what_was_not_believed_is_not_continued() {
+        let anew = "for=192.0.2.1;proto=https;host=\"a.example:8443\", for=10.0.0.1";
+        let beside = [
+            ("x-forwarded-for", "192.0.2.1"),
+            ("forwarded", "for=6.6.6.6"),
+        ];
+        let open = [
+            ("forwarded", "for=\"6.6.6.6"),
+            ("forwarded", "for=192.0.2.1"),
+        ];
+        for said in [beside, open] {
+            assert_told(&told(&said, Some("10.0.0.1")), &[("forwarded", anew)]);
+        }
+        let said = [
+            ("forwarded", "for=192.0.2.1"),
+            ("x-forwarded-host", "elsewhere.example"),
+        ];
+        let expected = [("x-forwarded-host", "a.example:8443")];
+        assert_told(&told(&said, Some("10.0.0.1")), &expected);
     }
 
     #[test]

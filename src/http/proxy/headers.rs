@@ -1,13 +1,15 @@
 //! What a proxy changes in the heads of requests and responses: RFC 9110 section 7.6.
 
+use std::rc::Rc;
+
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, COOKIE, EXPECT, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::forwarded;
+use super::guarded::Guarded;
 use crate::config::types::ProxyHeaders;
 use crate::http::client_certificate;
 use crate::http::service::Connection;
@@ -18,6 +20,7 @@ pub(super) struct Rules {
     pub(super) preserve_host: bool,
     pub(super) add_forwarded: bool,
     pub(super) add_x_forwarded: bool,
+    pub(super) guarded: Rc<Guarded>,
     guard_client_certificates: bool,
     remove: Vec<HeaderName>,
     add: Vec<(HeaderName, HeaderValue)>,
@@ -30,6 +33,7 @@ impl Rules {
             preserve_host: headers.preserve_host,
             add_forwarded: headers.add_forwarded,
             add_x_forwarded: headers.add_x_forwarded,
+            guarded: Rc::new(Guarded::new(headers)),
             guard_client_certificates: headers.guard_client_certificates,
             remove: names.filter_map(|name| name.parse().ok()).collect(),
             add: site::parse_headers(&headers.add),
@@ -55,27 +59,6 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
 /// Whether a field concerns one connection only, whatever `Connection` lists.
 pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(name)
-}
-
-/// Whether a field may come after the body of a request (RFC 9110 section 6.5.1): not what frames, routes or
-/// authenticates, nor what says how to read the body.
-pub(super) fn may_trail(name: &HeaderName) -> bool {
-    const NEVER: [HeaderName; 13] = [
-        AUTHORIZATION,
-        CACHE_CONTROL,
-        CONTENT_ENCODING,
-        CONTENT_LENGTH,
-        CONTENT_RANGE,
-        CONTENT_TYPE,
-        COOKIE,
-        HOST,
-        MAX_FORWARDS,
-        SET_COOKIE,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-    ];
-    !NEVER.contains(name) && !is_hop_by_hop(name)
 }
 
 /// Takes away what is meant for the next hop alone.
@@ -137,6 +120,7 @@ pub(super) fn rewrite_request(
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
+    rules.guarded.strip_imitations(headers);
     join_cookies(headers);
     add_via(headers, version);
     forwarded::tell_of_client(headers, host, connection, rules);
@@ -282,6 +266,26 @@ mod tests {
         assert!(!headers.contains_key("x-secret"));
         assert_eq!(headers.get_all("x-added").iter().collect::<Vec<_>>(), ["1"]);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
+    }
+
+    #[test]
+    fn who_spells_it_otherwise_says_nothing_of_the_client() {
+        let forged = [
+            ("x_forwarded_for", "10.0.0.1"),
+            ("x_forwarded_proto", "https"),
+            ("x_secret", "1"),
+            ("x_kept", "1"),
+        ];
+        let quiet = Rules {
+            add_x_forwarded: false,
+            guard_client_certificates: false,
+            ..rules()
+        };
+        for rules in [rules(), quiet] {
+            let headers = rewritten(&forged, &rules);
+            let spelt = headers.keys().filter(|name| name.as_str().contains('_'));
+            assert_eq!(spelt.collect::<Vec<_>>(), ["x_kept"]);
+        }
     }
 
     #[test]

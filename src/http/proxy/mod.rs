@@ -8,7 +8,7 @@
 //! - `check`: asks servers how they are
 //! - `server`: one thread's idle connections; `connect`: new ones; `names`: to which addresses
 //! - `sender`: a connection of `http1` or `http2`; `tls`: below either
-//! - `exchange`: sends and waits; `headers`, `forwarded` and `redirect`: rewrite both heads; `upload`, `body`: stream
+//! - `exchange`: sends and waits; `headers`, `forwarded` and `redirect`: rewrite both heads; `guarded`: what only BWS says; `upload`, `body`: stream
 //! - `patience`: how long it may take; `trouble`: why there is none; `complaints`: what the operator hears of it;
 //!   `expectation`: a body that the upstream is to ask for;
 //!   `interim`: what it says before its answer
@@ -27,6 +27,7 @@ mod extended_connect;
 mod failover;
 mod follower;
 mod forwarded;
+mod guarded;
 mod headers;
 #[cfg(fuzzing)]
 pub(super) mod fuzzing {

@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::expectation::{Expectation, Outcome};
+use super::guarded::Guarded;
 use crate::http::body::{BodyError, RequestBody, TooLarge};
 use crate::http::leftover;
 
@@ -39,6 +40,7 @@ pub(super) struct Source {
     body: RefCell<Option<RequestBody>>,
     kept: RefCell<Option<Kept>>,
     pub(super) progress: Progress,
+    guarded: Rc<Guarded>,
 }
 
 /// The beginning of a body.
@@ -65,11 +67,12 @@ struct Elsewhere;
 struct Unwanted;
 
 impl Upload {
-    pub(super) fn new(body: RequestBody) -> Self {
+    /// Of what comes after the body only what is not `guarded` goes to the upstream.
+    pub(super) fn new(body: RequestBody, guarded: &Rc<Guarded>) -> Self {
         if body.is_end_stream() {
             Self::empty()
         } else {
-            Self::of(body, VecDeque::new())
+            Self::of(body, VecDeque::new(), guarded.clone())
         }
     }
 
@@ -77,11 +80,12 @@ impl Upload {
         Self(None)
     }
 
-    fn of(body: RequestBody, again: VecDeque<Piece>) -> Self {
+    fn of(body: RequestBody, again: VecDeque<Piece>, guarded: Rc<Guarded>) -> Self {
         let source = Rc::new(Source {
             body: RefCell::new(Some(body)),
             kept: RefCell::new(None),
             progress: Progress::new(),
+            guarded,
         });
         Self(Some(Box::new(Sending {
             source,
@@ -166,7 +170,10 @@ impl Sending {
         }
         let mut body = self.source.body.borrow_mut();
         match body.as_mut() {
-            Some(body) => Pin::new(body).poll_frame(context),
+            Some(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(context));
+                Poll::Ready(frame.map(|frame| frame.map(|frame| self.source.withhold(frame))))
+            }
             None => Poll::Ready(Some(Err(Elsewhere.into()))),
         }
     }
@@ -176,7 +183,15 @@ impl Source {
     /// The body for another attempt, when all that was sent of it is still there.
     pub(super) fn recover(&self) -> Option<Upload> {
         let kept = self.kept.take()?;
-        Some(Upload::of(self.body.take()?, kept.pieces))
+        let body = self.body.take()?;
+        Some(Upload::of(body, kept.pieces, self.guarded.clone()))
+    }
+
+    fn withhold(&self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(trailers) = frame.trailers_mut() {
+            self.guarded.strip_trailers(trailers);
+        }
+        frame
     }
 
     fn note(&self, frame: &Poll<Option<Result<Frame<Bytes>, BodyError>>>) {

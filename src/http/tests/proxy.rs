@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::upstream::*;
@@ -234,4 +235,102 @@ fn http_2_clients_reach_http_1_upstreams() {
         assert_eq!(header(&request, "content-length"), Some("4"));
         assert_eq!(header(&request, "via"), Some("2 bws"));
     });
+}
+
+#[test]
+fn only_what_was_believed_of_a_trusted_proxy_is_continued() {
+    run(async {
+        let (port, seen) = serve(&[OK]).await;
+        let mut proxy = proxy(&[port]);
+        proxy.headers.add_forwarded = true;
+        let mut config = through(proxy);
+        config.security.trusted_proxies = vec![Network {
+            address: "192.0.2.7".parse().unwrap(),
+            prefix: 32,
+        }];
+        let service = service(config);
+        let lines = "Forwarded: for=6.6.6.6\r\nForwarded: for=3.3.3.3\r\n";
+        ask(&service, "GET /", lines).await;
+        let beside = "Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 3.3.3.3\r\n";
+        ask(&service, "GET /", beside).await;
+        let seen = seen.borrow().concat();
+        let told: Vec<&str> = seen
+            .lines()
+            .filter_map(|line| line.strip_prefix("forwarded: "))
+            .collect();
+        let expected = [
+            "for=6.6.6.6, for=3.3.3.3, for=192.0.2.7",
+            "for=3.3.3.3;proto=http;host=\"a\", for=192.0.2.7",
+        ];
+        assert_eq!(told, expected);
+    });
+}
+
+const TRAILING: &str = "x-sum, x-forwarded-for, x_client_cert_verify, via, x-secret, x_added";
+
+#[test]
+fn what_comes_after_a_body_says_nothing_of_the_client() {
+    run(async {
+        let (port, seen) = serve(&[OK]).await;
+        let mut proxy = proxy(&[port]);
+        proxy.headers.remove = vec!["x-secret".into()];
+        proxy.headers.add = vec![Header {
+            name: "x-added".into(),
+            value: "1".into(),
+        }];
+        let service = service(through(proxy));
+        let trailers: String = TRAILING
+            .split(", ")
+            .map(|name| format!("{name}: forged\r\n"))
+            .collect();
+        let head =
+            format!("POST / HTTP/1.1\r\nHost: a\r\nTrailer: {TRAILING}\r\nConnection: close\r\n");
+        let chunked =
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n{trailers}\r\n");
+        assert_eq!(status(&exchange(&service, &chunked).await), 200);
+        let response = ask_http2(&service, trailed(TRAILING.split(", "))).await;
+        assert_eq!(response.status().as_u16(), 200);
+        let arrived = || seen.borrow().concat().matches("x-sum: forged\r\n").count();
+        eventually(async || arrived() == 2 && seen.borrow().concat().ends_with("\r\n\r\n")).await;
+        for request in &*seen.borrow() {
+            let ends: Vec<&str> = request.split("0\r\nx-sum: forged\r\n").collect();
+            assert!(ends.len() > 1, "{request}");
+            assert!(
+                ends[1..].iter().all(|rest| rest.starts_with("\r\n")),
+                "{request}"
+            );
+        }
+    });
+}
+
+#[test]
+fn what_comes_after_a_body_does_not_change_the_request() {
+    run(async {
+        for name in ["content-length", "cookie", "expect", "content_type"] {
+            // It says nothing before the request is whole.
+            let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = upstream.local_addr().unwrap().port();
+            let service = service(through(proxy(&[port])));
+            let response = ask_http2(&service, trailed([name].into_iter())).await;
+            assert_eq!(response.status().as_u16(), 400, "{name}");
+        }
+    });
+}
+
+/// A request of unknown length with trailers of these names.
+fn trailed<'a>(
+    names: impl Iterator<Item = &'a str>,
+) -> http::Request<
+    impl http_body::Body<Data = bytes::Bytes, Error = std::convert::Infallible> + Unpin,
+> {
+    let mut trailers = http::HeaderMap::new();
+    for name in names {
+        let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+        trailers.insert(name, http::HeaderValue::from_static("forged"));
+    }
+    let body = Full::<bytes::Bytes>::from("body").with_trailers(async { Some(Ok(trailers)) });
+    http::Request::post("http://a/")
+        .header("trailer", TRAILING)
+        .body(Box::pin(body.map_frame(|frame| frame)))
+        .unwrap()
 }

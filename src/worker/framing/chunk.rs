@@ -1,6 +1,7 @@
 //! A chunked body (RFC 9112 section 7.1).
 
 use super::{Line, Lines, Refusal, advance, field};
+use crate::http::trailers::{self, Verdict};
 
 /// Most digits of a chunk's size: a 64-bit number.
 const MAX_DIGITS: usize = 16;
@@ -89,7 +90,7 @@ impl Place {
                 if self.fields > MAX_FIELDS {
                     return Err(Refusal::FieldsTooLarge);
                 }
-                if field::is_forbidden_in_trailers(field.name) {
+                if trailers::judge(field.name) == Verdict::Refused {
                     return Err(Refusal::Malformed);
                 }
                 self.trailers += line.len();

@@ -97,36 +97,3 @@ pub fn transfer_encoding(value: &[u8]) -> Result<(), Refusal> {
 pub fn mimics_framing(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"content_length") || name.eq_ignore_ascii_case(b"transfer_encoding")
 }
-
-/// Fields that may not come after the body: framing, routing, authentication, and what says how to read the body
-/// (RFC 9110 section 6.5.1).
-pub fn is_forbidden_in_trailers(name: &[u8]) -> bool {
-    const FORBIDDEN: [&str; 23] = [
-        "authorization",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-range",
-        "content-type",
-        "cookie",
-        "expect",
-        "forwarded",
-        "host",
-        "keep-alive",
-        "max-forwards",
-        "pragma",
-        "proxy-authorization",
-        "proxy-connection",
-        "range",
-        "set-cookie",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "via",
-    ];
-    let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-    let about_the_client = name.len() > 12 && name[..12].eq_ignore_ascii_case(b"x-forwarded-");
-    about_the_client || mimics_framing(name) || FORBIDDEN.iter().any(is)
-}

@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
 
+use super::super::Stream;
 use super::super::upload::Upload;
-use super::super::{Stream, headers};
 use super::request::{Extent, Message, write_field, write_head};
 use crate::http::body::BodyError;
 
@@ -204,13 +204,12 @@ impl Outgoing {
     }
 }
 
-/// The fields that `Trailer` names, but for those that may not stand there (RFC 9110 section 6.5.1).
+/// The fields that `Trailer` names. (Those that may not stand there do not come: see `guarded`.)
 fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(TRAILER)
         .iter()
         .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(headers::may_trail)
         .collect()
 }

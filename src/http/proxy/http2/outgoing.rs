@@ -8,7 +8,6 @@ use h2::{Reason, SendStream};
 use http::HeaderMap;
 use http_body::Body as _;
 
-use super::super::headers;
 use super::super::upload::Upload;
 use crate::http::body::BodyError;
 
@@ -119,19 +118,13 @@ impl Outgoing {
         sent.map_err(|_| Stop::Upstream)
     }
 
-    /// Sends those that may stand there; the body ends in any case.
+    /// Sends what is left of them; the body ends in any case.
     fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), Stop> {
-        let mut allowed = HeaderMap::with_capacity(trailers.keys_len());
-        for name in trailers.keys().filter(|name| headers::may_trail(name)) {
-            for value in trailers.get_all(name) {
-                allowed.append(name, value.clone());
-            }
-        }
-        if allowed.is_empty() {
+        if trailers.is_empty() {
             return self.send(Bytes::new(), true);
         }
         self.stream.reserve_capacity(0);
-        let sent = self.stream.send_trailers(allowed);
+        let sent = self.stream.send_trailers(trailers);
         sent.map_err(|_| Stop::Upstream)
     }
 }
