@@ -196,6 +196,10 @@ impl http_body::Body for RequestBody {
         if let Some(trailers) = frame.trailers_ref() {
             trailers::check(trailers)?;
         }
+        // Behind trailers there is nothing, and not everybody asks.
+        if frame.is_trailers() {
+            self.end(Fate::Whole);
+        }
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         if let Some(claim) = &self.claim {
             claim.uploads.received(length);
