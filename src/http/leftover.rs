@@ -26,8 +26,10 @@ pub(super) fn finish(request: Request<RequestBody>) {
     if request.body().is_end_stream() || !is_readable(&request) {
         return;
     }
+    let http2 = request.version() == Version::HTTP_2;
     let mut rest = request.into_body().limited_to(LIMIT).at_leisure();
-    if !is_over(&mut rest) {
+    // Over HTTP/2 reading asks for the body (100 Continue) until the answer is sent.
+    if http2 || !is_over(&mut rest) {
         let rest = discard(rest);
         tokio::task::spawn_local(async { drop(timeout(LONGEST, rest).await) });
     }

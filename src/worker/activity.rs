@@ -98,6 +98,10 @@ pub struct Activity {
     pub undecided: Cell<bool>,
     /// HTTP/1: responses before the response.
     pub interim: Outbox,
+    /// HTTP/1: what the client is told instead of a response to the request under way.
+    pub refused: Cell<Option<u16>>,
+    /// HTTP/1: the last response ends with the connection, and with nothing else.
+    pub unframed: Cell<bool>,
     /// HTTP/1: the tunnel that the last response opens.
     pub tunnel: RefCell<Option<Box<Tunnel>>>,
     /// A tunnel: how long it may be quiet.
@@ -139,6 +143,8 @@ impl Activity {
             turn: Cell::default(),
             undecided: Cell::default(),
             interim: Outbox::default(),
+            refused: Cell::default(),
+            unframed: Cell::default(),
             tunnel: RefCell::default(),
             patience: Cell::default(),
             look: Cell::default(),

@@ -35,6 +35,8 @@ pub struct WireBody {
     room: u64,
     /// There is more for the client, as far as is known.
     owes: bool,
+    /// HTTP/1: why it breaks off, when all that came before has left.
+    broken: Option<BodyError>,
     _request: RequestInFlight,
 }
 
@@ -56,11 +58,13 @@ impl WireBody {
             begun: false,
             room: u64::MAX,
             owes,
+            broken: None,
             _request: request,
         }
     }
 
-    fn owe(&mut self, owes: bool) {
+    /// Notes whether there is more for the client.
+    pub fn owe(&mut self, owes: bool) {
         if self.owes != owes {
             self.exchange.owes(self.owes, owes);
             self.owes = owes;
@@ -134,6 +138,16 @@ impl WireBody {
 }
 
 impl WireBody {
+    /// The next part; a body may break off before what came of it has left.
+    pub fn poll_part(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<WireChunk>, BodyError>>> {
+        let polled = self.poll_next(context);
+        self.owe(matches!(polled, Poll::Ready(Some(Ok(_)))));
+        polled
+    }
+
     /// Whether the next part is there for the asking: nobody has to send it first.
     pub fn is_at_hand(&self) -> bool {
         self.file.is_some() || !matches!(self.body, Body::Stream(_))
@@ -170,13 +184,27 @@ impl http_body::Body for WireBody {
     type Data = WireChunk;
     type Error = BodyError;
 
+    /// For hyper, which drops all that it has buffered when a body breaks off: so it hears of that when its buffer is
+    /// empty. Whenever a body has nothing to give it flushes, and asks again when it could write everything.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<WireChunk>, BodyError>>> {
-        let polled = self.poll_next(context);
-        self.owe(matches!(polled, Poll::Ready(Some(Ok(_)))));
-        polled
+        if let Some(error) = self.broken.take() {
+            if !self.exchange.is_blocked() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            self.broken = Some(error);
+            return Poll::Pending;
+        }
+        match self.poll_part(context) {
+            Poll::Ready(Some(Err(error))) => {
+                self.broken = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => polled,
+        }
     }
 
     fn is_end_stream(&self) -> bool {

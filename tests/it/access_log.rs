@@ -1,6 +1,8 @@
 //! The access log: who asked for what, and how much of it really left.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
@@ -9,7 +11,7 @@ use crate::client::transport::Endpoint;
 use crate::client::wire::Wire;
 use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
-use crate::harness::{fetch, get, listener, runtime, wait_for};
+use crate::harness::{PATIENCE, fetch, get, listener, runtime, wait_for};
 
 struct Logged {
     demo: Demo,
@@ -23,6 +25,10 @@ impl Logged {
     }
 
     fn serve_to(format: &str, file: Option<&str>) -> Self {
+        Self::serve_with(format, file, "")
+    }
+
+    fn serve_with(format: &str, file: Option<&str>, performance: &str) -> Self {
         let (plain, secure) = (listener(), listener());
         let demo = Demo::new(0, plain.1, secure.1);
         let log = file.map_or_else(|| demo.path().join("access.log"), PathBuf::from);
@@ -30,6 +36,11 @@ impl Logged {
             "[logging]\nlog_requests = true\nformat = \"{format}\"\naccess_log = \"{}\"\n{}",
             log.display(),
             demo.bws(0)
+        );
+        let config = config.replacen(
+            "[performance]\n",
+            &format!("[performance]\n{performance}"),
+            1,
         );
         let server = Bws::start(demo.path(), &config, vec![plain.0, secure.0]);
         Self { demo, server, log }
@@ -118,6 +129,38 @@ fn a_download_that_breaks_off_is_logged_with_what_left() {
         (&line["status"], &line["site"]),
         (&200.into(), &"plain".into())
     );
+}
+
+#[test]
+fn a_body_that_does_not_come_is_logged_once() {
+    const MALFORMED: &str = "bws_requests_malformed_total";
+    let logged = Logged::serve_with("common", None, "request_timeout = \"1s\"\n");
+    let before = logged.server.metric(MALFORMED);
+    let begin = |path: &str| {
+        let mut stream = TcpStream::connect(logged.demo.plain).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\nabc");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let mut answer = String::new();
+    begin("/echo/count?late")
+        .read_to_string(&mut answer)
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    drop(begin("/echo/count?left"));
+    let line = logged.line("/echo/count?left");
+    assert!(
+        line.contains("\"POST /echo/count?left HTTP/1.1\" 499 "),
+        "{line}"
+    );
+    let line = logged.line("/echo/count?late");
+    assert!(
+        line.ends_with("\"POST /echo/count?late HTTP/1.1\" 408 0"),
+        "{line}"
+    );
+    assert_eq!(logged.text().lines().count(), 2, "{}", logged.text());
+    assert_eq!(logged.server.metric(MALFORMED), before);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::client::http2::Connection;
 use crate::client::storm::tls;
 use crate::client::transport::{Endpoint, Idle, Transport};
 use crate::client::wire::{Failure, Wire};
+use crate::harness::backend::Backend;
 use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
 use crate::harness::{PATIENCE, listener, runtime};
@@ -350,4 +351,37 @@ fn a_stop_waits_for_requests_and_not_for_idle_connections() {
         assert_eq!((head.status, body.len(), head.closes()), (200, 1024, true));
     });
     assert!(server.process.wait().success());
+}
+
+#[test]
+fn http10_hears_close_exactly_when_the_connection_ends() {
+    const CHUNKED: &str =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let upstream = Backend::says(CHUNKED);
+    let (demo, _server) = Demo::serve_copy(0, |config| {
+        let ours = format!("url = \"http://{}\"", upstream.address);
+        let at = config.find("url = ").expect("an upstream");
+        let end = at + config[at..].find(" }").expect("its end");
+        [&config[..at], &ours, &config[end..]].concat()
+    });
+    talk(&demo, async |mut wire| {
+        for (path, size, closes) in [("/small.bin", 1024, false), ("/echo", 5, true)] {
+            let request =
+                format!("GET {path} HTTP/1.0\r\nHost: {HOST}\r\nConnection: keep-alive\r\n\r\n");
+            wire.send(request.as_bytes()).await.unwrap();
+            let (head, body) = wire.response().await.unwrap();
+            assert_eq!((head.status, body.len()), (200, size), "{path}");
+            let said: Vec<&str> = head
+                .headers()
+                .filter(|(name, _)| *name == "connection")
+                .map(|(_, value)| value)
+                .collect();
+            assert_eq!(
+                said,
+                [if closes { "close" } else { "keep-alive" }],
+                "{path}"
+            );
+        }
+        assert!(wire.end().await.unwrap().is_empty());
+    });
 }

@@ -144,23 +144,36 @@ fn who_gives_up_is_not_worked_for_any_more() {
 
 #[test]
 fn a_response_that_breaks_off_does_not_look_whole() {
+    const LONG: usize = 3_000_000;
     let house = house(|mut stream| {
         let head = read_head(&mut stream).unwrap();
-        let framing = match head.starts_with("GET /length") {
-            true => "Content-Length: 9\r\n\r\nabc",
-            false => "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        let long = format!("Content-Length: 9000000\r\n\r\n{}", "x".repeat(LONG));
+        let framing = match head.split(' ').nth(1) {
+            Some("/length") => "Content-Length: 9\r\n\r\nabc",
+            Some("/long") => &long,
+            _ => "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
         };
         let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\n{framing}").as_bytes());
     });
     runtime().block_on(async {
         let sender = sender(house.plain, &Builder::new()).await;
-        for path in ["/length", "/chunks"] {
+        for (path, length) in [("/length", 3), ("/chunks", 3), ("/long", LONG)] {
             let (response, _) = ask(&sender, request("GET", path), true).await;
-            // The reset may overtake the head.
-            let broken = match in_time(response).await {
-                Ok(response) => read(response).await.unwrap_err(),
-                Err(error) => error.reason(),
+            // All that came is heard before the reset is.
+            let response = in_time(response).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let mut body = response.into_body();
+            let mut came = 0;
+            let broken = loop {
+                match in_time(body.data()).await.expect("no end") {
+                    Ok(data) => {
+                        came += data.len();
+                        body.flow_control().release_capacity(data.len()).unwrap();
+                    }
+                    Err(error) => break error.reason(),
+                }
             };
+            assert_eq!(came, length, "{path}");
             assert_eq!(broken, Some(Reason::INTERNAL_ERROR), "{path}");
         }
     });

@@ -16,6 +16,7 @@ mod harness;
 
 mod access_log;
 mod acme;
+mod broken_answers;
 mod certificates;
 mod client_certificates;
 mod commands;

@@ -30,6 +30,8 @@ pub(in crate::http) struct Compressed {
     spent: usize,
     /// Something was written since the last flush.
     dirty: bool,
+    /// Why the source broke off, until what came before has left.
+    broken: Option<BodyError>,
     copy: Option<Copy>,
     _share: Share,
 }
@@ -63,6 +65,7 @@ impl Compressed {
             trailers: None,
             spent: 0,
             dirty: false,
+            broken: None,
             copy: None,
             _share: share,
         })
@@ -88,8 +91,12 @@ impl Compressed {
             let Some(encoder) = &mut self.encoder else {
                 return Poll::Ready(self.trailers.take().map(|it| Ok(Frame::trailers(it))));
             };
-            if encoder.has_output(PORTION) {
+            let portion = if self.broken.is_some() { 1 } else { PORTION };
+            if encoder.has_output(portion) {
                 return self.give();
+            }
+            if let Some(error) = self.broken.take() {
+                return Poll::Ready(Some(Err(error)));
             }
             if let Some(chunk) = self.rest.take() {
                 self.compress(chunk)?;
@@ -106,7 +113,11 @@ impl Compressed {
                 }
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return self.end(),
-                Poll::Ready(Some(frame)) => self.note(frame?),
+                Poll::Ready(Some(Ok(frame))) => self.note(frame),
+                Poll::Ready(Some(Err(error))) => {
+                    encoder.flush()?;
+                    self.broken = Some(error);
+                }
             }
         }
     }
@@ -225,6 +236,47 @@ pub(in crate::http) mod testing {
                 Ok(count) => decoded.extend_from_slice(&buffer[..count]),
                 Err(_) => return (decoded, false),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::decode;
+    use super::*;
+
+    /// Breaks off behind its only part.
+    struct Breaking(Option<Bytes>);
+
+    impl http_body::Body for Breaking {
+        type Data = Bytes;
+        type Error = BodyError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+            let part = self.0.take().map(Frame::data);
+            Poll::Ready(Some(part.ok_or_else(|| "the source broke off".into())))
+        }
+    }
+
+    #[test]
+    fn what_came_before_the_source_broke_off_is_given_and_no_end() {
+        for algorithm in [Algorithm::Zstd, Algorithm::Br, Algorithm::Gzip] {
+            let source = Body::Stream(Box::pin(Breaking(Some("hello".into()))));
+            let compressors = Compressors::default();
+            let compressed =
+                Compressed::new(source, algorithm, Strength::of_level(6), None, &compressors);
+            let Ok(mut compressed) = compressed else {
+                panic!("there is memory");
+            };
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            let mut bytes = Vec::new();
+            while let Poll::Ready(Some(Ok(frame))) = compressed.poll(&mut context) {
+                bytes.extend_from_slice(frame.data_ref().unwrap());
+            }
+            assert_eq!(decode(algorithm, &bytes), (b"hello".to_vec(), false));
         }
     }
 }

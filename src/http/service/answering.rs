@@ -48,6 +48,11 @@ impl Answering {
 }
 
 impl Later {
+    /// Whose it will be.
+    pub fn site(&self) -> Option<SiteIndex> {
+        self.asked.site
+    }
+
     /// Waits for the answer.
     pub async fn answered(self) -> Answered {
         self.asked.answered(self.answer.await)

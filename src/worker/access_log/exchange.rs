@@ -23,7 +23,8 @@ pub struct Exchange {
     recorder: Recorder,
     activity: Rc<Activity>,
     site: Cell<Option<SiteIndex>>,
-    status: Cell<u16>,
+    /// None until its response begins.
+    status: Cell<Option<u16>>,
     /// Body bytes.
     sent: Cell<u64>,
     /// Where an access log is kept.
@@ -72,7 +73,7 @@ impl Exchange {
             recorder: thread.recorder,
             activity: activity.clone(),
             site: Cell::new(None),
-            status: Cell::new(CLIENT_LEFT),
+            status: Cell::new(None),
             sent: Cell::new(0),
             logged,
         })
@@ -80,8 +81,18 @@ impl Exchange {
 
     /// Its response begins.
     pub fn answered(&self, status: u16, site: Option<SiteIndex>) {
-        self.status.set(status);
+        self.status.set(Some(status));
         self.site.set(site);
+    }
+
+    /// Its response, if one begins, is `site`'s.
+    pub fn concerns(&self, site: Option<SiteIndex>) {
+        self.site.set(site);
+    }
+
+    /// The client left before it was answered, whatever it is told.
+    pub fn client_left(&self) {
+        self.status.set(Some(CLIENT_LEFT));
     }
 
     /// Somebody is known by name.
@@ -98,6 +109,11 @@ impl Exchange {
         self.activity.note_taken(bytes as u64);
     }
 
+    /// HTTP/1: whether something that was to be written waits for the client.
+    pub fn is_blocked(&self) -> bool {
+        self.activity.write_blocked.get()
+    }
+
     /// The body has something for the client, or the client has all that there is.
     pub fn owes(&self, before: bool, now: bool) {
         self.activity.note_owed(before, now);
@@ -106,6 +122,10 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        let refused = self.activity.refused.get();
+        if let (None, Some(status), Some(site)) = (self.status.get(), refused, self.site.get()) {
+            self.recorder.request(site, status);
+        }
         if let Some(site) = self.site.get() {
             self.recorder.site(site, SITE_BYTES, self.sent.get());
         }
@@ -116,6 +136,11 @@ impl Drop for Exchange {
 }
 
 impl Exchange {
+    fn status(&self) -> u16 {
+        let status = self.status.get().or(self.activity.refused.get());
+        status.unwrap_or(CLIENT_LEFT)
+    }
+
     fn record<'a>(&self, logged: &'a Logged) -> Record<'a> {
         let site = self.site.get().map(|site| site as usize);
         let sites = &logged.thread.process.config.sites;
@@ -133,7 +158,7 @@ impl Exchange {
                 uri: &logged.uri,
                 version: logged.version,
             }),
-            status: self.status.get(),
+            status: self.status(),
             sent: self.sent.get(),
             referer: logged.referer.as_ref(),
             user_agent: logged.user_agent.as_ref(),

@@ -74,8 +74,8 @@ pub fn reset(transport: &Transport) {
     let _ = sockopt::set_socket_linger(transport.as_fd(), Some(Duration::ZERO));
 }
 
-/// The transport without TLS, for reading to the end.
-fn bare(transport: Transport) -> Transport {
+/// The transport without TLS: for reading to the end, or for an end that is none of TLS.
+pub fn bare(transport: Transport) -> Transport {
     match transport {
         Transport::Tls(stream) => Transport::Tcp(stream.into_inner().0),
         other => other,

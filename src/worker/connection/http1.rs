@@ -59,6 +59,8 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
                     let too_large = error.is_parse_too_large();
                     note_malformed(&client, if too_large { 431 } else { 400 });
                     close::finish(transport, client).await;
+                } else if error.is_user() {
+                    break_off(transport, client, stretch.unframed).await;
                 }
                 return;
             }
@@ -79,8 +81,8 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Ordered(Order::Park) => {
                 return close::park(transport, Reason::Idle { served }, client);
             }
+            // The request is logged with it.
             End::Ordered(Order::TooSlow) if !stretch.responding => {
-                note_malformed(&client, 408);
                 return close::answer(transport, StatusCode::REQUEST_TIMEOUT, client).await;
             }
             End::Ordered(Order::TooSlow) => return close::reset(&transport),
@@ -89,6 +91,17 @@ pub async fn serve(transport: Transport, rewound: Bytes, client: Client, served:
             End::Ordered(_) => return,
         }
     }
+}
+
+/// Closes after a response that broke off. All that there is of it has left, and no end of it.
+async fn break_off(transport: Transport, client: Client, unframed: bool) {
+    // Where the end of the connection is the end of the body, TLS can still say that this is none (RFC 9112 section 9.8).
+    let transport = if unframed {
+        close::bare(transport)
+    } else {
+        transport
+    };
+    close::finish(transport, client).await;
 }
 
 fn note_malformed(client: &Client, status: u16) {
@@ -121,6 +134,8 @@ struct Stretch {
     idle: bool,
     /// The response to the last request has begun, or one before it.
     responding: bool,
+    /// It ends with the connection and with nothing else.
+    unframed: bool,
 }
 
 async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bool) -> Stretch {
@@ -149,6 +164,11 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
     });
     let mut connection = builder(performance).serve_connection(TokioIo::new(io), service);
     let end = poll_fn(|context| poll(&mut connection, &activity, client, context)).await;
+    let responding = activity.responding.get() || !activity.interim.is_empty();
+    if matches!(end, End::Ordered(Order::TooSlow)) && !responding {
+        let status = StatusCode::REQUEST_TIMEOUT.as_u16();
+        activity.refused.set(Some(status));
+    }
     // What hyper read and did not use is the rest of a body that nobody wanted: heads it gets whole.
     let Parts { io, .. } = connection.into_parts();
     let (transport, unread) = io.into_inner().into_parts();
@@ -158,7 +178,8 @@ async fn drive(transport: Transport, rewound: Bytes, client: &Client, served: bo
         unread,
         answered: answered.get(),
         idle: activity.is_idle(),
-        responding: activity.responding.get() || !activity.interim.is_empty(),
+        responding,
+        unframed: activity.unframed.get(),
     }
 }
 

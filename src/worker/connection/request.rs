@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE};
 use http::{Request, Response, Version};
 use http_body::Body as _;
 
@@ -85,6 +85,9 @@ pub fn begin(
     });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
     let answering = thread.service.clone().answer(request, shown, interim);
+    if let Answering::Later(later) = &answering {
+        exchange.concerns(later.site());
+    }
     let under_way = UnderWay {
         context,
         exchange,
@@ -113,6 +116,10 @@ impl UnderWay {
         } = self;
         let Answered { mut response, site } = answered;
         exchange.answered(response.status().as_u16(), site);
+        let fate = claim.as_deref().map(Claim::fate);
+        if fate == Some(Fate::ClientLeft) {
+            exchange.client_left();
+        }
         if let Some(user) = response.extensions_mut().remove() {
             exchange.known_as(user);
         }
@@ -140,7 +147,8 @@ pub async fn answer(
     let (thread, connection) = (context.thread.clone(), context.connection.clone());
     let activity = context.activity.clone();
     let asks_to_switch = asks_to_switch(&request);
-    let takes_interim = request.version() == Version::HTTP_11;
+    let version = request.version();
+    let takes_interim = version == Version::HTTP_11;
     let interim = takes_interim.then(|| activity.clone() as Rc<dyn Interim>);
     let (under_way, answering) = begin(context, request.map(Incoming::from), interim);
     let answered = answering.answered().await;
@@ -159,11 +167,38 @@ pub async fn answer(
         activity.wake();
     }
     if leaves_body || thread.draining.get() && !thread.hands_over(&connection) {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        say_close(&mut response);
+    }
+    if version == Version::HTTP_10 {
+        activity.unframed.set(is_unframed(&response));
+        suit_http10(&mut response, activity.unframed.get());
     }
     Ok(response)
+}
+
+fn say_close(response: &mut Response<WireBody>) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Whether the length of a response can only be told by the end of the connection (HTTP/1.0, RFC 9112 section 6.3).
+fn is_unframed(response: &Response<WireBody>) -> bool {
+    let body = response.body();
+    let length = response.headers().contains_key(CONTENT_LENGTH);
+    !body.is_end_stream() && body.size_hint().exact().is_none() && !length
+}
+
+/// The end of the connection must be announced (RFC 9112 section 9.3). hyper says that it goes on, in every response that
+/// it takes for one of HTTP/1.1.
+fn suit_http10(response: &mut Response<WireBody>, unframed: bool) {
+    if unframed {
+        say_close(response);
+    }
+    let value = response.headers().get(CONNECTION);
+    if value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close")) {
+        *response.version_mut() = Version::HTTP_10;
+    }
 }
 
 /// What a body that is still to come is waited for by.

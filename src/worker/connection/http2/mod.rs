@@ -3,10 +3,11 @@
 //! - this file: one connection from beginning to end, and its limits
 //! - `serving`: its requests as they come in
 //! - `stream`: a request's way to its response; `reply`, `head`: how that begins; `pipe`: its body
-//! - `piece`: what goes out in DATA frames
+//! - `piece`: what goes out in DATA frames; `departure`: whether all of it has left
 //! - `client_stream`: a stream that is a tunnel
 
 mod client_stream;
+mod departure;
 mod head;
 mod piece;
 mod pipe;

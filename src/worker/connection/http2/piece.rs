@@ -2,12 +2,17 @@
 
 use bytes::{Buf, Bytes};
 
+use super::departure::Mark;
 use crate::worker::wire_body::WireChunk;
 
 /// A piece of a response body, or of what a tunnel carries.
 pub enum Piece {
     Body(WireChunk),
     Tunnel(Bytes),
+    /// Nothing, behind everything else.
+    Mark {
+        _tells: Mark,
+    },
 }
 
 impl Piece {
@@ -28,6 +33,7 @@ impl Buf for Piece {
         match self {
             Self::Body(chunk) => chunk.remaining(),
             Self::Tunnel(bytes) => bytes.len(),
+            Self::Mark { .. } => 0,
         }
     }
 
@@ -35,6 +41,7 @@ impl Buf for Piece {
         match self {
             Self::Body(chunk) => chunk.chunk(),
             Self::Tunnel(bytes) => bytes,
+            Self::Mark { .. } => &[],
         }
     }
 
@@ -42,6 +49,7 @@ impl Buf for Piece {
         match self {
             Self::Body(chunk) => chunk.advance(count),
             Self::Tunnel(bytes) => bytes.advance(count),
+            Self::Mark { .. } => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use h2::{Reason, SendStream};
 use http_body::Body as _;
 
+use super::departure::Departure;
 use super::piece::Piece;
 use crate::http::body::BodyError;
 use crate::worker::activity::Activity;
@@ -21,6 +22,8 @@ pub struct Pipe {
     held: Option<(WireChunk, bool)>,
     activity: Rc<Activity>,
     begun: bool,
+    /// The body broke off: what came before it is to leave before the client is told.
+    breaking: Option<(Departure, Reason)>,
 }
 
 /// Whether there is more to send.
@@ -37,6 +40,7 @@ impl Pipe {
             held: None,
             activity,
             begun: false,
+            breaking: None,
         }
     }
 
@@ -49,7 +53,9 @@ impl Pipe {
     /// Ready when nothing is left to be sent, or the client does not want it any more.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
         loop {
-            let step = if let Some((chunk, last)) = self.held.take() {
+            let step = if self.breaking.is_some() {
+                ready!(self.poll_break_off(context))?
+            } else if let Some((chunk, last)) = self.held.take() {
                 if self.poll_window(1, context)?.is_pending() {
                     self.held = Some((chunk, last));
                     return Poll::Pending;
@@ -93,7 +99,7 @@ impl Pipe {
             ready!(self.poll_window(rest.clamp(1, BLOCK), context))?;
             self.body.make_room(self.stream.capacity());
         }
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+        let Poll::Ready(frame) = self.body.poll_part(context) else {
             let reset = ready!(self.stream.poll_reset(context));
             return Poll::Ready(reset.and_then(|reason| Err(reason.into())));
         };
@@ -101,8 +107,12 @@ impl Pipe {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 tracing::debug!(%error, "a response body broke off");
-                self.stream.send_reset(reason(&error));
-                return Poll::Ready(Ok(Step::Over));
+                let (departure, mark) = Departure::new();
+                self.stream.send_data(mark, false)?;
+                self.breaking = Some((departure, reason(&error)));
+                // As long as the client takes its time.
+                self.body.owe(true);
+                return Poll::Ready(Ok(Step::More));
             }
             None => {
                 self.stream.send_data(Piece::nothing(), true)?;
@@ -120,6 +130,18 @@ impl Pipe {
             }
             Err(other) => self.send_trailers(other.into_trailers().unwrap_or_default()),
         })
+    }
+
+    /// Ready when the client was told that no more will come.
+    fn poll_break_off(&mut self, context: &mut Context<'_>) -> Poll<Result<Step, h2::Error>> {
+        if let Some((departure, reason)) = &self.breaking {
+            if departure.poll(context).is_pending() {
+                let reset = ready!(self.stream.poll_reset(context));
+                return Poll::Ready(reset.and_then(|reason| Err(reason.into())));
+            }
+            self.stream.send_reset(*reason);
+        }
+        Poll::Ready(Ok(Step::Over))
     }
 
     fn send(&mut self, chunk: WireChunk, last: bool) -> Result<Step, h2::Error> {
