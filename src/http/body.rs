@@ -150,12 +150,11 @@ impl RequestBody {
         self
     }
 
-    /// The same, read for its own sake: how fast the client sends is not looked at.
-    pub(super) fn at_leisure(self) -> Self {
+    /// It is read for its own sake from now on: how fast the client sends is not looked at.
+    pub(super) fn be_patient(&self) {
         if let Some(claim) = &self.claim {
             claim.release();
         }
-        self
     }
 
     fn end(&self, fate: Fate) {
@@ -180,6 +179,7 @@ impl http_body::Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.incoming).poll_frame(context);
         if let Some(claim) = &self.claim {
+            claim.ask();
             claim.wait(polled.is_pending());
         }
         let frame = match ready!(polled) {

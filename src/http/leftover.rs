@@ -8,8 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Version};
-use http_body::Body as _;
+use http_body::Body;
 use tokio::time::timeout;
 
 use super::body::RequestBody;
@@ -27,12 +28,17 @@ pub(super) fn finish(request: Request<RequestBody>) {
         return;
     }
     let http2 = request.version() == Version::HTTP_2;
-    let mut rest = request.into_body().limited_to(LIMIT).at_leisure();
+    let mut rest = request.into_body().limited_to(LIMIT);
+    rest.be_patient();
     // Over HTTP/2 reading asks for the body (100 Continue) until the answer is sent.
     if http2 || !is_over(&mut rest) {
-        let rest = discard(rest);
-        tokio::task::spawn_local(async { drop(timeout(LONGEST, rest).await) });
+        tokio::task::spawn_local(read_on(rest));
     }
+}
+
+/// Reads what is left of a body, within bounds.
+pub(super) async fn read_on(body: impl Body<Data = Bytes> + Unpin) {
+    drop(timeout(LONGEST, discard(body)).await);
 }
 
 /// Over HTTP/1 only what will come, whether its client was told to go on (100) or not, and what has an end.
@@ -55,7 +61,14 @@ fn is_over(body: &mut RequestBody) -> bool {
     true
 }
 
-async fn discard(mut body: RequestBody) {
+async fn discard(mut body: impl Body<Data = Bytes> + Unpin) {
     let mut next = async || poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
-    while let Ok(Some(Ok(_))) = timeout(PATIENCE, next()).await {}
+    let mut left = LIMIT;
+    while let Ok(Some(Ok(frame))) = timeout(PATIENCE, next()).await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(length as u64) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }

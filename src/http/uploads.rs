@@ -45,6 +45,7 @@ pub struct Claim {
     waits: Cell<bool>,
     released: Cell<bool>,
     fate: Cell<Fate>,
+    asked: Cell<bool>,
 }
 
 impl Claim {
@@ -54,7 +55,17 @@ impl Claim {
             waits: Cell::new(false),
             released: Cell::new(false),
             fate: Cell::default(),
+            asked: Cell::default(),
         })
+    }
+
+    /// Whether somebody has begun to read it: a client that waits for that is then told to go on (100).
+    pub fn is_asked_for(&self) -> bool {
+        self.asked.get()
+    }
+
+    pub(super) fn ask(&self) {
+        self.asked.set(true);
     }
 
     pub fn fate(&self) -> Fate {

@@ -204,6 +204,37 @@ fn a_request_that_breaks_off_does_not_look_whole() {
 }
 
 #[test]
+fn an_upload_that_the_upstream_does_not_want_is_read_all_the_same() {
+    const PIECE: usize = 60_000;
+    let house = house(|mut stream| {
+        read_head(&mut stream).unwrap();
+        let answer = "HTTP/1.1 413 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+        let _ = stream.write_all(answer.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        // What is not read would have the end overtake the answer.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    runtime().block_on(async {
+        let sender = sender(house.plain, &Builder::new()).await;
+        let (response, mut stream) = ask(&sender, request("POST", "/"), false).await;
+        let response = in_time(response).await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert_eq!(read(response).await.unwrap(), b"no");
+        // The windows open as far as all of it is read.
+        for piece in 1..=50 {
+            stream.reserve_capacity(PIECE);
+            while stream.capacity() < PIECE {
+                let room = std::future::poll_fn(|context| stream.poll_capacity(context));
+                in_time(room).await.expect("a stream that goes on").unwrap();
+            }
+            stream
+                .send_data(vec![b'x'; PIECE].into(), piece == 50)
+                .unwrap();
+        }
+    });
+}
+
+#[test]
 fn small_windows_lose_nothing() {
     let (demo, _server) = Demo::serve(0);
     runtime().block_on(async {

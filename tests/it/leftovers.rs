@@ -2,6 +2,8 @@
 
 use crate::client::transport::{Endpoint, Transport};
 use crate::client::wire::{Head, Wire};
+use crate::harness::backend::Backend;
+use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
 use crate::harness::{PATIENCE, runtime};
 
@@ -43,6 +45,36 @@ fn a_body_of_known_length_may_come_after_its_answer() {
             }
             next_request(&mut wire).await;
         }
+    });
+}
+
+/// The demo before an upstream that wants no bodies.
+fn serve_refusing() -> (Backend, Demo, Bws) {
+    const REFUSAL: &str = "HTTP/1.1 403 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+    let upstream = Backend::says(REFUSAL);
+    let (demo, server) = Demo::serve_copy(0, |config| {
+        let at = config.find("http://").expect("an upstream");
+        let end = at + config[at..].find('"').expect("its end");
+        let ours = format!("http://{}", upstream.address);
+        config.replace(&config[at..end], &ours)
+    });
+    (upstream, demo, server)
+}
+
+#[test]
+fn a_body_that_the_upstream_does_not_want_may_come_as_well() {
+    let (_upstream, demo, _server) = serve_refusing();
+    talk(Endpoint::plain(demo.plain), async |mut wire| {
+        let head = ask(&mut wire, "/echo", "Content-Length: 1000000").await;
+        assert_eq!((head.status, head.closes()), (403, false));
+        for _ in 0..100 {
+            wire.send(&PIECE).await.unwrap();
+        }
+        next_request(&mut wire).await;
+        let expecting = "Content-Length: 5\r\nExpect: 100-continue";
+        let head = ask(&mut wire, "/echo", expecting).await;
+        assert_eq!((head.status, head.closes()), (403, true));
+        assert!(wire.end().await.unwrap().is_empty());
     });
 }
 

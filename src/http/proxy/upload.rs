@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::expectation::{Expectation, Outcome};
 use super::guarded::Guarded;
 use crate::http::body::{BodyError, RequestBody, TooLarge};
+use crate::http::leftover;
 
 /// How long an upstream may say nothing before it gets the body that it was to ask for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -99,6 +100,25 @@ impl Upload {
 
     pub(super) fn source(&self) -> Option<Rc<Source>> {
         self.0.as_ref().map(|sending| sending.source.clone())
+    }
+
+    /// Reads the rest of it for nobody: many a client looks at no answer before it has sent everything. Needs a `LocalSet`.
+    pub(super) fn let_go(self) {
+        if !self.is_end_stream() {
+            tokio::task::spawn_local(self.read_on());
+        }
+    }
+
+    /// As [`Self::let_go`].
+    pub(super) async fn read_on(self) {
+        if let Some(source) = self.source() {
+            source
+                .body
+                .borrow()
+                .as_ref()
+                .inspect(|body| body.be_patient());
+        }
+        leftover::read_on(self).await;
     }
 
     /// Keeps the beginning, so that [`Source::recover`] can have it sent again.

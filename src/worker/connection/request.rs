@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue, UPGRADE};
 use http::{Request, Response, Version};
 use http_body::Body as _;
 
@@ -61,6 +61,8 @@ pub struct UnderWay {
     exchange: Rc<Exchange>,
     /// Of its body, where it has one.
     claim: Option<Rc<Claim>>,
+    /// The client may wait to be told that the body is wanted (RFC 9110 section 10.1.1).
+    expects: bool,
     /// The client may go on with the body.
     open_ended: bool,
     guard: RequestInFlight,
@@ -78,6 +80,7 @@ pub fn begin(
     let shown = thread.service.identify(&mut request, &context.connection);
     let exchange = Exchange::begin(thread, &shown, activity, &request);
     let claim = claim(activity, request.body());
+    let expects = claim.is_some() && request.headers().contains_key(EXPECT);
     let open_ended = is_open_ended(&request);
     let limit = thread.process.config.security.max_request_size;
     let request = request.map(|incoming| {
@@ -92,6 +95,7 @@ pub fn begin(
         context,
         exchange,
         claim,
+        expects,
         open_ended,
         guard,
     };
@@ -102,7 +106,12 @@ impl UnderWay {
     /// Whether the rest of the request's body is in the way of the next request (HTTP/1).
     fn leaves_body(&self) -> bool {
         let claim = self.claim.as_deref();
-        claim.is_some_and(|claim| matches!(claim.fate(), Fate::Abandoned | Fate::ClientLeft))
+        claim.is_some_and(|claim| match claim.fate() {
+            // After the answer nobody tells it to go on.
+            Fate::Open => self.expects && !claim.is_asked_for(),
+            Fate::Whole => false,
+            Fate::Abandoned | Fate::ClientLeft => true,
+        })
     }
 
     /// The response for the wire, and the tunnel that it opens.
@@ -111,6 +120,7 @@ impl UnderWay {
             context,
             exchange,
             claim,
+            expects: _,
             open_ended,
             guard,
         } = self;

@@ -224,6 +224,10 @@ impl<'a> Call<'a> {
         let rest = match (sending, unmet) {
             (true, Some(unmet)) => Some(Rest::withhold(outgoing, unmet)),
             (true, None) => Some(Rest::send(outgoing, link.stream.clone())),
+            (false, _) if broken.is_some() => {
+                outgoing.into_upload().let_go();
+                None
+            }
             (false, _) => {
                 link.head = outgoing.into_front();
                 None

@@ -92,6 +92,11 @@ impl Outgoing {
         self.front
     }
 
+    /// What was not taken out of the body.
+    pub(super) fn into_upload(self) -> Upload {
+        self.upload
+    }
+
     /// The whole body, when nothing was sent.
     pub(super) fn into_unsent(self) -> Option<Upload> {
         let mut upload = self.upload;

@@ -2,9 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use super::super::Stream;
 use super::super::expectation::{Expectation, Outcome};
@@ -35,10 +37,11 @@ impl Rest {
     /// Sends it from now on. Needs a `LocalSet`.
     pub(super) fn send(outgoing: Outgoing, stream: Rc<RefCell<Stream>>) -> Self {
         let state = Rc::new(Cell::new(State::Sending));
-        let task = tokio::task::spawn_local(send(outgoing, stream, state.clone()));
+        let (goes_on, dismissed) = oneshot::channel();
+        tokio::task::spawn_local(send(outgoing, stream, state.clone(), dismissed));
         Self::Sent(Sending {
             state,
-            task: Some(task),
+            goes_on: Some(goes_on),
         })
     }
 
@@ -57,7 +60,10 @@ impl Rest {
                 let handed = State::Handed(link, server.clone());
                 sending.state.set(handed);
                 // Ends with the body: that has the client's time limits.
-                drop(sending.task.take());
+                if let Some(goes_on) = sending.goes_on.take() {
+                    // Where it is over nobody listens.
+                    let _ = goes_on.send(());
+                }
             }
             State::Failed | State::Handed(..) => {}
         }
@@ -66,21 +72,16 @@ impl Rest {
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        match self {
-            Self::Withheld { unmet, .. } => unmet.settle(Outcome::Over),
-            Self::Sent(sending) => {
-                if let Some(task) = sending.task.take() {
-                    task.abort();
-                }
-            }
+        if let Self::Withheld { unmet, .. } = self {
+            unmet.settle(Outcome::Over);
         }
     }
 }
 
 pub(super) struct Sending {
     state: Rc<Cell<State>>,
-    /// None when it goes on by itself.
-    task: Option<JoinHandle<()>>,
+    /// Told when it goes on by itself; dropped, it sends nothing more.
+    goes_on: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Default)]
@@ -93,15 +94,29 @@ enum State {
     Handed(Link, Rc<Server>),
 }
 
-async fn send(outgoing: Outgoing, stream: Rc<RefCell<Stream>>, state: Rc<Cell<State>>) {
-    let mut outgoing = outgoing;
-    let sent = poll_fn(|context| outgoing.poll(&stream, context)).await;
-    drop((outgoing, stream));
-    let outcome = match sent {
-        Ok(()) => State::Sent,
-        Err(_) => State::Failed,
-    };
-    if let (State::Handed(link, server), Ok(())) = (state.replace(outcome), sent) {
+async fn send(
+    outgoing: Outgoing,
+    stream: Rc<RefCell<Stream>>,
+    state: Rc<Cell<State>>,
+    dismissed: oneshot::Receiver<()>,
+) {
+    let (mut outgoing, mut dismissed) = (outgoing, Some(dismissed));
+    let sent = poll_fn(|context| {
+        match dismissed.as_mut().map(|it| Pin::new(it).poll(context)) {
+            Some(Poll::Ready(Err(_))) => return Poll::Ready(false),
+            Some(Poll::Ready(Ok(()))) => dismissed = None,
+            Some(Poll::Pending) | None => {}
+        }
+        outgoing.poll(&stream, context).map(|sent| sent.is_ok())
+    });
+    let sent = sent.await;
+    drop(stream);
+    let outcome = if sent { State::Sent } else { State::Failed };
+    if let (State::Handed(link, server), true) = (state.replace(outcome), sent) {
         server.keep(link);
+    }
+    if !sent {
+        // A body that broke off says so again.
+        outgoing.into_upload().read_on().await;
     }
 }

@@ -37,6 +37,8 @@ pub(in crate::http::proxy) struct Call<'a> {
     response: ResponseFuture,
     /// None when all is sent, or no more is taken.
     outgoing: Option<Outgoing>,
+    /// What the upstream did not take of the body.
+    unwanted: Option<Upload>,
     /// After CONNECT.
     to_upstream: Option<SendStream<Bytes>>,
     /// How often something was sent on the connection before.
@@ -100,6 +102,7 @@ impl<'a> Call<'a> {
             lease,
             response,
             outgoing: None,
+            unwanted: None,
             to_upstream: None,
             writes,
             opened: false,
@@ -141,10 +144,12 @@ impl<'a> Call<'a> {
         }
         match outgoing.poll(context) {
             Poll::Pending => return Ok(()),
-            Poll::Ready(Ok(()) | Err(Stop::Upstream)) => {}
+            Poll::Ready(Ok(())) => self.outgoing = None,
+            Poll::Ready(Err(Stop::Upstream)) => {
+                self.unwanted = self.outgoing.take().map(Outgoing::into_upload);
+            }
             Poll::Ready(Err(Stop::Body(error))) => return Err(Ended::Body(error)),
         }
-        self.outgoing = None;
         Ok(())
     }
 
@@ -196,10 +201,14 @@ impl<'a> Call<'a> {
         let Self {
             lease,
             outgoing,
+            unwanted,
             to_upstream,
             expectation,
             ..
         } = self;
+        if let Some(unwanted) = unwanted {
+            unwanted.let_go();
+        }
         let unmet = expectation.is_some_and(|it| !it.is_settled());
         let rest = outgoing.map(|outgoing| match unmet {
             true => Rest::withhold(outgoing),

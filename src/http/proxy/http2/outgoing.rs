@@ -37,6 +37,11 @@ impl Outgoing {
         }
     }
 
+    /// What was not taken out of the body.
+    pub(super) fn into_upload(self) -> Upload {
+        self.upload
+    }
+
     /// Ready when nothing is left to be sent, or nothing more will be.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         loop {

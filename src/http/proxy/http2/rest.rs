@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use super::connections::Lease;
 use super::outgoing::Outgoing;
@@ -20,8 +22,8 @@ pub(super) enum Rest {
 
 /// A task that sends.
 pub(super) struct Sending {
-    /// None when it goes on by itself.
-    task: Option<JoinHandle<()>>,
+    /// Told when it goes on by itself; dropped, it sends nothing more.
+    goes_on: Option<oneshot::Sender<()>>,
     /// The place of the stream, when the response is whole before the request.
     place: Rc<Cell<Option<Lease>>>,
 }
@@ -36,15 +38,10 @@ impl Rest {
     /// Sends it from now on. Needs a `LocalSet`.
     pub(super) fn send(outgoing: Outgoing) -> Self {
         let place = Rc::<Cell<Option<Lease>>>::default();
-        let mut outgoing = outgoing;
-        let held = place.clone();
-        let task = tokio::task::spawn_local(async move {
-            // The client knows by itself when its body breaks off.
-            let _ = poll_fn(|context| outgoing.poll(context)).await;
-            drop((outgoing, held));
-        });
+        let (goes_on, dismissed) = oneshot::channel();
+        tokio::task::spawn_local(send(outgoing, place.clone(), dismissed));
         Self::Sent(Sending {
-            task: Some(task),
+            goes_on: Some(goes_on),
             place,
         })
     }
@@ -58,17 +55,33 @@ impl Rest {
     pub(super) fn go_on(mut self, lease: Lease) {
         if let Self::Sent(sending) = &mut self {
             sending.place.set(Some(lease));
-            drop(sending.task.take());
+            if let Some(goes_on) = sending.goes_on.take() {
+                // Where it is over nobody listens.
+                let _ = goes_on.send(());
+            }
         }
     }
 }
 
-impl Drop for Rest {
-    fn drop(&mut self) {
-        if let Self::Sent(sending) = self {
-            if let Some(task) = sending.task.take() {
-                task.abort();
-            }
+async fn send(
+    outgoing: Outgoing,
+    place: Rc<Cell<Option<Lease>>>,
+    dismissed: oneshot::Receiver<()>,
+) {
+    let (mut outgoing, mut dismissed) = (outgoing, Some(dismissed));
+    let sent = poll_fn(|context| {
+        match dismissed.as_mut().map(|it| Pin::new(it).poll(context)) {
+            Some(Poll::Ready(Err(_))) => return Poll::Ready(false),
+            Some(Poll::Ready(Ok(()))) => dismissed = None,
+            Some(Poll::Pending) | None => {}
         }
+        // The client knows by itself when its body breaks off.
+        outgoing.poll(context).map(|sent| sent.is_ok())
+    });
+    let sent = sent.await;
+    let upload = outgoing.into_upload();
+    drop(place);
+    if !sent {
+        upload.read_on().await;
     }
 }
