@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
 
 use super::head_size;
 use crate::config::types::HeadLimits;
@@ -19,6 +19,12 @@ const BAD: Refusal = Refusal {
     status: StatusCode::BAD_REQUEST,
     close: true,
 };
+
+/// Names that a gateway to CGI or WSGI takes for the framing fields.
+static MIMICS: [HeaderName; 2] = [
+    HeaderName::from_static("content_length"),
+    HeaderName::from_static("transfer_encoding"),
+];
 
 /// The host that `request` means, without its port; empty when it names none (HTTP/1.0, or an empty `Host`).
 pub(super) fn admit<'r, B>(
@@ -109,6 +115,10 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let (coding, length) = (codings.next(), lengths.next());
     if lengths.next().is_some() || (coding.is_some() && length.is_some()) {
+        return Err(BAD);
+    }
+    // Over HTTP/1 `worker::framing` has looked for them.
+    if version == Version::HTTP_2 && MIMICS.iter().any(|name| headers.contains_key(name)) {
         return Err(BAD);
     }
     let Some(coding) = coding else { return Ok(()) };
@@ -243,6 +253,15 @@ mod tests {
         assert_eq!(admit(&request, &limits), Ok("a"));
         request.headers_mut().insert(HOST, "b".parse().unwrap());
         assert!(admit(&request, &limits).is_err());
+    }
+
+    #[test]
+    fn nothing_looks_like_framing_over_http_2() {
+        for (name, sound) in [("content_length", false), ("content-lengths", true)] {
+            let mut request = request("http://a/x", &[(name, "5")]);
+            *request.version_mut() = Version::HTTP_2;
+            assert_eq!(admit(&request, &HeadLimits::default()).is_ok(), sound);
+        }
     }
 
     #[test]

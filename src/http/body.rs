@@ -194,6 +194,8 @@ impl http_body::Body for RequestBody {
             Some(Ok(frame)) => frame,
         };
         if let Some(trailers) = frame.trailers_ref() {
+            // Nothing comes after them, and nobody asks.
+            self.end(Fate::Whole);
             trailers::check(trailers)?;
         }
         // Behind trailers there is nothing, and not everybody asks.

@@ -343,13 +343,16 @@ impl<'a> Exchange<'a> {
             return;
         }
         let host = self.host.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+        let secure = matches!(member.server.protocol, UpstreamProtocol::Tls(_));
         let ours = [
             Origin {
-                secure: matches!(member.server.protocol, UpstreamProtocol::Tls(_)),
+                secure,
+                unaware: false,
                 authority: member.authority.as_bytes(),
             },
             Origin {
                 secure: self.secure,
+                unaware: !secure,
                 authority: host,
             },
         ];

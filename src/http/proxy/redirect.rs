@@ -11,6 +11,8 @@ use crate::config::types::Route;
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub(super) secure: bool,
+    /// It is spoken to without TLS, whatever its clients speak.
+    pub(super) unaware: bool,
     /// Host, and port unless it is the scheme's own; empty for none.
     pub(super) authority: &'a [u8],
 }
@@ -18,8 +20,10 @@ pub(super) struct Origin<'a> {
 impl Origin<'_> {
     fn is(&self, scheme: &str, authority: &str) -> bool {
         let own = if self.secure { "https" } else { "http" };
+        // An application that does not know that its clients come by https.
+        let unaware = self.secure && self.unaware && scheme.eq_ignore_ascii_case("http");
         !self.authority.is_empty()
-            && scheme.eq_ignore_ascii_case(own)
+            && (scheme.eq_ignore_ascii_case(own) || unaware)
             && authority.as_bytes().eq_ignore_ascii_case(self.authority)
     }
 }
@@ -71,6 +75,7 @@ mod tests {
         headers.insert(LOCATION, location.parse().unwrap());
         let origin = |secure, authority: &'static str| Origin {
             secure,
+            unaware: secure,
             authority: authority.as_bytes(),
         };
         let ours = [origin(false, "10.0.0.1:3000"), origin(true, "shop.example")];
@@ -96,6 +101,7 @@ mod tests {
         for (location, route, base, expected) in [
             ("http://10.0.0.1:3000/x?y#z", None, "", "/x?y#z"),
             ("HTTPS://SHOP.example", None, "", "/"),
+            ("http://shop.example/x", None, "", "/x"),
             ("http://10.0.0.1:3000/x", Some(&stripped), "", "/app/x"),
             ("/login", Some(&stripped), "", "/app/login"),
             ("/", Some(&stripped), "", "/app/"),
@@ -115,7 +121,6 @@ mod tests {
             ("//10.0.0.1:3000/x", None, ""),
             ("ftp://10.0.0.1:3000/x", None, ""),
             ("https://10.0.0.1:3000/x", None, ""),
-            ("http://shop.example/x", None, ""),
             ("relative", None, ""),
             ("http://10.0.0.1:3000?x", None, ""),
             ("/other", None, "/base"),

@@ -40,6 +40,12 @@ fn bodies() -> Vec<Case> {
             Answer(1, 200),
         ),
         case(
+            "8.3.1",
+            "a path with a fragment, which is dropped",
+            &[hello.clone(), get(1, "/small.bin#frag")],
+            Answer(1, 200),
+        ),
+        case(
             "8.1",
             "HEAD",
             &[hello.clone(), request(1, &head)],
