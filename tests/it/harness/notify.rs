@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -14,6 +15,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use super::wait_for;
 
 const END: &str = "the recorder ends";
+/// Goes behind what was sent before.
+const BARRIER: &str = "as far as here";
 
 /// What is kept under a name.
 type Store = BTreeMap<String, OwnedFd>;
@@ -22,6 +25,7 @@ pub struct Recorder {
     path: PathBuf,
     messages: Arc<Mutex<Vec<String>>>,
     store: Arc<Mutex<Store>>,
+    barriers: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -34,11 +38,17 @@ impl Recorder {
         let kept = messages.clone();
         let store = Arc::new(Mutex::new(Store::new()));
         let stored = store.clone();
+        let barriers = Arc::new(AtomicUsize::new(0));
+        let passed = barriers.clone();
         // A thread, as few datagrams find room in the socket while nobody reads.
         let thread = std::thread::spawn(move || {
             while let Ok((text, descriptors)) = receive(&socket) {
                 if text == END {
                     break;
+                }
+                if text == BARRIER {
+                    passed.fetch_add(1, Ordering::Release);
+                    continue;
                 }
                 let mut stored = stored.lock().expect("no panic while locked");
                 remember(&mut stored, &text, descriptors);
@@ -49,6 +59,7 @@ impl Recorder {
             path,
             messages,
             store,
+            barriers,
             thread: Some(thread),
         }
     }
@@ -57,7 +68,15 @@ impl Recorder {
         &self.path
     }
 
+    /// All that was sent before this call.
     pub fn messages(&self) -> Vec<String> {
+        let before = self.barriers.load(Ordering::Acquire);
+        let asks = UnixDatagram::unbound().expect("a socket can be made");
+        asks.send_to(BARRIER.as_bytes(), &self.path)
+            .expect("the recorder listens");
+        wait_for("what was sent before", || {
+            (self.barriers.load(Ordering::Acquire) > before).then_some(())
+        });
         self.messages.lock().expect("no panic while locked").clone()
     }
 
