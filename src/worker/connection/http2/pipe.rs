@@ -12,6 +12,7 @@ use super::departure::Departure;
 use super::piece::Piece;
 use crate::http::body::BodyError;
 use crate::worker::activity::Activity;
+use crate::worker::waiting::Place;
 use crate::worker::wire_body::{BLOCK, WireBody, WireChunk};
 
 /// The rest of a response. What is not sent when it is dropped the client hears of by RST_STREAM.
@@ -24,6 +25,8 @@ pub struct Pipe {
     begun: bool,
     /// The body broke off: what came before it is to leave before the client is told.
     breaking: Option<(Departure, Reason)>,
+    /// Among those that wait for the client, once it had to.
+    place: Option<Place>,
 }
 
 /// Whether there is more to send.
@@ -41,7 +44,14 @@ impl Pipe {
             activity,
             begun: false,
             breaking: None,
+            place: None,
         }
+    }
+
+    /// The same, with a place among those that wait for the client.
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
     }
 
     /// Whether the body is there, and not longer than `most`.
@@ -144,6 +154,20 @@ impl Pipe {
         Poll::Ready(Ok(Step::Over))
     }
 
+    /// Ready when the client was too slow, and was told so.
+    fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.place.is_none() && self.body.is_owed() {
+            self.place = Some(Place::new(&self.activity, self.body.exchange(), None));
+        }
+        let Some(place) = &self.place else {
+            return Poll::Pending;
+        };
+        ready!(place.poll_too_slow(context));
+        tracing::debug!("a response was taken too slowly");
+        self.stream.send_reset(Reason::CANCEL);
+        Poll::Ready(())
+    }
+
     fn send(&mut self, chunk: WireChunk, last: bool) -> Result<Step, h2::Error> {
         self.stream.send_data(Piece::Body(chunk), last)?;
         Ok(if last { Step::Over } else { Step::More })
@@ -160,7 +184,9 @@ impl Future for Pipe {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let sent = ready!(self.poll_send(context));
+        let Poll::Ready(sent) = self.poll_send(context) else {
+            return self.poll_too_slow(context);
+        };
         if let Err(error) = sent {
             tracing::debug!(%error, "a response was not taken");
         }
