@@ -1,13 +1,24 @@
 //! Printing that does not fail when the reader has gone (`bws status | head -1`).
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
-/// Prints to stdout; a reader that is gone is none of our errors.
+/// Prints to stdout; a reader that is gone is none of our errors. On any other the command ends with status 1: what it was
+/// to tell is not told.
 pub(super) fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
+    if let Err(error) = write(text) {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            complain(&format!(
+                "bws: cannot write to the standard output: {error}"
+            ));
+            std::process::exit(1);
+        }
+    }
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// Prints to stderr, with a newline at its end.
@@ -18,11 +29,7 @@ pub(super) fn complain(text: &str) {
 
 /// Whether someone reads stdout still.
 pub(super) fn try_print(text: &str) -> bool {
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .is_ok()
+    write(text).is_ok()
 }
 
 /// "1 site", "2 sites".

@@ -101,6 +101,7 @@ impl Loading {
         if self.broken {
             return Err(self.findings.report(&self.sources));
         }
+        self.check_sites(&raw, earlier);
         let watched = std::mem::take(&mut self.watched);
         let (sources, findings) = (&self.sources, &self.findings);
         let earlier = earlier.map(|config| &config.certificates);
@@ -125,6 +126,20 @@ impl Loading {
                 certificates_parsed: parsed,
             })
         }
+    }
+
+    /// A file that was cut off, or is not written yet, is no wish to serve nothing any more.
+    fn check_sites(&self, raw: &Raw, earlier: Option<&Config>) {
+        if raw.sites().next().is_some() {
+            return;
+        }
+        let message = "there is no site: nothing is served";
+        let finding = match earlier {
+            Some(earlier) if !earlier.sites.is_empty() => Finding::error(message)
+                .help("complete the file; to serve nothing any more, stop the server"),
+            _ => Finding::warning(message).help("add a [[sites]] table"),
+        };
+        self.findings.push(finding);
     }
 
     fn read_main(&mut self, source: Result<Source, Unreadable>) -> Raw {

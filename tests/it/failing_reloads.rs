@@ -47,6 +47,16 @@ fn a_syntax_error() {
 }
 
 #[test]
+fn a_file_that_was_cut_off() {
+    let (demo, server) = Demo::serve(1);
+    for rest in ["", "[server]\n"] {
+        server.configure(rest);
+        assert_refused(&demo, &server, &["there is no site"]);
+    }
+    assert_recovers(&demo, &server);
+}
+
+#[test]
 fn an_unknown_key_and_a_missing_folder_are_told_at_once() {
     let (demo, server) = Demo::serve(1);
     let root = demo.root(1).display().to_string();

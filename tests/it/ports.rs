@@ -1,16 +1,18 @@
 //! Ports that the configuration wants and that the server may not bind: root binds them, systemd keeps them.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use rustix::process::Signal;
 
 use crate::harness::bws::{Bws, binary};
-use crate::harness::{get, install, install_copy, listener, wait_for, write_file};
+use crate::harness::process::Process;
+use crate::harness::{free_address, get, install, install_copy, listener, wait_for, write_file};
 
 /// Ports below 1024 are not for a server that runs under this, as in its sandbox. (Root of a container may inherit the
 /// capability.)
@@ -331,6 +333,35 @@ fn what_the_server_binds_itself_is_stored_too() {
     server.reload_to(&text);
     wait_for("the Unix socket to go", || (!unix.exists()).then_some(()));
     wait_until_stored(&server, &[tcp]);
+}
+
+#[test]
+fn a_stop_gives_up_ports_that_nobody_else_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let text = config(folder.path(), address, &[]);
+    let file = folder.path().join("config.toml");
+    write_file(&file, &text);
+    let mut command = Command::new(binary());
+    command.arg("--config").arg(&file);
+    // Nobody keeps its sockets.
+    command.env_remove("NOTIFY_SOCKET");
+    command.env("RUNTIME_DIRECTORY", folder.path());
+    let mut server = Process::start(command, &folder.path().join("log")).unwrap();
+    let mut busy = wait_for("the server", || TcpStream::connect(address).ok());
+    busy.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    // Another answer means that it came.
+    wait_for("an answer", || {
+        (get(address, HOST, "/").0.status == 200).then_some(())
+    });
+    server.signal(Signal::TERM);
+    wait_for("a refusal", || TcpStream::connect(address).err());
+    busy.write_all(format!("Host: {HOST}\r\n\r\n").as_bytes())
+        .unwrap();
+    let mut answer = String::new();
+    busy.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(server.wait().success());
 }
 
 #[test]

@@ -239,11 +239,38 @@ pub(super) fn monitoring(raw: raw::Monitoring, findings: &Findings) -> Monitorin
         Some(path.value)
     };
     let or = |path: Option<String>, default: &str| path.unwrap_or_else(|| default.to_owned());
+    check_metrics_path(&raw, findings);
     Monitoring {
         enabled: is_on(raw.enabled.as_ref(), true),
         health_endpoint: or(path(raw.health_endpoint), defaults::HEALTH_ENDPOINT),
         detailed_endpoint: or(path(raw.detailed_endpoint), defaults::DETAILED_ENDPOINT),
         metrics_endpoint: path(raw.metrics_endpoint),
+    }
+}
+
+/// Whether the page of the metrics would be seen.
+fn check_metrics_path(raw: &raw::Monitoring, findings: &Findings) {
+    let Some(path) = &raw.metrics_endpoint else {
+        return;
+    };
+    let value = |path: &Option<Located<String>>| path.as_ref().map(|path| path.value.clone());
+    let health = [
+        value(&raw.health_endpoint).unwrap_or_else(|| defaults::HEALTH_ENDPOINT.to_owned()),
+        value(&raw.detailed_endpoint).unwrap_or_else(|| defaults::DETAILED_ENDPOINT.to_owned()),
+    ];
+    if health.contains(&path.value) || path.value.starts_with("/api/health") {
+        findings.push(
+            Finding::error(format!("'{}' is a health endpoint already", path.value))
+                .at(path.place, "")
+                .help("choose another path, as \"/metrics\""),
+        );
+    }
+    if !is_on(raw.enabled.as_ref(), true) {
+        findings.push(
+            Finding::warning("no metrics on the sites: monitoring is not enabled")
+                .at(path.place, "")
+                .help("remove 'enabled = false', or this key"),
+        );
     }
 }
 

@@ -179,7 +179,7 @@ fn what_is_switched_off_is_no_error_even_when_it_is_not_available() {
 #[test]
 fn a_daemon_table_is_a_warning() {
     let loaded = Folder::new()
-        .load("[daemon]\npid_file = \"/run/x\"\nanything = 1\n")
+        .load("[daemon]\npid_file = \"/run/x\"\nanything = 1\n[[sites]]\nname = \"a\"\nport = 80\napi_only = true\n")
         .unwrap();
     assert_eq!(loaded.warnings.problems.len(), 1);
     assert!(!loaded.warnings.has_errors());

@@ -65,7 +65,8 @@ fn an_included_file_holds_sites_only() {
         messages,
         [
             "'include' is not allowed in an included file",
-            "'server' is not allowed in an included file"
+            "'server' is not allowed in an included file",
+            "there is no site: nothing is served",
         ]
     );
     assert!(

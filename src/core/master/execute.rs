@@ -45,6 +45,7 @@ impl Master {
                 self.reloading = None;
                 self.shown = "stopping".into();
                 notify::stopping(&self.shown);
+                self.close_own_sockets();
             }
             Action::Report { requests, outcome } => self.report(requests, outcome),
             Action::Notice(notice) => self.notice(notice),

@@ -150,6 +150,15 @@ impl Master {
         ))
     }
 
+    /// The server stops: who comes to a port that only we hold is refused, and does not wait in vain.
+    pub(super) fn close_own_sockets(&mut self) {
+        self.sockets.close_own();
+        for resources in self.generations.values_mut() {
+            let used = &mut resources.sockets;
+            used.retain(|(socket, _)| self.sockets.place(socket).is_some());
+        }
+    }
+
     /// Closes what only a refused configuration, or a former one, wanted.
     pub(super) fn release_sockets(&mut self) {
         let used = self.active().map(|active| active.sockets.clone());

@@ -156,6 +156,17 @@ impl Sockets {
         });
     }
 
+    /// Closes what nobody else holds: nobody will serve there any more.
+    pub fn close_own(&mut self) {
+        self.held.retain(|held| {
+            let own = held.origin == Origin::Own;
+            if own {
+                held.leave();
+            }
+            !own
+        });
+    }
+
     /// Sockets of systemd that no listener uses, for a warning.
     pub fn unused(&self, listeners: &[Listener]) -> Vec<String> {
         let idle = self

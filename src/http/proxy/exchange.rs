@@ -26,7 +26,7 @@ use super::redirect::{self, Origin};
 use super::route::upstream_target;
 use super::sender::{Incoming, SendError, Sender};
 pub(super) use super::trouble::{Failure, Trouble};
-use super::trouble::{failure, refusal};
+use super::trouble::{Seen, failure, given_up, refusal};
 use super::upgrade::Upgrade;
 use super::upload::{Progress, Source, Upload};
 use crate::config::types::{Proxy, Route, UpstreamProtocol};
@@ -157,8 +157,6 @@ impl<'a> Exchange<'a> {
                     Err(error) => return Err(Trouble::from(error).spares(upload)),
                 },
             };
-            // A new one that is shared may have been about to end.
-            let again = stale || sender.is_shared();
             let sent = match sender {
                 Sender::Http1(link) => self.send_alone(member, link, upload).await,
                 // Rarer, and larger.
@@ -170,7 +168,8 @@ impl<'a> Exchange<'a> {
                 Err(Failure {
                     trouble: Trouble::Reset,
                     unsent: Some(unsent),
-                }) if again && self.may_send() => upload = unsent,
+                    seen,
+                }) if is_free(seen, stale) && self.may_send() => upload = unsent,
                 result => return result.map(Answer::Response),
             }
         }
@@ -245,7 +244,7 @@ impl<'a> Exchange<'a> {
             http2::Call::new(lease, &message, upload, expectation, &hear)
         };
         self.note_sent();
-        let mut call = call.map_err(|upload| Trouble::Reset.spares(upload))?;
+        let mut call = call.map_err(Trouble::unsent)?;
         let mut patience = Patience::default();
         let outcome = self.in_time(|context| call.poll_head(context), &mut patience, progress);
         let outcome = outcome.await;
@@ -276,9 +275,10 @@ impl<'a> Exchange<'a> {
             None if repeatable => Err(Trouble::Late.spares(Upload::empty())),
             None => Err(Trouble::Late.ends()),
             Some(Ok(response)) => Ok(response),
-            Some(Err(SendError::Unsent(upload))) => Err(Trouble::Reset.spares(upload)),
+            Some(Err(SendError::Unsent(upload))) => Err(Trouble::unsent(upload)),
             Some(Err(SendError::Refused)) => Err(refusal(source.as_deref())),
             Some(Err(SendError::Silent)) => Err(failure(progress, repeatable)),
+            Some(Err(SendError::GivenUp)) => Err(given_up(progress, repeatable)),
             Some(Err(SendError::Unsound)) => Err(failure(progress, false)),
         }
     }
@@ -370,24 +370,32 @@ impl<'a> Exchange<'a> {
         }
         headers::rewrite_response(&mut parts.headers, parts.version);
         self.rewrite_redirect(&mut parts.headers, place.member());
-        if matches!(
+        // Whatever an upstream of HTTP/2 sends with it (RFC 9110 section 6.4.1).
+        let bare = matches!(
             parts.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        ) {
+        );
+        if bare {
             parts.headers.remove(CONTENT_LENGTH);
         }
         let body = match incoming.take_whole() {
             Some(whole) => {
                 incoming.give_back(place.server());
-                match whole.is_empty() {
+                match whole.is_empty() || bare {
                     true => Body::Empty,
                     false => Body::Full(whole),
                 }
             }
+            None if bare => Body::Empty,
             None => Body::Stream(Box::pin(Download::new(incoming, place, self.read))),
         };
         parts.version = Version::HTTP_11;
         parts.extensions = http::Extensions::new();
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// Whether sending again is no attempt. `stale`: the connection had stood there before.
+fn is_free(seen: Seen, stale: bool) -> bool {
+    seen == Seen::No || (stale && seen == Seen::Perhaps)
 }

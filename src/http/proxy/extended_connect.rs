@@ -66,7 +66,7 @@ impl Exchange<'_> {
             Some(Err(SendError::Unsent(_) | SendError::Refused)) => {
                 Err(Trouble::Reset.spares(Upload::empty()))
             }
-            Some(Err(SendError::Silent | SendError::Unsound)) => Err(BROKEN),
+            Some(Err(SendError::Silent | SendError::GivenUp | SendError::Unsound)) => Err(BROKEN),
         }
     }
 

@@ -200,7 +200,9 @@ impl Search<'_> {
                 Err(failure) => failure,
             };
             tried.push(index);
-            let Failure { trouble, unsent } = failure;
+            let Failure {
+                trouble, unsent, ..
+            } = failure;
             let next = match unsent {
                 Some(unsent) if self.allows(trouble) => self.next(&tried).zip(Some(unsent)),
                 _ => None,

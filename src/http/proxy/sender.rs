@@ -35,16 +35,13 @@ pub(super) enum SendError {
     Refused,
     /// The connection ended before a response.
     Silent,
+    /// Its stream was reset before a response.
+    GivenUp,
     /// What came is no sound response, or the request's body broke off.
     Unsound,
 }
 
 impl Sender {
-    /// Whether others send on the same connection.
-    pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Self::Http2(_))
-    }
-
     /// Sends a request that is made for HTTP/1.1 and has no body.
     pub(super) async fn ask(self, message: &Message<'_>) -> Result<Response<Incoming>, SendError> {
         let upload = Upload::empty();

@@ -17,6 +17,7 @@ use super::http2::Lease;
 use super::patience::Patience;
 use super::pool::Place;
 use super::sender::{Incoming, Sender};
+use super::trouble::Seen;
 use super::upgrade::{Upgrade, is_websocket};
 use super::upload::Upload;
 use super::{Tunnel, headers};
@@ -24,6 +25,7 @@ use super::{Tunnel, headers};
 pub(super) const BROKEN: Failure = Failure {
     trouble: Trouble::Reset,
     unsent: None,
+    seen: Seen::Perhaps,
 };
 
 /// Where a protocol may be switched.

@@ -11,6 +11,25 @@ pub(super) struct Failure {
     pub(super) trouble: Trouble,
     /// The request's body, where nothing was sent or it does no harm to send it again.
     pub(super) unsent: Option<Upload>,
+    pub(super) seen: Seen,
+}
+
+/// Whether the upstream has looked at a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Certainly not (RFC 9113 section 8.7).
+    No,
+    /// Not, if its connection was about to end before.
+    Perhaps,
+    /// It gave it up.
+    Yes,
+}
+
+impl Failure {
+    fn seen(mut self, seen: Seen) -> Self {
+        self.seen = seen;
+        self
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +76,7 @@ impl Trouble {
         Failure {
             trouble: self,
             unsent: None,
+            seen: Seen::Perhaps,
         }
     }
 
@@ -64,19 +84,30 @@ impl Trouble {
         Failure {
             trouble: self,
             unsent: Some(upload),
+            seen: Seen::Perhaps,
         }
+    }
+
+    /// Nothing was sent on a connection that ended.
+    pub(super) fn unsent(upload: Upload) -> Failure {
+        Self::Reset.spares(upload).seen(Seen::No)
     }
 }
 
 /// The upstream did not look at the request: where its body is still there, it may go elsewhere, whatever it is.
 pub(super) fn refusal(source: Option<&Source>) -> Failure {
     match source {
-        None => Trouble::Reset.spares(Upload::empty()),
+        None => Trouble::unsent(Upload::empty()),
         Some(source) => match source.recover() {
-            Some(upload) => Trouble::Reset.spares(upload),
+            Some(upload) => Trouble::unsent(upload),
             None => Trouble::Reset.ends(),
         },
     }
+}
+
+/// The upstream reset the stream.
+pub(super) fn given_up(progress: Option<&Progress>, repeatable: bool) -> Failure {
+    failure(progress, repeatable).seen(Seen::Yes)
 }
 
 /// The client's fault, a reason to try again, or the upstream's fault.

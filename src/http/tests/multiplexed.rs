@@ -153,6 +153,37 @@ fn who_spoke_or_spoke_badly_is_not_asked_again() {
 }
 
 #[test]
+fn only_what_was_certainly_not_looked_at_is_sent_again_for_nothing() {
+    for (code, attempts, asked) in [
+        (INTERNAL_ERROR, 0, 1),
+        (INTERNAL_ERROR, 2, 1),
+        (REFUSED_STREAM, 0, 3),
+    ] {
+        run(async move {
+            let peer = answering(move |it| reset(it, code)).await;
+            let mut proxy = by_http2(&[&peer]);
+            proxy.retry.attempts = attempts;
+            let (answer, _) = ask_hearing(&service(through(proxy)), GET).await;
+            assert_eq!((status(&answer), peer.requests()), (502, asked), "{code}");
+        });
+    }
+}
+
+#[test]
+fn what_has_no_content_gets_none() {
+    run(async {
+        let says = |it| {
+            let head = head(0, it, &[(":status", "204"), ("content-length", "3")]);
+            [head, frame(DATA, END_STREAM, it, b"abc")].concat()
+        };
+        let peer = answering(says).await;
+        let (answer, _) = ask_hearing(&service(through(by_http2(&[&peer]))), GET).await;
+        assert_eq!((status(&answer), body(&answer)), (204, ""));
+        assert_eq!(header(&answer, "content-length"), None);
+    });
+}
+
+#[test]
 fn a_request_beyond_the_last_stream_goes_elsewhere_with_its_body() {
     run(async {
         let peer = Peer::start(|frame, connection| match (frame.kind, connection) {

@@ -31,6 +31,8 @@ pub(super) fn judge(error: &h2::Error, silent: bool) -> SendError {
         SendError::Unsound
     } else if was_refused(error) {
         SendError::Refused
+    } else if error.is_reset() {
+        SendError::GivenUp
     } else {
         SendError::Silent
     }
