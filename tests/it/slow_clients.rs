@@ -236,6 +236,19 @@ fn windows_of_nothing_end_each_stream() {
 }
 
 #[test]
+fn the_end_of_a_response_is_waited_for_as_well() {
+    let (demo, _server) = serve();
+    let mut client = Http2::open(&demo, &[(4, 10)]);
+    client.send(&frames::get(1, "/small.bin"));
+    client.send(&frames::get(3, "/echo/bytes/100"));
+    client.send(&frames::get(5, "/echo/hang"));
+    let mut ended = [1, 3].map(|_| client.find(|frame| frame.is(frames::RST_STREAM)).stream);
+    ended.sort_unstable();
+    assert_eq!(ended, [1, 3]);
+    client.check(7);
+}
+
+#[test]
 fn a_stalled_upload_ends_alone() {
     let (demo, _server) = serve();
     let mut client = Http2::open(&demo, &[]);
