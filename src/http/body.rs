@@ -204,7 +204,7 @@ impl http_body::Body for RequestBody {
         }
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         if let Some(claim) = &self.claim {
-            claim.uploads.received(length);
+            claim.note_received(length);
         }
         match self.remaining.checked_sub(length) {
             Some(rest) => self.remaining = rest,

@@ -13,16 +13,17 @@ pub struct Uploads {
 impl Uploads {
     /// Whether a reader waits for the client to send more.
     pub fn is_waited_for(&self) -> bool {
-        self.waited_for.get() > 0
+        self.waited_for() > 0
+    }
+
+    /// How many readers do.
+    pub fn waited_for(&self) -> u32 {
+        self.waited_for.get()
     }
 
     /// Bytes of all bodies so far.
     pub fn total(&self) -> u64 {
         self.received.get()
-    }
-
-    pub(super) fn received(&self, bytes: u64) {
-        self.received.set(self.received.get().wrapping_add(bytes));
     }
 }
 
@@ -41,7 +42,8 @@ pub enum Fate {
 
 /// One body's part in it.
 pub struct Claim {
-    pub(super) uploads: Rc<Uploads>,
+    uploads: Rc<Uploads>,
+    received: Cell<u64>,
     waits: Cell<bool>,
     released: Cell<bool>,
     fate: Cell<Fate>,
@@ -52,6 +54,7 @@ impl Claim {
     pub fn new(uploads: &Rc<Uploads>) -> Rc<Self> {
         Rc::new(Self {
             uploads: uploads.clone(),
+            received: Cell::default(),
             waits: Cell::new(false),
             released: Cell::new(false),
             fate: Cell::default(),
@@ -66,6 +69,22 @@ impl Claim {
 
     pub(super) fn ask(&self) {
         self.asked.set(true);
+    }
+
+    /// Bytes of it so far.
+    pub fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Whether a reader waits for the client.
+    pub fn waits(&self) -> bool {
+        self.waits.get()
+    }
+
+    pub(super) fn note_received(&self, bytes: u64) {
+        for count in [&self.received, &self.uploads.received] {
+            count.set(count.get().wrapping_add(bytes));
+        }
     }
 
     pub fn fate(&self) -> Fate {

@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 use super::framing::Refusal;
 use super::interim::Outbox;
 use super::queued;
+use super::waiting::{Waiting, Whole};
 use crate::http::proxy::Tunnel;
 use crate::http::uploads::Uploads;
 
@@ -65,6 +66,10 @@ pub struct Activity {
     owed: Cell<u32>,
     /// Bytes of response bodies that left for the client.
     taken: Cell<u64>,
+    /// When the newest of the requests came of whose response bytes left.
+    served: Cell<Ticks>,
+    /// HTTP/2: the streams that wait for the client.
+    pub waiting: Waiting,
     /// HTTP/1: the response to the last request has begun.
     pub responding: Cell<bool>,
     /// While the client is waited for: how long, and where it stood then.
@@ -127,6 +132,8 @@ impl Activity {
             uploads: Rc::default(),
             owed: Cell::default(),
             taken: Cell::default(),
+            served: Cell::default(),
+            waiting: Waiting::default(),
             responding: Cell::default(),
             pace: Cell::default(),
             socket: Cell::default(),
@@ -215,9 +222,10 @@ impl Activity {
         self.head_started.set(in_head);
     }
 
-    /// So many bytes of a response body left.
-    pub fn note_taken(&self, bytes: u64) {
+    /// So many bytes left of the body of a response to a request that came at `began`.
+    pub fn note_taken(&self, bytes: u64, began: Ticks) {
         self.taken.set(self.taken.get().wrapping_add(bytes));
+        self.served.set(self.served.get().max(began));
     }
 
     /// A response body begins or ceases to have more than the client takes.
@@ -229,6 +237,19 @@ impl Activity {
     /// Whether the client has to do something now: send a body, or take a response.
     pub fn waits_for_client(&self) -> bool {
         self.write_blocked.get() || self.owed.get() > 0 || self.uploads.is_waited_for()
+    }
+
+    /// What its streams are measured by.
+    pub fn whole(&self) -> Whole {
+        Whole {
+            now: self.now(),
+            taken: self.taken.get(),
+            received: self.uploads.total(),
+            owed: self.owed.get(),
+            awaited: self.uploads.waited_for(),
+            blocked: self.write_blocked.get(),
+            served: self.served.get(),
+        }
     }
 
     /// Body bytes that the client sent or took so far. What still waits in the kernel it did not take.

@@ -27,6 +27,7 @@ mod start;
 mod sweep;
 mod thread;
 mod tunnel;
+mod waiting;
 mod wire_body;
 
 pub use control::{Hooks, main};

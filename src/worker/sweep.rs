@@ -10,6 +10,7 @@ use super::hang_up;
 use super::memory;
 use super::parked::{Entry, Reason};
 use super::thread::{Active, Protocol, Thread};
+use super::waiting::Demand;
 use crate::config::types::Performance;
 use crate::metrics::counters::Global;
 
@@ -56,6 +57,9 @@ impl Limits {
             return (quiet >= activity.patience.get()).then_some(Order::Close);
         }
         if activity.waits_for_client() {
+            if active.protocol == Protocol::Http2 && !self.judges_whole(activity) {
+                return None;
+            }
             return self.falls_short(activity).then_some(Order::TooSlow);
         }
         if activity.in_flight.get() > 0 {
@@ -81,6 +85,16 @@ impl Limits {
     fn is_too_slow(&self, active: &Active, order: Order) -> bool {
         let late = active.activity.in_block() >= self.header;
         late || matches!(order, Order::TooSlow | Order::HeadTimeout)
+    }
+
+    /// HTTP/2: each stream has its own pace. The connection's counts when nothing at all can be written.
+    fn judges_whole(&self, activity: &Activity) -> bool {
+        let demand = Demand {
+            ticks: self.request,
+            least: self.least,
+        };
+        activity.waiting.judge(&activity.whole(), demand);
+        activity.write_blocked.get()
     }
 
     /// Whether a client moved less than it must, in as many ticks in which it was waited for.
@@ -184,7 +198,7 @@ mod tests {
         };
         (1..200).find_map(|tick| {
             clock.advance();
-            activity.note_taken(bytes);
+            activity.note_taken(bytes, 0);
             activity.touch();
             Some((tick, LIMITS.order(&active)?))
         })

@@ -71,6 +71,16 @@ impl WireBody {
         }
     }
 
+    /// Whether there is more for the client, as far as is known.
+    pub fn is_owed(&self) -> bool {
+        self.owes
+    }
+
+    /// What it answers.
+    pub fn exchange(&self) -> &Rc<Exchange> {
+        &self.exchange
+    }
+
     fn chunk(&self, data: Data) -> WireChunk {
         WireChunk {
             data,

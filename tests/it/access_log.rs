@@ -12,6 +12,7 @@ use crate::client::wire::Wire;
 use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
 use crate::harness::{PATIENCE, fetch, get, listener, runtime, wait_for};
+use crate::http2_wire::frames;
 
 struct Logged {
     demo: Demo,
@@ -161,6 +162,22 @@ fn a_body_that_does_not_come_is_logged_once() {
     );
     assert_eq!(logged.text().lines().count(), 2, "{}", logged.text());
     assert_eq!(logged.server.metric(MALFORMED), before);
+}
+
+#[test]
+fn a_body_that_does_not_come_over_http2_is_logged_with_its_408() {
+    let logged = Logged::serve_with("common", None, "request_timeout = \"1s\"\n");
+    let mut stream = TcpStream::connect(logged.demo.plain).unwrap();
+    let mut post = frames::POST;
+    post[2].1 = "/echo/count?late";
+    let head = frames::headers(0, 1, &[&post[..], &[("content-length", "10")]].concat());
+    let hello = [frames::hello(&[]), head, frames::data(0, 1, b"abc")];
+    stream.write_all(&hello.concat()).unwrap();
+    let line = logged.line("/echo/count?late");
+    assert!(
+        line.ends_with("\"POST /echo/count?late HTTP/2.0\" 408 0"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::harness::bws::Bws;
 use crate::harness::demo::{Demo, HOST};
 use crate::harness::{PATIENCE, listener, wait_for};
-use crate::http2_wire::frames;
+use crate::http2_wire::frames::{self, Frame};
 
 /// Limits that a test can wait for.
 const LIMITS: &str = "header_timeout = \"1s\"\nrequest_timeout = \"2s\"\nmin_rate = \"1KB\"\n";
@@ -128,22 +128,176 @@ fn a_response_that_is_taken_slowly_but_steadily_goes_on() {
     assert!(open(&server) >= 1.0);
 }
 
+/// A connection over HTTP/2.
+struct Http2 {
+    stream: TcpStream,
+    came: Vec<u8>,
+}
+
+impl Http2 {
+    fn open(demo: &Demo, settings: &[(u16, u32)]) -> Self {
+        let (stream, came) = (connect(demo), Vec::new());
+        let mut connection = Self { stream, came };
+        connection.send(&frames::hello(settings));
+        connection
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    fn frame(&mut self) -> Frame {
+        loop {
+            if let Some(frame) = Frame::take(&mut self.came) {
+                assert!(!frame.is(frames::GOAWAY), "{frame:?}");
+                return frame;
+            }
+            let mut space = [0; 16 * 1024];
+            let count = self.stream.read(&mut space).unwrap();
+            assert!(count > 0, "the connection ended");
+            self.came.extend_from_slice(&space[..count]);
+        }
+    }
+
+    /// Skips what comes before.
+    fn find(&mut self, wanted: impl Fn(&Frame) -> bool) -> Frame {
+        loop {
+            let frame = self.frame();
+            if wanted(&frame) {
+                return frame;
+            }
+        }
+    }
+
+    fn reset_of(&mut self, stream: u32) -> u32 {
+        let reset = self.find(|frame| frame.is(frames::RST_STREAM) && frame.stream == stream);
+        reset.word(0)
+    }
+
+    /// Small requests on `next` and later streams, until `wanted` comes.
+    fn busy_until(&mut self, next: u32, wanted: impl Fn(&Frame) -> bool) -> (Frame, u32) {
+        let (begun, mut next) = (Instant::now(), next);
+        loop {
+            assert!(begun.elapsed() < PATIENCE, "the server put up with it");
+            self.send(&frames::get(next, "/small.bin"));
+            loop {
+                let frame = self.frame();
+                if wanted(&frame) {
+                    return (frame, next + 2);
+                }
+                if frame.stream == next && frame.flags & frames::END_STREAM != 0 {
+                    break;
+                }
+            }
+            self.send(&frames::window_update(0, 64 * 1024));
+            std::thread::sleep(PAUSE);
+            next += 2;
+        }
+    }
+
+    /// Asks for something small.
+    fn check(&mut self, stream: u32) {
+        self.send(&frames::get(stream, "/small.bin"));
+        let head = self.find(|frame| frame.is(frames::HEADERS) && frame.stream == stream);
+        assert_eq!(head.status(), Some(200));
+    }
+}
+
+const CANCEL: u32 = 8;
+
+/// The head of a POST that is answered when all of it has come.
+fn upload(stream: u32, length: &str) -> Vec<u8> {
+    let mut post = frames::POST;
+    post[2].1 = "/echo/count";
+    let length = [("content-length", length)];
+    frames::headers(0, stream, &[&post[..], &length].concat())
+}
+
 #[test]
-fn a_window_of_nothing_ends() {
+fn windows_of_nothing_end_each_stream() {
     let (demo, server) = serve();
-    let mut stream = connect(&demo);
-    let requests: Vec<u8> = (0..100)
-        .flat_map(|index| frames::get(2 * index + 1, "/large.bin"))
-        .collect();
-    stream
-        .write_all(&[frames::hello(&[(4, 0)]), requests].concat())
-        .unwrap();
-    wait_for("the requests", || (open(&server) >= 1.0).then_some(()));
-    // It is alive, and answers each PING; what it asked for it does not take.
-    let said = drip(stream, &frames::frame(frames::PING, 0, 0, b"12345678"));
-    assert!(!said.is_empty());
-    wait_for("the end", || (open(&server) == 0.0).then_some(()));
-    assert_eq!(server.metric(SHED), 1.0);
+    let mut client = Http2::open(&demo, &[(4, 0)]);
+    let streams: Vec<u32> = (0..100).map(|index| 2 * index + 1).collect();
+    for stream in &streams {
+        client.send(&frames::get(*stream, "/large.bin"));
+    }
+    let mut ended = Vec::new();
+    while ended.len() < streams.len() {
+        let reset = client.find(|frame| frame.is(frames::RST_STREAM));
+        assert_eq!(reset.word(0), CANCEL);
+        ended.push(reset.stream);
+    }
+    ended.sort_unstable();
+    assert_eq!(ended, streams);
+    // The connection is none the worse for it.
+    client.check(201);
+    assert!(open(&server) >= 1.0);
+    assert_eq!(server.metric(SHED), 0.0);
+}
+
+#[test]
+fn the_end_of_a_response_is_waited_for_as_well() {
+    let (demo, _server) = serve();
+    let mut client = Http2::open(&demo, &[(4, 10)]);
+    client.send(&frames::get(1, "/small.bin"));
+    client.send(&frames::get(3, "/echo/bytes/100"));
+    client.send(&frames::get(5, "/echo/hang"));
+    let mut ended = [1, 3].map(|_| client.find(|frame| frame.is(frames::RST_STREAM)).stream);
+    ended.sort_unstable();
+    assert_eq!(ended, [1, 3]);
+    client.check(7);
+}
+
+#[test]
+fn a_stalled_upload_ends_alone() {
+    let (demo, _server) = serve();
+    let mut client = Http2::open(&demo, &[]);
+    client.send(&upload(1, "10"));
+    client.send(&frames::data(0, 1, b"abc"));
+    client.send(&frames::get(3, "/echo/hang"));
+    let head = client.find(|frame| frame.is(frames::HEADERS));
+    assert_eq!((head.stream, head.status()), (1, Some(408)));
+    assert!(head.flags & frames::END_STREAM != 0);
+    // No more of the body is wanted (RFC 9113 section 8.1).
+    assert_eq!(client.reset_of(1), 0);
+    client.check(5);
+    client.send(&frames::frame(frames::PING, 0, 0, b"12345678"));
+    client.find(|frame| frame.is(frames::PING));
+}
+
+#[test]
+fn a_busy_upload_does_not_hide_a_stalled_one() {
+    let (demo, _server) = serve();
+    let mut client = Http2::open(&demo, &[]);
+    for stream in [1, 3] {
+        client.send(&upload(stream, "1000000"));
+    }
+    client.stream.set_read_timeout(Some(PAUSE)).unwrap();
+    let begun = Instant::now();
+    let head = loop {
+        assert!(begun.elapsed() < PATIENCE, "the server put up with it");
+        client.send(&frames::data(0, 3, &[b'x'; 1000]));
+        let mut space = [0; 4096];
+        let count = client.stream.read(&mut space).unwrap_or_default();
+        client.came.extend_from_slice(&space[..count]);
+        let mut came = std::iter::from_fn(|| Frame::take(&mut client.came));
+        if let Some(head) = came.find(|frame| frame.is(frames::HEADERS)) {
+            break head;
+        }
+    };
+    assert_eq!((head.stream, head.status()), (1, Some(408)));
+}
+
+#[test]
+fn a_stalled_download_ends_alone() {
+    let (demo, _server) = serve();
+    let mut client = Http2::open(&demo, &[]);
+    client.send(&frames::window_update(0, 1 << 20));
+    client.send(&frames::get(1, "/large.bin"));
+    client.send(&frames::get(3, "/echo/hang"));
+    let (reset, next) = client.busy_until(5, |frame| frame.is(frames::RST_STREAM));
+    assert_eq!((reset.stream, reset.word(0)), (1, CANCEL));
+    client.check(next);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::line::{Record, RequestLine};
 use crate::config::types::SiteIndex;
 use crate::http::service::{Connection, User};
 use crate::metrics::counters::{Recorder, SITE_BYTES};
-use crate::worker::activity::Activity;
+use crate::worker::activity::{Activity, Ticks};
 use crate::worker::thread::Thread;
 
 /// What is logged for a client that left before its response began, as nginx does.
@@ -27,6 +27,9 @@ pub struct Exchange {
     status: Cell<Option<u16>>,
     /// Body bytes.
     sent: Cell<u64>,
+    /// Of its response there is more than the client takes.
+    owed: Cell<bool>,
+    began: Ticks,
     /// Where an access log is kept.
     logged: Option<Box<Logged>>,
 }
@@ -75,6 +78,8 @@ impl Exchange {
             site: Cell::new(None),
             status: Cell::new(None),
             sent: Cell::new(0),
+            owed: Cell::new(false),
+            began: activity.now(),
             logged,
         })
     }
@@ -106,7 +111,16 @@ impl Exchange {
     /// So many bytes of the body left.
     pub fn sent(&self, bytes: usize) {
         self.sent.set(self.sent.get() + bytes as u64);
-        self.activity.note_taken(bytes as u64);
+        self.activity.note_taken(bytes as u64, self.began);
+    }
+
+    /// Bytes of the body that left.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent.get()
+    }
+
+    pub fn is_owed(&self) -> bool {
+        self.owed.get()
     }
 
     /// HTTP/1: whether something that was to be written waits for the client.
@@ -116,6 +130,7 @@ impl Exchange {
 
     /// The body has something for the client, or the client has all that there is.
     pub fn owes(&self, before: bool, now: bool) {
+        self.owed.set(now);
         self.activity.note_owed(before, now);
     }
 }

@@ -5,10 +5,11 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue, UPGRADE};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 
-use crate::http::body::{Incoming, RequestBody};
+use crate::config::types::SiteIndex;
+use crate::http::body::{Body, Incoming, RequestBody};
 use crate::http::in_flight::InFlight;
 use crate::http::interim::Interim;
 use crate::http::proxy::Tunnel;
@@ -19,6 +20,7 @@ use crate::worker::access_log::Exchange;
 use crate::worker::activity::Activity;
 use crate::worker::file_window::FileQueue;
 use crate::worker::thread::Thread;
+use crate::worker::waiting::Place;
 use crate::worker::wire_body::WireBody;
 
 /// What the requests of a connection share.
@@ -103,6 +105,24 @@ pub fn begin(
 }
 
 impl UnderWay {
+    /// HTTP/2: its place among the streams that may have to wait for their client, where it has a body.
+    pub fn place(&self) -> Option<Place> {
+        let claim = self.claim.as_ref()?;
+        let (activity, exchange) = (&self.context.activity, &self.exchange);
+        Some(Place::new(activity, exchange, Some(claim.clone())))
+    }
+
+    /// The answer to a client that is too slow with its body (408, RFC 9110 section 15.5.9).
+    pub fn time_out(&self, site: Option<SiteIndex>) -> Answered {
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+        if let Some(site) = site {
+            let status = response.status().as_u16();
+            self.context.thread.recorder.request(site, status);
+        }
+        Answered { response, site }
+    }
+
     /// Whether the rest of the request's body is in the way of the next request (HTTP/1).
     fn leaves_body(&self) -> bool {
         let claim = self.claim.as_deref();

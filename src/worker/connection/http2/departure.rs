@@ -26,10 +26,14 @@ pub struct Departure(Weak<Waiting>);
 impl Departure {
     /// The departure of all that was sent before the piece.
     pub fn new() -> (Self, Piece) {
-        let waiting = Rc::new(Waiting::default());
-        let departure = Self(Rc::downgrade(&waiting));
-        let _tells = Mark(waiting);
+        let (departure, _tells) = Self::with_mark();
         (departure, Piece::Mark { _tells })
+    }
+
+    /// The departure of what goes with the mark.
+    pub fn with_mark() -> (Self, Mark) {
+        let waiting = Rc::new(Waiting::default());
+        (Self(Rc::downgrade(&waiting)), Mark(waiting))
     }
 
     /// Ready when it has left, or never will.

@@ -8,6 +8,11 @@ use crate::worker::wire_body::WireChunk;
 /// A piece of a response body, or of what a tunnel carries.
 pub enum Piece {
     Body(WireChunk),
+    /// The end of a body.
+    Last {
+        chunk: WireChunk,
+        _tells: Mark,
+    },
     Tunnel(Bytes),
     /// Nothing, behind everything else.
     Mark {
@@ -31,7 +36,7 @@ impl From<Bytes> for Piece {
 impl Buf for Piece {
     fn remaining(&self) -> usize {
         match self {
-            Self::Body(chunk) => chunk.remaining(),
+            Self::Body(chunk) | Self::Last { chunk, .. } => chunk.remaining(),
             Self::Tunnel(bytes) => bytes.len(),
             Self::Mark { .. } => 0,
         }
@@ -39,7 +44,7 @@ impl Buf for Piece {
 
     fn chunk(&self) -> &[u8] {
         match self {
-            Self::Body(chunk) => chunk.chunk(),
+            Self::Body(chunk) | Self::Last { chunk, .. } => chunk.chunk(),
             Self::Tunnel(bytes) => bytes,
             Self::Mark { .. } => &[],
         }
@@ -47,7 +52,7 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         match self {
-            Self::Body(chunk) => chunk.advance(count),
+            Self::Body(chunk) | Self::Last { chunk, .. } => chunk.advance(count),
             Self::Tunnel(bytes) => bytes.advance(count),
             Self::Mark { .. } => {}
         }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf as _;
 use h2::{Reason, SendStream};
 use http_body::Body as _;
 
@@ -12,6 +13,7 @@ use super::departure::Departure;
 use super::piece::Piece;
 use crate::http::body::BodyError;
 use crate::worker::activity::Activity;
+use crate::worker::waiting::Place;
 use crate::worker::wire_body::{BLOCK, WireBody, WireChunk};
 
 /// The rest of a response. What is not sent when it is dropped the client hears of by RST_STREAM.
@@ -24,6 +26,12 @@ pub struct Pipe {
     begun: bool,
     /// The body broke off: what came before it is to leave before the client is told.
     breaking: Option<(Departure, Reason)>,
+    /// The client had no room for all of the last chunk.
+    short: bool,
+    /// All was sent, and the client has no room for the end of it.
+    leaving: Option<Departure>,
+    /// Among those that wait for the client, once it had to.
+    place: Option<Place>,
 }
 
 /// Whether there is more to send.
@@ -41,7 +49,16 @@ impl Pipe {
             activity,
             begun: false,
             breaking: None,
+            short: false,
+            leaving: None,
+            place: None,
         }
+    }
+
+    /// The same, with a place among those that wait for the client.
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
     }
 
     /// Whether the body is there, and not longer than `most`.
@@ -53,10 +70,14 @@ impl Pipe {
     /// Ready when nothing is left to be sent, or the client does not want it any more.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
         loop {
-            let step = if self.breaking.is_some() {
+            let step = if let Some(departure) = &self.leaving {
+                ready!(departure.poll(context));
+                Step::Over
+            } else if self.breaking.is_some() {
                 ready!(self.poll_break_off(context))?
             } else if let Some((chunk, last)) = self.held.take() {
-                if self.poll_window(1, context)?.is_pending() {
+                let length = chunk.remaining().max(1);
+                if self.poll_window(length as u64, context)?.is_pending() {
                     self.held = Some((chunk, last));
                     return Poll::Pending;
                 }
@@ -114,6 +135,11 @@ impl Pipe {
                 self.body.owe(true);
                 return Poll::Ready(Ok(Step::More));
             }
+            None if self.short => {
+                let (departure, mark) = Departure::new();
+                self.body.owe(true);
+                return Poll::Ready(self.send_last(mark, departure));
+            }
             None => {
                 self.stream.send_data(Piece::nothing(), true)?;
                 return Poll::Ready(Ok(Step::Over));
@@ -144,9 +170,35 @@ impl Pipe {
         Poll::Ready(Ok(Step::Over))
     }
 
+    /// Ready when the client was too slow, and was told so.
+    fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.place.is_none() && self.body.is_owed() {
+            self.place = Some(Place::new(&self.activity, self.body.exchange(), None));
+        }
+        let Some(place) = &self.place else {
+            return Poll::Pending;
+        };
+        ready!(place.poll_too_slow(context));
+        tracing::debug!("a response was taken too slowly");
+        self.stream.send_reset(Reason::CANCEL);
+        Poll::Ready(())
+    }
+
     fn send(&mut self, chunk: WireChunk, last: bool) -> Result<Step, h2::Error> {
+        self.short = chunk.remaining() > self.stream.capacity();
+        if last && self.short {
+            let (departure, _tells) = Departure::with_mark();
+            return self.send_last(Piece::Last { chunk, _tells }, departure);
+        }
         self.stream.send_data(Piece::Body(chunk), last)?;
         Ok(if last { Step::Over } else { Step::More })
+    }
+
+    /// Sends the end, and waits until it has left: who has no room for it is waited for.
+    fn send_last(&mut self, piece: Piece, departure: Departure) -> Result<Step, h2::Error> {
+        self.stream.send_data(piece, true)?;
+        self.leaving = Some(departure);
+        Ok(Step::More)
     }
 
     fn send_trailers(&mut self, trailers: http::HeaderMap) -> Result<Step, h2::Error> {
@@ -160,7 +212,9 @@ impl Future for Pipe {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let sent = ready!(self.poll_send(context));
+        let Poll::Ready(sent) = self.poll_send(context) else {
+            return self.poll_too_slow(context);
+        };
         if let Err(error) = sent {
             tracing::debug!(%error, "a response was not taken");
         }

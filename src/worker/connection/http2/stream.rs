@@ -22,6 +22,7 @@ use crate::http::interim::Interim;
 use crate::http::service::{Answered, Answering, Later};
 use crate::worker::connection::request::{self, UnderWay};
 use crate::worker::tunnel;
+use crate::worker::waiting::Place;
 
 /// Bytes of a response body that goes out without a task of its own.
 const SMALL: u64 = 16 * 1024;
@@ -61,6 +62,10 @@ fn receive(
     (Request::from_parts(parts, body), None)
 }
 
+fn is_too_slow(place: Option<&Place>, context: &Context<'_>) -> bool {
+    place.is_some_and(|place| place.poll_too_slow(context).is_ready())
+}
+
 /// A stream whose response has not begun.
 struct Stream {
     context: request::Context,
@@ -73,17 +78,21 @@ struct Stream {
 impl Stream {
     /// Waits for the answer as long as the client does.
     async fn wait(self, later: Later) {
+        let (site, place) = (later.site(), self.under_way.place());
         let answered = {
             let mut answered = pin!(later.answered());
             poll_fn(|context| match answered.as_mut().poll(context) {
                 Poll::Ready(answered) => Poll::Ready(Some(answered)),
+                Poll::Pending if is_too_slow(place.as_ref(), context) => {
+                    Poll::Ready(Some(self.under_way.time_out(site)))
+                }
                 Poll::Pending => self.reply.poll_given_up(context).map(|()| None),
             })
             .await
         };
         if let Some(answered) = answered {
             if let Some(pipe) = self.respond(answered) {
-                pipe.await;
+                pipe.at(place).await;
             }
         }
     }
