@@ -26,7 +26,7 @@ use super::redirect::{self, Origin};
 use super::route::upstream_target;
 use super::sender::{Incoming, SendError, Sender};
 pub(super) use super::trouble::{Failure, Trouble};
-use super::trouble::{Seen, failure, given_up, refusal};
+use super::trouble::{failure, given_up, refusal};
 use super::upgrade::Upgrade;
 use super::upload::{Progress, Source, Upload};
 use crate::config::types::{Proxy, Route, UpstreamProtocol};
@@ -169,7 +169,7 @@ impl<'a> Exchange<'a> {
                     trouble: Trouble::Reset,
                     unsent: Some(unsent),
                     seen,
-                }) if is_free(seen, stale) && self.may_send() => upload = unsent,
+                }) if seen.allows_another(stale) && self.may_send() => upload = unsent,
                 result => return result.map(Answer::Response),
             }
         }
@@ -393,9 +393,4 @@ impl<'a> Exchange<'a> {
         parts.extensions = http::Extensions::new();
         Ok(Response::from_parts(parts, body))
     }
-}
-
-/// Whether sending again is no attempt. `stale`: the connection had stood there before.
-fn is_free(seen: Seen, stale: bool) -> bool {
-    seen == Seen::No || (stale && seen == Seen::Perhaps)
 }

@@ -25,6 +25,13 @@ pub(super) enum Seen {
     Yes,
 }
 
+impl Seen {
+    /// Whether sending again is no attempt. `stale`: the connection had stood there before.
+    pub(super) fn allows_another(self, stale: bool) -> bool {
+        self == Self::No || (stale && self == Self::Perhaps)
+    }
+}
+
 impl Failure {
     fn seen(mut self, seen: Seen) -> Self {
         self.seen = seen;

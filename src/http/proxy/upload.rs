@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::expectation::{Expectation, Outcome};
@@ -342,4 +344,22 @@ impl Progress {
             }
         }
     }
+}
+
+/// Sends on with `poll` after the response has begun; says whether all was sent. Whoever holds the other end of `dismissed`
+/// has it go on to its end by a word, and ends it by going without one.
+pub(super) async fn send_on(
+    dismissed: oneshot::Receiver<()>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<bool>,
+) -> bool {
+    let mut dismissed = Some(dismissed);
+    poll_fn(|context| {
+        match dismissed.as_mut().map(|it| Pin::new(it).poll(context)) {
+            Some(Poll::Ready(Err(_))) => return Poll::Ready(false),
+            Some(Poll::Ready(Ok(()))) => dismissed = None,
+            Some(Poll::Pending) | None => {}
+        }
+        poll(context)
+    })
+    .await
 }

@@ -1,16 +1,14 @@
 //! What of a request is still to be sent when its response has begun.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use tokio::sync::oneshot;
 
 use super::super::Stream;
 use super::super::expectation::{Expectation, Outcome};
 use super::super::server::Server;
+use super::super::upload::send_on;
 use super::link::Link;
 use super::outgoing::Outgoing;
 
@@ -95,18 +93,12 @@ enum State {
 }
 
 async fn send(
-    outgoing: Outgoing,
+    mut outgoing: Outgoing,
     stream: Rc<RefCell<Stream>>,
     state: Rc<Cell<State>>,
     dismissed: oneshot::Receiver<()>,
 ) {
-    let (mut outgoing, mut dismissed) = (outgoing, Some(dismissed));
-    let sent = poll_fn(|context| {
-        match dismissed.as_mut().map(|it| Pin::new(it).poll(context)) {
-            Some(Poll::Ready(Err(_))) => return Poll::Ready(false),
-            Some(Poll::Ready(Ok(()))) => dismissed = None,
-            Some(Poll::Pending) | None => {}
-        }
+    let sent = send_on(dismissed, |context| {
         outgoing.poll(&stream, context).map(|sent| sent.is_ok())
     });
     let sent = sent.await;

@@ -1,13 +1,11 @@
 //! What of a request is still to be sent when its response has begun.
 
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use tokio::sync::oneshot;
 
+use super::super::upload::send_on;
 use super::connections::Lease;
 use super::outgoing::Outgoing;
 
@@ -64,17 +62,11 @@ impl Rest {
 }
 
 async fn send(
-    outgoing: Outgoing,
+    mut outgoing: Outgoing,
     place: Rc<Cell<Option<Lease>>>,
     dismissed: oneshot::Receiver<()>,
 ) {
-    let (mut outgoing, mut dismissed) = (outgoing, Some(dismissed));
-    let sent = poll_fn(|context| {
-        match dismissed.as_mut().map(|it| Pin::new(it).poll(context)) {
-            Some(Poll::Ready(Err(_))) => return Poll::Ready(false),
-            Some(Poll::Ready(Ok(()))) => dismissed = None,
-            Some(Poll::Pending) | None => {}
-        }
+    let sent = send_on(dismissed, |context| {
         // The client knows by itself when its body breaks off.
         outgoing.poll(context).map(|sent| sent.is_ok())
     });
