@@ -26,7 +26,7 @@ static MIMICS: [HeaderName; 2] = [
     HeaderName::from_static("transfer_encoding"),
 ];
 
-/// The host that `request` means, without its port; empty when it names none (HTTP/1.0, or an empty `Host`).
+/// The host that `request` means, without its port; empty when it names none (HTTP/1.0).
 pub(super) fn admit<'r, B>(
     request: &'r Request<B>,
     limits: &HeadLimits,
@@ -35,7 +35,11 @@ pub(super) fn admit<'r, B>(
     check_framing(request.version(), request.headers())?;
     check_target(request)?;
     let authority = requested_authority(request)?;
-    Ok(split_authority(authority).ok_or(BAD)?.0)
+    match split_authority(authority).ok_or(BAD)? {
+        // An http URI has a host (RFC 9110 section 4.2.1).
+        ("", _) if request.version() > Version::HTTP_10 => Err(BAD),
+        (host, _) => Ok(host),
+    }
 }
 
 /// The authority that the client named (the port included), the request target first: RFC 9112 section 3.2.2.
@@ -213,12 +217,13 @@ mod tests {
             Ok("a.example")
         );
         assert_eq!(host("/", &[("host", "[::1]:8080")]).as_deref(), Ok("[::1]"));
-        assert_eq!(host("/", &[("host", "")]).as_deref(), Ok(""));
     }
 
     #[test]
     fn exactly_one_valid_host() {
         assert_eq!(host("/", &[]), Err(400));
+        assert_eq!(host("/", &[("host", "")]), Err(400));
+        assert_eq!(host("/", &[("host", ":80")]), Err(400));
         assert_eq!(host("/", &[("host", "a"), ("host", "a")]), Err(400));
         for bad in [
             "a b", "a/b", "a@b", "a,b", "a:b", "a:99999", "[::1", "[zz]", "[::1]x", "a\tb", "é",

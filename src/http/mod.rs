@@ -22,6 +22,7 @@ pub mod in_flight;
 mod incoming;
 pub mod interim;
 mod leftover;
+mod max_forwards;
 pub mod metrics_page;
 mod middleware;
 pub mod open_file;

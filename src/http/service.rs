@@ -27,6 +27,7 @@ use super::endpoints;
 use super::error_page::{self, Audience};
 use super::interim::Interim;
 use super::leftover;
+use super::max_forwards;
 use super::metrics_page::MetricsPage;
 use super::middleware::{Chain, Common};
 use super::proxy::{self, Checks, Servers, Standings, Target, Tell, TlsClients};
@@ -244,7 +245,7 @@ impl Service {
     fn answer_content(
         self: Rc<Self>,
         site: Rc<Site>,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         connection: Rc<Connection>,
         interim: Option<Rc<dyn Interim>>,
     ) -> Answer {
@@ -254,7 +255,7 @@ impl Service {
             self.room(&site, request.method(), request.uri().path())
         };
         match room {
-            Room::Upstream(target) => {
+            Room::Upstream(target) if max_forwards::allow(&mut request) => {
                 Answer::Later(self.forward(site, target, request, connection, interim))
             }
             Room::Metrics if is_readable(request.method()) => {
@@ -317,11 +318,11 @@ impl Service {
             Room::Methods
             | Room::Static(Entry::File(_) | Entry::Listing(_))
             | Room::Endpoint(_)
-            | Room::Metrics => {
+            | Room::Metrics
+            | Room::Upstream(_) => {
                 return static_files::respond_methods(site, method, headers);
             }
             Room::Static(Entry::Missing(status)) | Room::Error(status) => status,
-            Room::Upstream(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = site.response();
         site.write_error(&mut response, status, audience());

@@ -241,6 +241,7 @@ fn odd_requests_that_are_right_pass() {
         post(&"X: y\r\n".repeat(98), ""),
         post(chunked, "5\r\nabcde\r\n0\r\n\r\n"),
         post(chunked, "000a;name=\"a b\"\r\n0\r\n\r\nabcde\r\n0\r\n\r\n"),
+        post(chunked, "3 ; a\t=\t\"b;\\\"\";c\r\nabc\r\n0\r\n\r\n"),
         post(
             chunked,
             "A\r\n0123456789\r\n0\r\nX-Sum: 1\r\nX-Other:\r\nX-Forwarded-For: 127.0.0.1\r\nVia: 1.1 x\r\n\r\n",

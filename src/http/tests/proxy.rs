@@ -94,6 +94,23 @@ fn a_get_may_have_a_body() {
 }
 
 #[test]
+fn options_go_no_further_than_they_may() {
+    run(async {
+        let (port, seen) = serve(&[OK, OK]).await;
+        let service = service(through(proxy(&[port])));
+        let last = ask(&service, "OPTIONS /", "Max-Forwards: 0\r\n").await;
+        assert_eq!((status(&last), seen.borrow().len()), (204, 0));
+        let passed = ask(&service, "OPTIONS /", "Max-Forwards: 3\r\n").await;
+        assert_eq!((status(&passed), body(&passed)), (200, "ok"));
+        assert_eq!(header(&seen.borrow()[0], "max-forwards"), Some("2"));
+        assert_eq!(
+            status(&ask(&service, "GET /", "Max-Forwards: 0\r\n").await),
+            200
+        );
+    });
+}
+
+#[test]
 fn head_and_not_modified_have_no_body() {
     run(async {
         let (port, _) = serve(&[

@@ -1,6 +1,6 @@
 //! A chunked body (RFC 9112 section 7.1).
 
-use super::{Line, Lines, Refusal, advance, field};
+use super::{Line, Lines, Refusal, advance, extension, field};
 use crate::http::trailers::{self, Verdict};
 
 /// Most digits of a chunk's size: a 64-bit number.
@@ -67,9 +67,7 @@ impl Place {
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
         let (size, extension) = line.split_at(digits.count());
         self.extensions += extension.len();
-        let visible = extension.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        let separate = extension.is_empty() || extension[0] == b';';
-        if !visible || !separate || self.extensions > MAX_EXTENSIONS {
+        if self.extensions > MAX_EXTENSIONS || !extension::is_sound(extension) {
             return Err(Refusal::Malformed);
         }
         self.part = match hexadecimal(size)? {

@@ -90,7 +90,11 @@ impl Head {
             }
         }
         let room = longest + METHOD_AND_VERSION;
-        let Line::Whole(line) = lines.next(bytes, room, Refusal::TargetTooLong)? else {
+        let too_long = match begins_with_method(&bytes[lines.start..]) {
+            true => Refusal::TargetTooLong,
+            false => Refusal::Malformed,
+        };
+        let Line::Whole(line) = lines.next(bytes, room, too_long)? else {
             return Ok(false);
         };
         self.old = is_http_1_0(line, longest)?;
@@ -132,6 +136,12 @@ impl Head {
             (false, Some(length)) => Body::Length(length),
         }
     }
+}
+
+/// Whether what is too long begins with a method, so that the target is to blame.
+fn begins_with_method(line: &[u8]) -> bool {
+    let method = &line[..line.len().min(METHOD_AND_VERSION)];
+    memchr::memchr(b' ', method).is_some()
 }
 
 /// Whether a request line says HTTP/1.0; it must be three words with one blank between each, the second not longer than

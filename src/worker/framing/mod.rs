@@ -4,6 +4,7 @@
 //! - this file: [`Scanner`], from head to body to the next head, and where each may end (RFC 9112)
 //! - `head`: one head, line by line
 //! - `chunk`: the lines of a chunked body, and its trailers
+//! - `extension`: the grammar of what may stand behind a chunk's size
 //! - `field`: the grammar of names, values and lengths
 //! - `gate`: holds bytes back until they are known to be sound
 //!
@@ -12,6 +13,7 @@
 mod chunk;
 #[cfg(any(test, fuzzing))]
 mod differential;
+mod extension;
 mod field;
 mod gate;
 mod head;

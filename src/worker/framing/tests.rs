@@ -64,6 +64,7 @@ fn what_never_ends_is_refused_without_its_end() {
     let endless = "a".repeat(200 * 1024);
     let begun = |start: &str| verdict(format!("{start}{endless}").as_bytes());
     assert_eq!(begun("GET /"), (0, Some(Refusal::TargetTooLong)));
+    assert_eq!(begun(""), (0, Some(Refusal::Malformed)));
     let field = "GET / HTTP/1.1\r\nX: ";
     assert_eq!(begun(field), (0, Some(Refusal::FieldsTooLarge)));
     let chunked = head("Transfer-Encoding: chunked\r\n");
@@ -87,7 +88,7 @@ fn extensions_are_counted_over_the_whole_body() {
     let mut bytes = head("Transfer-Encoding: chunked\r\n");
     bytes.extend(b"1;a=b\r\nx\r\n".repeat(64));
     assert_eq!(verdict(&bytes).1, None);
-    bytes.extend(b"1;\r\n");
+    bytes.extend(b"1;a\r\n");
     assert_eq!(verdict(&bytes).1, Some(Refusal::Malformed));
 }
 
