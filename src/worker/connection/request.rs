@@ -172,8 +172,9 @@ impl UnderWay {
 /// Answers a request that came by HTTP/1.
 pub async fn answer(
     context: Context,
-    request: Request<hyper::body::Incoming>,
+    mut request: Request<hyper::body::Incoming>,
 ) -> Result<Response<WireBody>, Infallible> {
+    forget_idle_expectation(&mut request, &context.activity);
     let (thread, connection) = (context.thread.clone(), context.connection.clone());
     let activity = context.activity.clone();
     let asks_to_switch = asks_to_switch(&request);
@@ -204,6 +205,15 @@ pub async fn answer(
         suit_http10(&mut response, activity.unframed.get());
     }
     Ok(response)
+}
+
+/// A client whose body is there does not wait to be told to send it, and one of HTTP/1.0 knows nothing of that
+/// (RFC 9110 section 10.1.1).
+fn forget_idle_expectation<B: http_body::Body>(request: &mut Request<B>, activity: &Activity) {
+    let old = request.version() == Version::HTTP_10;
+    if !request.body().is_end_stream() && (old || !activity.in_body.get()) {
+        request.headers_mut().remove(EXPECT);
+    }
 }
 
 fn say_close(response: &mut Response<WireBody>) {

@@ -87,6 +87,24 @@ fn a_request_body_never_hangs() {
 }
 
 #[test]
+fn who_does_not_wait_is_not_waited_for() {
+    let server = Backend::start(|head| {
+        let asked = head.contains("expect: 100-continue");
+        let body = if asked { "asked" } else { "plain" };
+        Some(format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{body}").into())
+    });
+    let site = Site::before(&[(server.address, "")], "");
+    let ask = |version: &str, body: &str| {
+        let fields = "Expect: 100-continue\r\nContent-Length: 3\r\n";
+        let request = closing("POST /b", fields).replace("HTTP/1.1", version);
+        raw(&site, &(request + body))
+    };
+    assert!(ask("HTTP/1.1", "").ends_with("asked"));
+    assert!(ask("HTTP/1.1", "abc").ends_with("plain"));
+    assert!(ask("HTTP/1.0", "abc").ends_with("plain"));
+}
+
+#[test]
 fn every_set_cookie_is_kept() {
     let server = Backend::says(
         "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nContent-Length: 0\r\nSet-Cookie: b=2, 3\r\n\
