@@ -4,7 +4,7 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
 
-use super::head_size;
+use super::{fields, head_size};
 use crate::config::types::HeadLimits;
 
 /// Why a request is not answered by any site.
@@ -121,8 +121,10 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     if lengths.next().is_some() || (coding.is_some() && length.is_some()) {
         return Err(BAD);
     }
-    // Over HTTP/1 `worker::framing` has looked for them.
-    if version == Version::HTTP_2 && MIMICS.iter().any(|name| headers.contains_key(name)) {
+    // Over HTTP/1 `worker::framing` has looked for all that.
+    if version == Version::HTTP_2
+        && (!fields::are_sound(headers) || MIMICS.iter().any(|name| headers.contains_key(name)))
+    {
         return Err(BAD);
     }
     let Some(coding) = coding else { return Ok(()) };
@@ -149,8 +151,13 @@ fn check_target<B>(request: &Request<B>) -> Result<(), Refusal> {
             close: true,
         });
     }
+    let is_http = |scheme: &str| {
+        ["http", "https"]
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(scheme))
+    };
     let well_formed = match uri.scheme_str() {
-        Some(scheme) => scheme == "http" || scheme == "https",
+        Some(scheme) => is_http(scheme) && !is_bare_query(request),
         // Authority-form is for CONNECT alone (RFC 9112 section 3.2.3).
         None => uri.authority().is_none() || request.version() == Version::HTTP_2,
     };
@@ -160,6 +167,13 @@ fn check_target<B>(request: &Request<B>) -> Result<(), Refusal> {
     } else {
         Err(BAD)
     }
+}
+
+/// Whether the target begins with its query. Of an absolute form that is right, but `:path` has a path (RFC 9113 section
+/// 8.3.1).
+fn is_bare_query<B>(request: &Request<B>) -> bool {
+    let target = request.uri().path_and_query();
+    request.version() == Version::HTTP_2 && target.is_some_and(|it| it.as_str().starts_with('?'))
 }
 
 /// Host and port (empty for none) of `authority`; None when it is not one that we accept.
@@ -261,11 +275,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_looks_like_framing_over_http_2() {
-        for (name, sound) in [("content_length", false), ("content-lengths", true)] {
-            let mut request = request("http://a/x", &[(name, "5")]);
+    fn over_http_2_fields_and_paths_are_what_they_are_over_http_1() {
+        for (target, name, value, sound) in [
+            ("http://a/x", "content_length", "5", false),
+            ("http://a/x", "content-lengths", "5", true),
+            ("http://a/x", "x", "5 ", false),
+            ("HTTPS://a/x", "x", "5", true),
+            ("http://a?x", "x", "5", false),
+            ("http://a/?x", "x", "5", true),
+        ] {
+            let mut request = request(target, &[(name, value)]);
             *request.version_mut() = Version::HTTP_2;
-            assert_eq!(admit(&request, &HeadLimits::default()).is_ok(), sound);
+            let admitted = admit(&request, &HeadLimits::default());
+            assert_eq!(admitted.is_ok(), sound, "{target} {name}: {value}");
         }
     }
 

@@ -15,6 +15,7 @@ mod connection;
 mod endpoints;
 pub mod error_page;
 mod error_pages;
+mod fields;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod head_size;

@@ -3,6 +3,7 @@
 
 use http::{HeaderMap, HeaderName};
 
+use super::fields;
 use super::spelling::is_alike;
 
 /// What becomes of a field after the body.
@@ -67,16 +68,21 @@ pub fn judge(name: &[u8]) -> Verdict {
     }
 }
 
-/// A field that a request must not have there.
+/// Why a request's trailers are refused.
 #[derive(Debug, thiserror::Error)]
-#[error("the request has '{0}' after its body")]
-pub struct Misplaced(HeaderName);
+pub enum Unsound {
+    #[error("the request has '{0}' after its body")]
+    Misplaced(HeaderName),
+    #[error("the request has what is no field after its body")]
+    Malformed,
+}
 
-/// Refuses what would change the request.
-pub(super) fn check(trailers: &HeaderMap) -> Result<(), Misplaced> {
+/// Refuses what would change the request, and what has no form in HTTP/1.1.
+pub(super) fn check(trailers: &HeaderMap) -> Result<(), Unsound> {
     let refused = |name: &&HeaderName| judge(name.as_str().as_bytes()) == Verdict::Refused;
     match trailers.keys().find(refused) {
-        Some(name) => Err(Misplaced(name.clone())),
+        Some(name) => Err(Unsound::Misplaced(name.clone())),
+        None if !fields::are_sound(trailers) => Err(Unsound::Malformed),
         None => Ok(()),
     }
 }

@@ -56,8 +56,11 @@ pub(super) fn upstream_target(uri: &Uri, route: Option<&Route>, base_path: &str)
         Some(route) => upstream_path(&clean, route),
         None => ("", &*clean),
     };
-    if base_path.is_empty() && front.is_empty() && rest == uri.path() {
-        return uri.path_and_query().cloned().map(Uri::from);
+    let target = uri.path_and_query();
+    // Behind a host there may be a query alone, but never where the host is not (RFC 9112 section 3.2.1).
+    let target = target.filter(|target| !target.as_str().starts_with('?'));
+    if base_path.is_empty() && front.is_empty() && rest == uri.path() && target.is_some() {
+        return target.cloned().map(Uri::from);
     }
     let slash = if rest.starts_with('/') || (rest.is_empty() && !front.is_empty()) {
         ""
@@ -157,6 +160,8 @@ mod tests {
             assert_eq!(target(uri, None, ""), uri);
         }
         assert_eq!(target("http://h/a?b", None, ""), "/a?b");
+        assert_eq!(target("http://h?b", None, ""), "/?b");
+        assert_eq!(target("http://h", None, ""), "/");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::http2::{self, Call, Lease};
 use super::server::Server;
 use super::upload::Upload;
 use crate::http::body::BodyError;
+use crate::http::fields;
 
 pub(super) enum Sender {
     Http1(Link),
@@ -78,13 +79,13 @@ impl From<Broken> for SendError {
 
 impl Incoming {
     /// Takes hop-by-hop fields away; false when `headers` say more than one thing about where the body ends, or nothing
-    /// that we can undo.
+    /// that we can undo, or have what is no name.
     pub(super) fn is_clear(&self, headers: &mut HeaderMap) -> bool {
         match self {
             // Seen to when it was read.
             Self::Http1(_) => true,
             Self::Http2(_) => {
-                let clear = !headers::is_misframed(headers);
+                let clear = fields::tidy(headers) && !headers::is_misframed(headers);
                 headers::strip_hop_by_hop(headers);
                 clear
             }

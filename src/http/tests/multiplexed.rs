@@ -43,7 +43,7 @@ fn hints_are_for_the_client() {
 #[test]
 fn what_is_no_sound_response_is_502_and_not_asked_for_again() {
     type Says = fn(u32) -> Vec<u8>;
-    let cases: [(&str, Says, usize); 9] = [
+    let cases: [(&str, Says, usize); 11] = [
         (
             "hints without end",
             |it| head(0, it, &HINT).repeat(9000),
@@ -67,6 +67,16 @@ fn what_is_no_sound_response_is_502_and_not_asked_for_again() {
         (
             "a hint for the connection",
             |it| [head(0, it, &[HINT[0], ("connection", "x")]), ok(it)].concat(),
+            0,
+        ),
+        (
+            "a hint with what is no name",
+            |it| [head(0, it, &[HINT[0], ("x\"", "y")]), ok(it)].concat(),
+            0,
+        ),
+        (
+            "what is no name",
+            |it| head(END_STREAM, it, &[(":status", "200"), ("x\"", "y")]),
             0,
         ),
         ("no status", |it| head(END_STREAM, it, &[("x", "1")]), 0),

@@ -167,7 +167,14 @@ fn fields() -> Vec<Case> {
             Answer(1, 200),
         )
     };
+    let answered_400 = |what, name: &str, value: &str| {
+        let bytes = get_with(1, &[(name, value)]);
+        case("8.2.1", what, &[hello(&[]), bytes], Answer(1, 400))
+    };
     vec![
+        answered_400("a name with a quote", "x\"", "yes"),
+        answered_400("a value with a blank before it", "x-test", " yes"),
+        answered_400("a value with a tab behind it", "x-test", "yes\t"),
         good("a field", "x-test", "yes"),
         good("an empty value", "x-test", ""),
         good("te: trailers", "te", "trailers"),
@@ -231,6 +238,18 @@ fn pseudo_fields() -> Vec<Case> {
         case(clause, what, &[hello(&[]), bytes], Answer(1, status))
     };
     vec![
+        answered(
+            "8.3.1",
+            "a path that is a query",
+            changed(":path", "?small"),
+            400,
+        ),
+        answered(
+            "8.3.1",
+            "a scheme in capitals",
+            changed(":scheme", "HTTP"),
+            200,
+        ),
         malformed(
             "8.3",
             "an unknown pseudo-field",

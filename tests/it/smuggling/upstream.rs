@@ -62,7 +62,10 @@ fn message(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
     let head = std::str::from_utf8(&bytes[..end]).map_err(|_| "not ASCII")?;
     let mut lines = head.split("\r\n");
     let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    if words.len() != 3 || words[2] != "HTTP/1.1" || words.contains(&"") {
+    let [method, target, "HTTP/1.1"] = words[..] else {
+        return Err("request line");
+    };
+    if method.is_empty() || !target.starts_with('/') {
         return Err("request line");
     }
     let (mut hosts, mut lengths, mut codings) = (0, Vec::new(), Vec::new());

@@ -22,6 +22,7 @@ use super::incoming::Incoming;
 use super::outgoing::{Outgoing, Stop};
 use super::request::head;
 use super::rest::Rest;
+use crate::http::fields;
 use crate::http::incoming::announced_length;
 
 /// Most bytes of heads before the final one, counted as RFC 9113 section 6.5.2 has it.
@@ -167,14 +168,18 @@ impl<'a> Call<'a> {
             (StatusCode::CONTINUE, Some(expectation)) => expectation.settle(Outcome::Wanted),
             // Nobody has asked.
             (StatusCode::CONTINUE, None) => {}
-            _ => self.tell(interim),
+            _ => self.tell(interim)?,
         }
         Ok(())
     }
 
-    fn tell(&self, mut interim: Response<()>) {
+    fn tell(&self, mut interim: Response<()>) -> Result<(), Fault> {
+        if !fields::tidy(interim.headers_mut()) {
+            return Err(Fault::Name);
+        }
         headers::strip_hop_by_hop(interim.headers_mut());
         (self.hear)(interim);
+        Ok(())
     }
 
     pub(in crate::http::proxy) fn finish(

@@ -10,6 +10,8 @@ use crate::http::body::BodyError;
 pub(in crate::http::proxy) enum Fault {
     #[error("it sends interim responses without end")]
     Interim,
+    #[error("a field's name is no token")]
+    Name,
     #[error("it switches protocols, which HTTP/2 has no way to do")]
     Switch,
 }

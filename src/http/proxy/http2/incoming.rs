@@ -7,9 +7,11 @@ use h2::{Reason, RecvStream, SendStream};
 use http_body::{Frame, SizeHint};
 
 use super::connections::Lease;
+use super::fault::Fault;
 use super::rest::Rest;
 use crate::http::body::BodyError;
 use crate::http::byte_stream::ByteStream;
+use crate::http::fields;
 
 /// A response body, on a stream. Reading it lets the upstream send as much again (RFC 9113 section 5.2); what is not read
 /// when it is dropped the upstream hears of by RST_STREAM.
@@ -81,7 +83,11 @@ impl Incoming {
             }
         }
         match ready!(self.stream.poll_trailers(context)) {
-            Ok(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
+            Ok(None) => Poll::Ready(None),
+            Ok(Some(mut trailers)) => Poll::Ready(Some(match fields::tidy(&mut trailers) {
+                true => Ok(Frame::trailers(trailers)),
+                false => Err(Fault::Name.into()),
+            })),
             Err(error) => Poll::Ready(self.end(error)),
         }
     }
