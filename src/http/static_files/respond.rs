@@ -139,20 +139,33 @@ pub(in crate::http) fn respond_redirect(
     response
 }
 
-/// 204 for OPTIONS, 405 for methods that files do not have.
+/// 204 for OPTIONS, 405 for methods that files do not have, 501 for what is no method that we know (RFC 9110 section 9.1).
 pub(in crate::http) fn respond_methods(
     site: &Site,
     method: &Method,
     request: &HeaderMap,
 ) -> Response<Body> {
     let mut response = site.response();
-    if method == Method::OPTIONS {
-        *response.status_mut() = StatusCode::NO_CONTENT;
-    } else {
-        let audience = Audience::of(method, request);
-        site.write_error(&mut response, StatusCode::METHOD_NOT_ALLOWED, audience);
+    let status = match *method {
+        Method::OPTIONS => {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.headers_mut().insert(ALLOW, ALLOWED);
+            return response;
+        }
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::DELETE
+        | Method::PATCH
+        | Method::CONNECT
+        | Method::TRACE => StatusCode::METHOD_NOT_ALLOWED,
+        _ => StatusCode::NOT_IMPLEMENTED,
+    };
+    site.write_error(&mut response, status, Audience::of(method, request));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, ALLOWED);
     }
-    response.headers_mut().insert(ALLOW, ALLOWED);
     response
 }
 

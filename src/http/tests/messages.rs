@@ -16,6 +16,8 @@ fn methods_that_files_do_not_have() {
             (status(&post), header(&post, "allow")),
             (405, Some("GET, HEAD, OPTIONS"))
         );
+        let unknown = ask(&service, "PROPFIND /x.txt", "").await;
+        assert_eq!((status(&unknown), header(&unknown, "allow")), (501, None));
         let options = ask(&service, "OPTIONS *", "").await;
         assert_eq!(
             (status(&options), header(&options, "content-length")),
