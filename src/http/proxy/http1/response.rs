@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
+use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use httparse::{ParserConfig, Status};
 
@@ -119,6 +120,8 @@ impl Fields {
         status: StatusCode,
     ) -> Result<Self, Fault> {
         let all = status == StatusCode::SWITCHING_PROTOCOLS;
+        // It says which protocol is wanted (RFC 9110 section 15.5.22).
+        let wants = status == StatusCode::UPGRADE_REQUIRED;
         let mut collected = Self {
             // Some are added before it goes to the client.
             headers: spare::headers(fields.len() + 4),
@@ -126,16 +129,20 @@ impl Fields {
         };
         for field in fields {
             let (name, role) = known::name(field.name.as_bytes()).map_err(|_| Fault::Head)?;
-            if collected.note(role, field.value) || all {
+            if collected.note(role, field.value) || all || (wants && name == UPGRADE) {
                 let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
                 let value = value.map_err(|_| Fault::Head)?;
                 collected.headers.append(name, value);
             }
         }
         for name in std::mem::take(&mut collected.listed) {
-            if !all && headers::may_be_listed(&name) {
+            if !all && headers::may_be_listed(&name) && !(wants && name == UPGRADE) {
                 collected.headers.remove(name);
             }
+        }
+        if wants && collected.headers.contains_key(UPGRADE) {
+            let option = HeaderValue::from_static("upgrade");
+            collected.headers.insert(CONNECTION, option);
         }
         Ok(collected)
     }
@@ -290,6 +297,10 @@ mod tests {
         };
         assert_eq!(names("200 OK"), ["content-length", "x-kept"]);
         assert_eq!(names("101 Switching Protocols").len(), 6);
+        assert_eq!(
+            names("426 Upgrade Required"),
+            ["connection", "content-length", "upgrade", "x-kept"]
+        );
     }
 
     #[test]
