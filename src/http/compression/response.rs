@@ -1,7 +1,8 @@
 //! Compresses a response that came from elsewhere.
 
 use http::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_NONE_MATCH, VARY,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
@@ -46,6 +47,9 @@ impl Request {
 impl Compression {
     /// Compresses `response` when it is worth it and the client wants it.
     pub(in crate::http) fn apply(&self, request: Request, response: &mut Response<Body>) {
+        if self.is_of_another(response) {
+            add_vary(response.headers_mut());
+        }
         if response.status() == StatusCode::NOT_MODIFIED && request.knows_weak {
             weaken(response.headers_mut());
             return;
@@ -76,6 +80,21 @@ impl Compression {
                 Err(source) => *response.body_mut() = source,
             }
         }
+    }
+}
+
+impl Compression {
+    /// Whether `response` speaks of one that is compressed for those who want it: what that one says of caches it says as
+    /// well (RFC 9110 sections 15.3.7 and 15.4.5). A 304 mostly does not tell the type.
+    fn is_of_another(&self, response: &Response<Body>) -> bool {
+        let headers = response.headers();
+        let kind = headers.get(CONTENT_TYPE).map(|kind| self.lists(kind));
+        let listed = match response.status() {
+            StatusCode::NOT_MODIFIED => kind.unwrap_or(true),
+            StatusCode::PARTIAL_CONTENT => kind.unwrap_or(false),
+            _ => false,
+        };
+        listed && !headers.contains_key(CONTENT_ENCODING) && !forbids_transformation(headers)
     }
 }
 
@@ -140,5 +159,44 @@ pub(in crate::http) fn add_vary(headers: &mut HeaderMap) {
         .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"accept-encoding"));
     if !named {
         headers.append(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::types;
+    use crate::http::compression::Compressors;
+
+    #[test]
+    fn what_speaks_of_a_compressed_one_varies_as_it_does() {
+        let rules = types::Compression {
+            types: vec!["text/*".into()],
+            level: 6,
+            min_size: 1,
+            algorithms: vec![Algorithm::Gzip],
+        };
+        let compression = Compression::new(&rules, &Compressors::default());
+        let request = Request::new(&Method::GET, &HeaderMap::new());
+        for (status, fields, varies) in [
+            (304, &[][..], true),
+            (304, &[("content-type", "text/css")], true),
+            (304, &[("content-type", "image/png")], false),
+            (304, &[("cache-control", "no-transform")], false),
+            (206, &[("content-type", "text/css")], true),
+            (206, &[("content-type", "image/png")], false),
+            (206, &[], false),
+            (204, &[("content-type", "text/css")], false),
+        ] {
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            for (name, value) in fields {
+                let value = HeaderValue::from_static(value);
+                response.headers_mut().insert(*name, value);
+            }
+            compression.apply(request, &mut response);
+            let vary = response.headers().contains_key(VARY);
+            assert_eq!(vary, varies, "{status} {fields:?}");
+        }
     }
 }

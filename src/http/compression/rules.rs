@@ -51,7 +51,7 @@ impl Compression {
                 .is_some_and(|kind| self.lists(kind))
     }
 
-    fn lists(&self, kind: &HeaderValue) -> bool {
+    pub(super) fn lists(&self, kind: &HeaderValue) -> bool {
         let Ok(kind) = kind.to_str() else {
             return false;
         };
