@@ -1,6 +1,7 @@
 //! Requests that two parsers could read differently never reach an upstream, and odd ones that are right do.
 
 mod corpus;
+mod downgrade;
 mod table;
 mod upstream;
 

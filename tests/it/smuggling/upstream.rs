@@ -78,8 +78,9 @@ fn message(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
         if value
             .bytes()
             .any(|byte| byte.is_ascii_control() && byte != b'\t')
+            || value.trim_ascii() != value
         {
-            return Err("control character");
+            return Err("control character, or blanks around a value");
         }
         match name.to_ascii_lowercase().as_str() {
             "host" => hosts += 1,
