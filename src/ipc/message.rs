@@ -13,7 +13,7 @@ use crate::dns::Word;
 
 /// Version of this protocol and of the configuration types. A worker of another version than its master says so in
 /// [`FromWorker::Hello`] and is refused, rather than misunderstood.
-pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+6");
+pub const PROTOCOL: &str = concat!(env!("CARGO_PKG_VERSION"), "+7");
 
 /// The version of this program, as its protocol names it.
 pub fn version() -> &'static str {
@@ -92,6 +92,8 @@ pub enum FromWorker {
     Learned { names: Vec<Word> },
     /// Somebody asks a site for the page of `GET /metrics`.
     WantMetrics,
+    /// An event was told to the operator: its name, and its record as a line of JSON.
+    Told { event: String, record: String },
 }
 
 /// What a worker is told at start beside its configuration.

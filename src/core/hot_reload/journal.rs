@@ -61,27 +61,45 @@ pub fn validating(context: Context) {
     }
 }
 
-pub fn spawned(context: Context, pid: u32) {
-    match context {
-        Context::Reload => info!("Hot reload: spawning new worker with PID {pid}"),
-        Context::Boot => info!("spawning worker with PID {pid}"),
-    }
+pub fn spawned(context: Context, worker: Named) {
+    let prefix = match context {
+        Context::Reload => "Hot reload: spawning new worker",
+        Context::Boot => "spawning worker",
+    };
+    tell!(
+        WORKER_STARTED,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0;
+        "{prefix} with PID {}", worker.pid
+    );
 }
 
-pub fn worker_ready(context: Context, pid: u32, took: Duration) {
-    if context == Context::Reload {
-        info!(
-            "Hot reload: new worker (PID {pid}) is ready after {} ms",
-            took.as_millis()
-        );
-    }
+pub fn worker_ready(context: Context, worker: Named, took: Duration) {
+    let prefix = match context {
+        Context::Reload => "Hot reload: new worker",
+        Context::Boot => "worker",
+    };
+    let milliseconds = milliseconds(took);
+    tell!(
+        WORKER_READY,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0,
+        BWS_DURATION_MS = milliseconds;
+        "{prefix} (PID {}) is ready after {milliseconds} ms", worker.pid
+    );
 }
 
-pub fn terminating(stopping: bool, pid: u32) {
-    match stopping {
-        false => info!("Hot reload: sending SIGTERM to old worker (PID {pid})"),
-        true => info!("sending SIGTERM to worker (PID {pid})"),
-    }
+pub fn terminating(stopping: bool, worker: Named) {
+    let prefix = match stopping {
+        false => "Hot reload: sending SIGTERM to old worker",
+        true => "sending SIGTERM to worker",
+    };
+    tell!(
+        WORKER_DRAINING,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0;
+        "{prefix} (PID {})", worker.pid
+    );
 }
 
 /// A configuration that came in force.

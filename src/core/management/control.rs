@@ -12,9 +12,9 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
+use super::access::Access;
 use super::connection::{self, CONNECTIONS};
 use super::presence::Presence;
-use super::routes::Access;
 use super::socket_path;
 use crate::core::master::Input;
 use crate::core::process;

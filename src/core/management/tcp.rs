@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
+use super::access::Access;
 use super::connection::{self, CONNECTIONS};
 use super::presence::Presence;
-use super::routes::Access;
 use crate::config::types::Management;
 use crate::core::master::Input;
 use crate::core::takeover::descriptors::Number;
@@ -67,7 +67,10 @@ impl Tcp {
     /// Begins to answer.
     pub fn serve(mut self, inputs: mpsc::Sender<Input>) -> Self {
         let access = Rc::new(match &self.settings.api_key {
-            Some(key) => Access::Key(key.clone()),
+            Some(key) => Access::Key {
+                key: key.clone(),
+                loopback: self.settings.host.is_loopback(),
+            },
             None => Access::Local,
         });
         let listener = self

@@ -46,6 +46,7 @@ impl Master {
                 self.shown = "stopping".into();
                 notify::stopping(&self.shown);
                 self.close_own_sockets();
+                self.chronicle.close();
             }
             Action::Report { requests, outcome } => self.report(requests, outcome),
             Action::Notice(notice) => self.notice(notice),
@@ -97,7 +98,7 @@ impl Master {
         };
         match launch.start(self.spare.take()) {
             Ok(process) => {
-                reload::spawned(self.context(), process.pid);
+                reload::spawned(self.context(), process.named());
                 self.workers.insert(worker, process);
                 self.events.push_back(Event::WorkerSpawned(worker));
             }
@@ -133,7 +134,7 @@ impl Master {
         };
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         let stopping = self.supervisor.is_stopping();
-        reload::terminating(stopping, process.pid);
+        reload::terminating(stopping, process.named());
         process.tell(ToWorker::Drain {
             deadline_ms,
             hand_over: !stopping,
