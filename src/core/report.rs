@@ -42,6 +42,9 @@ pub struct CheckReport {
 /// The master and everything it watches over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
+    /// `server.name`.
+    #[serde(default)]
+    pub name: String,
     pub version: String,
     pub pid: u32,
     pub uptime_seconds: u64,
@@ -165,6 +168,9 @@ pub struct WorkerStatus {
     pub connections: u64,
     pub connections_parked: u64,
     pub requests_in_flight: u64,
+    /// Requests that it has answered.
+    #[serde(default)]
+    pub requests: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -183,4 +189,7 @@ pub struct LastReload {
     /// It was the configuration of the start.
     #[serde(default)]
     pub first: bool,
+    /// The first of the errors, as in [`Details::errors`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Value>,
 }

@@ -9,11 +9,13 @@
 //! - `patient`: clients have to read
 //! - `routes`: the endpoints
 //! - `event_stream`: what happens, as it happens
+//! - `page`: the status page
 
 mod access;
 mod connection;
 mod control;
 mod event_stream;
+mod page;
 mod patient;
 mod presence;
 mod routes;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Presence;
 use super::access::Access;
 use super::event_stream::{EventStream, HEARTBEAT, last_event};
+use super::page::{self, Snapshot};
 use crate::core::master::{Caller, Input};
 use crate::core::report::{CheckReport, ReloadReport, Status};
 use crate::core::supervisor::event::Cause;
@@ -64,6 +65,7 @@ enum Endpoint {
     Check,
     Certificates,
     Events,
+    Page,
     Metrics,
     Health,
 }
@@ -75,6 +77,7 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
         "/api/certificates" => (Endpoint::Certificates, "GET, HEAD"),
         "/api/upstreams" => (Endpoint::Upstreams, "GET, HEAD"),
         "/api/events" => (Endpoint::Events, "GET, HEAD"),
+        "/" => (Endpoint::Page, "GET, HEAD"),
         "/metrics" => (Endpoint::Metrics, "GET, HEAD"),
         "/health" | "/api/health" => (Endpoint::Health, "GET, HEAD"),
         "/api/config/reload" => (Endpoint::Reload, "POST"),
@@ -120,6 +123,7 @@ impl Endpoint {
             Self::Health => ask(inputs, Input::Status)
                 .await
                 .map(|status| health(&status)),
+            Self::Page => page(inputs).await,
             // Not an answer with an end.
             Self::Events => None,
         };
@@ -129,6 +133,20 @@ impl Endpoint {
 
 fn stopping() -> Answer {
     error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
+}
+
+async fn page(inputs: &mpsc::Sender<Input>) -> Option<Answer> {
+    let snapshot = Snapshot {
+        status: ask(inputs, Input::Status).await?,
+        upstreams: ask(inputs, Input::Upstreams).await?,
+        certificates: ask(inputs, Input::Certificates).await?,
+        events: ask(inputs, Input::Chronicle).await?.latest(page::EVENTS),
+    };
+    let text = page::render(&snapshot).into();
+    let answer = respond(StatusCode::OK, "text/html; charset=utf-8", text);
+    let answer = with(answer, CONTENT_SECURITY_POLICY, page::policy());
+    let answer = with(answer, X_FRAME_OPTIONS, "DENY");
+    Some(with(answer, REFERRER_POLICY, "no-referrer"))
 }
 
 /// What happens, as it happens.

@@ -14,6 +14,9 @@ use crate::core::worker_process::{Equipment, Launch};
 use crate::ipc::message::{Assignment, Generation, ToWorker, WorkerId};
 use crate::systemd::{logging, notify};
 
+/// Errors of the last reload that are kept; who asked for it gets all.
+const SHOWN_ERRORS: usize = 20;
+
 impl Master {
     pub(super) fn execute(&mut self, action: Action) {
         match action {
@@ -204,12 +207,15 @@ impl Master {
         let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let (success, duration_ms) = (report.success, report.duration_ms);
         let message = report.message.clone();
+        let errors = report.details.errors.as_array();
+        let errors = errors.map(|all| all.iter().take(SHOWN_ERRORS).cloned().collect());
         self.last_reload = Some(LastReload {
             at,
             success,
             duration_ms,
             message,
             first: boot,
+            errors: errors.unwrap_or_default(),
         });
         self.show_status();
         for request in requests {
