@@ -2,6 +2,7 @@
 
 mod access;
 mod events;
+mod page;
 mod stream;
 
 use std::net::SocketAddr;

@@ -207,15 +207,15 @@ impl Master {
         let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let (success, duration_ms) = (report.success, report.duration_ms);
         let message = report.message.clone();
-        let errors = report.details.errors.as_array();
-        let errors = errors.map(|all| all.iter().take(SHOWN_ERRORS).cloned().collect());
+        let errors = report.details.errors.as_array().into_iter().flatten();
+        let errors = errors.filter(|problem| problem["severity"] != "warning");
         self.last_reload = Some(LastReload {
             at,
             success,
             duration_ms,
             message,
             first: boot,
-            errors: errors.unwrap_or_default(),
+            errors: errors.take(SHOWN_ERRORS).cloned().collect(),
         });
         self.show_status();
         for request in requests {

@@ -44,7 +44,10 @@ fn a_browser_may_read_with_the_key_as_password_and_no_more() {
     assert_eq!((refused, challenges), (401, vec!["Bearer".to_owned()]));
     let key = format!("X-API-Key: {KEY}\r\n");
     assert_eq!(status(address, "POST", reload, &key), 200);
-    assert_eq!(status(address, "GET", "/api/events", ""), 401);
+    for path in ["/", "/api/events"] {
+        assert_eq!(status(address, "GET", path, ""), 401);
+    }
+    assert_eq!(status(address, "GET", "/", &basic), 200);
     let foreign = format!("{basic}Sec-Fetch-Site: cross-site\r\n");
     assert_eq!(status(address, "GET", "/api/status", &foreign), 401);
     // A page of others that leads its own name to this host does not even get to ask for the password.

@@ -134,16 +134,6 @@ pub(super) fn badge(html: &mut Html, tone: Tone, word: impl Display) {
     html.markup(open).text(word).markup("</b>");
 }
 
-/// "7 s", "3 min", "5 h", "8 d".
-pub(super) fn span(seconds: u64) -> String {
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7199 => format!("{} min", seconds / 60),
-        7200..=172_799 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

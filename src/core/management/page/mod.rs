@@ -1,10 +1,13 @@
 //! The status page of the management API: one document that needs nothing else. It is whole without its script; with it,
 //! it follows `/api/events` and takes over what a fresh copy of itself says.
 //!
-//! - `sections`: what it shows; `html`: how that is written
+//! - `glance`, `tables`: what it shows
+//! - `html`, `time`: how that is written
 
+mod glance;
 mod html;
-mod sections;
+mod tables;
+mod time;
 
 use std::sync::{Arc, OnceLock};
 use std::time::UNIX_EPOCH;
@@ -12,7 +15,8 @@ use std::time::UNIX_EPOCH;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Encoding as _};
 
-use self::html::{Html, Tone, badge, span};
+use self::html::{Html, Tone, badge};
+use self::time::span;
 use crate::core::chronicle::Entry;
 use crate::core::report::{Certificates, Status, UpstreamStatus};
 use crate::systemd::events;
@@ -64,7 +68,7 @@ pub(super) fn render(snapshot: &Snapshot) -> String {
     }
     html.markup("\"><p id=\"live\" role=\"status\"></p><main>");
     header(&mut html, status);
-    sections::write(&mut html, snapshot, now());
+    sections(&mut html, snapshot, now());
     html.markup("</main><script>").markup(SCRIPT);
     html.markup("</script></body></html>\n");
     html.finish()
@@ -94,6 +98,17 @@ fn header(html: &mut Html, status: &Status) {
     html.markup("\">")
         .text(beginning)
         .markup("</code></p></header>");
+}
+
+fn sections(html: &mut Html, snapshot: &Snapshot, now: u64) {
+    let status = &snapshot.status;
+    glance::figures(html, snapshot, now);
+    glance::reload(html, status, now);
+    tables::workers(html, &status.generations);
+    tables::upstreams(html, &snapshot.upstreams, now);
+    tables::certificates(html, &snapshot.certificates.certificates, now);
+    tables::sites(html, &status.sites);
+    tables::events(html, &snapshot.events, now);
 }
 
 fn now() -> u64 {
@@ -132,7 +147,7 @@ mod tests {
             "site": EVIL, "source": EVIL, "state": EVIL, "names": [EVIL], "issuer": EVIL, "not_before": 1,
             "not_after": 1, "file": EVIL, "ordering": false, "failures": 1, "last_error": EVIL
         });
-        let record = json!({"at": 1, "level": EVIL, "message": EVIL});
+        let record = json!({"at": 1, "level": EVIL, "message": format!("{EVIL}\n{EVIL}")});
         let entry = Entry {
             id: 1,
             event: EVIL.to_owned(),

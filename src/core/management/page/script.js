@@ -21,7 +21,12 @@
       const answer = await fetch(here, { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.status);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (getSelection().isCollapsed) {
+      // Of another program: its own script knows what to do.
+      const own = (copy, part) => copy.querySelector(part).textContent;
+      const other = (part) => own(fresh, part) !== own(document, part);
+      if (other("style") || other("body > script")) return location.reload();
+      // Not under the eyes of somebody who marks or reads something.
+      if (getSelection().isCollapsed && !document.querySelector("details[open]")) {
         document.querySelector("main").replaceWith(fresh.querySelector("main"));
         document.title = fresh.title;
       }
@@ -37,7 +42,8 @@
     source = new EventSource(new URL("api/events", here));
     source.onopen = () => { show("live", "on"); soon(); };
     source.onerror = () => {
-      show("reconnecting", "");
+      if (live.className !== "off") show("reconnecting", "");
+      soon();
       // Refused, and not tried again by the browser.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (!document.hidden) start(); }, 10000);
     };

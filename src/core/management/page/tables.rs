@@ -1,138 +1,23 @@
-//! What the status page shows, section by section: what is wrong stands first, and of many things the first ones.
+//! The tables of the status page: what is wrong stands first, and of many things the first ones.
 
 use std::cmp::Reverse;
-use std::fmt::Display;
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Snapshot;
-use super::html::{Column, Html, Table, Tone, badge, span};
+use super::html::{Column, Html, Table, Tone, badge};
+use super::time::{ago, days_left, span, titled, tone_of_days};
 use crate::core::chronicle::Entry;
 use crate::core::report::{
-    CertificateStatus, GenerationStatus, LastReload, SiteStatus, Status, UpstreamStatus,
-    WorkerStatus,
+    CertificateStatus, GenerationStatus, SiteStatus, UpstreamStatus, WorkerStatus,
 };
 
 /// Rows of a table at most.
 const ROWS: usize = 100;
 /// Names in a cell at most.
 const NAMES: usize = 4;
-const DAY: i64 = 86_400;
-/// From here on the days of a certificate are counted.
-const SOON: i64 = 14;
 
-pub(super) fn write(html: &mut Html, snapshot: &Snapshot, now: u64) {
-    let status = &snapshot.status;
-    figures(html, snapshot, now);
-    reload(html, status, now);
-    workers(html, &status.generations);
-    upstreams(html, &snapshot.upstreams, now);
-    certificates(html, &snapshot.certificates.certificates, now);
-    sites(html, &status.sites);
-    events(html, snapshot, now);
-}
-
-/// The answer to "is all well?", at a glance.
-fn figures(html: &mut Html, snapshot: &Snapshot, now: u64) {
-    let status = &snapshot.status;
-    let workers = || status.generations.iter().flat_map(|it| &it.workers);
-    let connections: u64 = workers().map(|worker| worker.connections).sum();
-    let requests: u64 = workers().map(|worker| worker.requests_in_flight).sum();
-    html.markup("<section id=\"figures\"><ul>");
-    figure(html, Tone::Quiet, connections, "connections");
-    figure(html, Tone::Quiet, requests, "requests in flight");
-    figure(html, Tone::Quiet, workers().count(), "workers");
-    let failed = status
-        .last_reload
-        .as_ref()
-        .is_some_and(|last| !last.success);
-    let tone = if failed { Tone::Bad } else { Tone::Quiet };
-    let reloads = format!("{} + {}", status.reloads.success, status.reloads.failed);
-    figure(html, tone, reloads, "reloads + failed");
-    if status.upstreams.total > 0 {
-        let down = status.upstreams.down;
-        let tone = if down > 0 { Tone::Bad } else { Tone::Good };
-        let up = format!(
-            "{} / {}",
-            status.upstreams.total - down,
-            status.upstreams.total
-        );
-        figure(html, tone, up, "upstreams up");
-    }
-    let certificates = snapshot.certificates.certificates.iter();
-    if let Some(least) = certificates.map(|it| days_left(it, now)).min() {
-        figure(
-            html,
-            tone_of_days(least),
-            format!("{least} d"),
-            "next certificate ends",
-        );
-    }
-    html.markup("</ul></section>");
-}
-
-fn figure(html: &mut Html, tone: Tone, value: impl Display, name: &'static str) {
-    html.markup("<li>");
-    badge(html, tone, value);
-    html.markup("<span>").markup(name).markup("</span></li>");
-}
-
-fn reload(html: &mut Html, status: &Status, now: u64) {
-    let Some(last) = &status.last_reload else {
-        return;
-    };
-    let LastReload {
-        at,
-        success,
-        duration_ms,
-        message,
-        first,
-        errors,
-    } = last;
-    let title = if *first { "Start" } else { "Last reload" };
-    html.markup("<section id=\"reload\"><h2>")
-        .markup(title)
-        .markup(" ");
-    match success {
-        true => badge(html, Tone::Good, "succeeded"),
-        false => badge(html, Tone::Bad, "failed"),
-    }
-    html.markup("</h2><p>");
-    ago(html, *at, now);
-    html.markup(", in ").text(duration_ms).markup(" ms: ");
-    html.name(message).markup("</p>");
-    if !success && !errors.is_empty() {
-        html.markup("<ul class=\"errors\">");
-        errors.iter().for_each(|error| problem(html, error));
-        html.markup("</ul><p>Version ").text(status.config_version);
-        html.markup(" still serves.</p>");
-    }
-    html.markup("</section>");
-}
-
-/// A problem of a file, or what the system said.
-fn problem(html: &mut Html, error: &Value) {
-    let text = |key| error[key].as_str().filter(|text: &&str| !text.is_empty());
-    html.markup("<li>");
-    if let Some(file) = text("file") {
-        html.markup("<code>").name(file);
-        for place in ["line", "column"] {
-            if let Some(number) = error[place].as_u64() {
-                html.markup(":").text(number);
-            }
-        }
-        html.markup("</code> ");
-    }
-    let message = text("message").or(error.as_str()).unwrap_or_default();
-    html.name(message);
-    if let Some(help) = text("help") {
-        html.markup("<br><i>").name(help).markup("</i>");
-    }
-    html.markup("</li>");
-}
-
-fn workers(html: &mut Html, generations: &[GenerationStatus]) {
+pub(super) fn workers(html: &mut Html, generations: &[GenerationStatus]) {
     const COLUMNS: &[Column] = &[
         Column("Worker", false),
         Column("Generation", true),
@@ -173,7 +58,7 @@ fn workers(html: &mut Html, generations: &[GenerationStatus]) {
     );
 }
 
-fn upstreams(html: &mut Html, all: &[UpstreamStatus], now: u64) {
+pub(super) fn upstreams(html: &mut Html, all: &[UpstreamStatus], now: u64) {
     const COLUMNS: &[Column] = &[
         Column("Upstream", false),
         Column("State", false),
@@ -215,7 +100,7 @@ fn upstreams(html: &mut Html, all: &[UpstreamStatus], now: u64) {
     );
 }
 
-fn certificates(html: &mut Html, all: &[CertificateStatus], now: u64) {
+pub(super) fn certificates(html: &mut Html, all: &[CertificateStatus], now: u64) {
     const COLUMNS: &[Column] = &[
         Column("Site", false),
         Column("Names", false),
@@ -259,7 +144,7 @@ fn certificates(html: &mut Html, all: &[CertificateStatus], now: u64) {
     );
 }
 
-fn sites(html: &mut Html, all: &[SiteStatus]) {
+pub(super) fn sites(html: &mut Html, all: &[SiteStatus]) {
     const COLUMNS: &[Column] = &[
         Column("Site", false),
         Column("Listener", false),
@@ -279,32 +164,40 @@ fn sites(html: &mut Html, all: &[SiteStatus]) {
     table(html, "<section id=\"sites\"><h2>Sites", COLUMNS, &all, row);
 }
 
-fn events(html: &mut Html, snapshot: &Snapshot, now: u64) {
+/// The newest first.
+pub(super) fn events(html: &mut Html, all: &[Arc<Entry>], now: u64) {
     const COLUMNS: &[Column] = &[
         Column("When", true),
         Column("Event", false),
         Column("What happened", false),
     ];
-    let row = |table: &mut Table<'_>, entry: &std::sync::Arc<Entry>| {
+    let row = |table: &mut Table<'_>, entry: &Arc<Entry>| {
         let record: Value = serde_json::from_str(&entry.record).unwrap_or_default();
         let tone = match record["level"].as_str() {
             Some("error") => Tone::Bad,
             Some("warn") => Tone::Busy,
             _ => Tone::Quiet,
         };
-        let message = record["message"].as_str().unwrap_or_default();
         table
             .cell(|html| ago(html, record["at"].as_u64().unwrap_or(now), now))
             .cell(|html| badge(html, tone, &entry.event))
-            .name(message);
+            .cell(|html| message(html, record["message"].as_str().unwrap_or_default()));
     };
-    table(
-        html,
-        "<section id=\"events\"><h2>Events",
-        COLUMNS,
-        &snapshot.events,
-        row,
-    );
+    table(html, "<section id=\"events\"><h2>Events", COLUMNS, all, row);
+}
+
+/// Of several lines, the first one; the others for who wants to know.
+fn message(html: &mut Html, message: &str) {
+    match message.split_once('\n') {
+        None => {
+            html.name(message);
+        }
+        Some((first, _)) => {
+            html.markup("<details><summary>").name(first);
+            html.markup("</summary><pre>").text(message);
+            html.markup("</pre></details>");
+        }
+    }
 }
 
 /// A section with a table; none without rows.
@@ -342,61 +235,9 @@ fn names(html: &mut Html, names: &[String]) {
     }
 }
 
-/// As in "12 s ago", with the date for who points at it.
-fn ago(html: &mut Html, at: u64, now: u64) {
-    titled(html, at)
-        .text(span(now.saturating_sub(at)))
-        .markup(" ago</span>");
-}
-
-/// Opens a span.
-fn titled(html: &mut Html, at: u64) -> &mut Html {
-    // Beyond the year 9999 HTTP has no date.
-    let time = UNIX_EPOCH + Duration::from_secs(at.min(253_402_300_799));
-    html.markup("<span title=\"")
-        .text(httpdate::fmt_http_date(time))
-        .markup("\">")
-}
-
-/// Rounded down; negative when it is over.
-fn days_left(certificate: &CertificateStatus, now: u64) -> i64 {
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
-    certificate.not_after.saturating_sub(now).div_euclid(DAY)
-}
-
-fn tone_of_days(days: i64) -> Tone {
-    match days {
-        ..0 => Tone::Bad,
-        0..SOON => Tone::Busy,
-        _ => Tone::Good,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_are_counted_to_the_end() {
-        let certificate = |not_after| CertificateStatus {
-            not_after,
-            ..CertificateStatus::default()
-        };
-        let left = |not_after| days_left(&certificate(not_after), 1_000_000);
-        assert_eq!(
-            [
-                left(1_000_000 + 3 * DAY),
-                left(1_000_000 + DAY - 1),
-                left(999_999)
-            ],
-            [3, 0, -1]
-        );
-        assert_eq!(
-            [-1, 0, 13, 14].map(tone_of_days),
-            [Tone::Bad, Tone::Busy, Tone::Busy, Tone::Good]
-        );
-        assert!(left(i64::MAX) > 0 && left(i64::MIN) < 0);
-    }
 
     #[test]
     fn what_is_down_stands_first_and_many_are_cut() {
