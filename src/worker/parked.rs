@@ -23,7 +23,7 @@ use crate::metrics::counters::Global;
 const EVENTS: usize = 256;
 
 /// Bytes thrown away at once from a connection that is closing.
-const DISCARD: usize = 16 * 1024;
+const DISCARD: usize = 32 * 1024;
 
 /// Why a connection is parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +238,9 @@ fn wake(entry: Entry) {
 /// Reads what a closing client still sends; true when it has closed.
 fn discard(socket: &Socket) -> bool {
     let mut space = [0; DISCARD];
-    match rustix::net::recv(socket, &mut space, RecvFlags::DONTWAIT) {
+    // TCP does not copy what is only to be taken off its queue (tcp(7), MSG_TRUNC).
+    let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+    match rustix::net::recv(socket, &mut space, flags) {
         Ok((count, _)) => count == 0,
         Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
     }

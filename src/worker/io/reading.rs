@@ -122,8 +122,8 @@ impl ClientIo {
                 buffer.set_filled(before + passed);
                 count
             };
-            if watch.is_flooded() && !self.activity.flooded.replace(true) {
-                self.recorder.add(Global::ConnectionsFlooding, 1);
+            if watch.is_flooded() {
+                self.activity.flooded.set(true);
             }
             self.activity.note_block(watch.in_head());
             if count == 0 || buffer.filled().len() > before {

@@ -24,6 +24,7 @@ use h2::server::Builder;
 use self::serving::Serving;
 use super::{Client, close, request};
 use crate::config::types::{HeadLimits, Performance};
+use crate::metrics::counters::Global;
 use crate::worker::activity::{Activity, Order};
 use crate::worker::io::{ClientIo, Returned, Transport};
 use crate::worker::thread::{Listed, Protocol};
@@ -74,6 +75,9 @@ pub async fn serve(transport: Transport, client: Client) {
     })
     .await;
     drop(serving);
+    if activity.flooded.get() {
+        thread.recorder.add(Global::ConnectionsFlooding, 1);
+    }
     match returned.take() {
         // GOAWAY is on its way; what the client still sends would be read for nothing.
         Some(_) if activity.flooded.get() => {}

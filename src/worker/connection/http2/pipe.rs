@@ -147,8 +147,8 @@ impl Pipe {
         };
         Poll::Ready(match frame.into_data() {
             Ok(chunk) => {
-                // The first one came with the request.
-                if std::mem::replace(&mut self.begun, true) {
+                // The first one came with the request; and what is at hand is cut as the client's windows allow.
+                if std::mem::replace(&mut self.begun, true) && !self.body.is_at_hand() {
                     self.activity.note_piece();
                 }
                 self.held = Some((chunk, self.body.is_end_stream()));

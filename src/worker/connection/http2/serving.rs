@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use h2::RecvStream;
 use h2::server::{Connection, Handshake, SendResponse};
+use h2::{Reason, RecvStream};
 use http::Request;
 
 use super::piece::Piece;
@@ -92,10 +92,18 @@ impl Serving {
         let State::Open(connection) = &mut self.state else {
             return Poll::Pending;
         };
-        while let Some(Ok(arrived)) = ready!(connection.poll_accept(context)) {
-            self.arrived.push_back(arrived);
+        loop {
+            match ready!(connection.poll_accept(context)) {
+                Some(Ok(arrived)) => self.arrived.push_back(arrived),
+                Some(Err(error)) => {
+                    if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+                        self.context.activity.flooded.set(true);
+                    }
+                    return Poll::Ready(());
+                }
+                None => return Poll::Ready(()),
+            }
         }
-        Poll::Ready(())
     }
 
     fn answer(&mut self, most: usize) {
