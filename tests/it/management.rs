@@ -18,7 +18,7 @@ const KEY: &str = "a:key,with=signs";
 struct Api {
     server: Bws,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Api {
@@ -35,7 +35,7 @@ impl Api {
         Self {
             server,
             address,
-            _folder: folder,
+            folder,
         }
     }
 

@@ -23,15 +23,18 @@ pub(super) const CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// For everything but a stream of events, also a reload that waits for another one.
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Whether an answer has become one without an end.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Who has read nothing for so long is given up.
 const READS_WITHIN: Duration = Duration::from_secs(30);
 
-/// `present` was made when the connection was accepted.
+/// `present` was made when the connection was accepted. When `revoked` ends, `access` is no longer what holds.
 pub(super) async fn serve<S>(
     stream: S,
     present: (Presence, Guard),
     access: Rc<Access>,
     inputs: mpsc::Sender<Input>,
+    revoked: impl Future<Output = ()>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -53,12 +56,13 @@ pub(super) async fn serve<S>(
         result = connection => if let Err(error) = result {
             tracing::debug!("a management connection broke: {error}");
         },
-        () = watch(&late) => tracing::debug!("a management connection took too long"),
+        () = overdue(&late) => tracing::debug!("a management connection took too long"),
+        () = locked_out(&late, revoked) => tracing::debug!("a management connection lost its right"),
     }
 }
 
-/// Ends when the connection has to.
-async fn watch(presence: &Presence) {
+/// Ends when the connection has to because of its age.
+async fn overdue(presence: &Presence) {
     tokio::time::sleep(ASKS_WITHIN).await;
     presence.is_late();
     tokio::time::sleep(TIMEOUT).await;
@@ -71,4 +75,12 @@ async fn watch(presence: &Presence) {
 pub(super) async fn pause_after(error: &io::Error) {
     tracing::debug!("no management connection could be accepted: {error}");
     tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// The same because of its right. An answer that is being given is still given, but not one without an end.
+async fn locked_out(presence: &Presence, revoked: impl Future<Output = ()>) {
+    revoked.await;
+    while presence.has_asked() && !presence.is_streaming() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }

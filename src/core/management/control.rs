@@ -130,7 +130,8 @@ async fn accept(listener: Rc<UnixListener>, inputs: mpsc::Sender<Input>) {
             Ok((stream, _)) => {
                 let (present, inputs) = (Presence::of(&stream), inputs.clone());
                 tokio::task::spawn_local(async move {
-                    connection::serve(stream, present, Rc::new(Access::Trusted), inputs).await;
+                    let (access, revoked) = (Rc::new(Access::Trusted), std::future::pending());
+                    connection::serve(stream, present, access, inputs, revoked).await;
                     drop(permit);
                 });
                 spare = spare.or_else(|| File::open("/dev/null").ok());

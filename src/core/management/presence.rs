@@ -59,6 +59,10 @@ impl Presence {
         self.expect(true);
     }
 
+    pub(super) fn has_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
     /// Its answer goes on and on: nobody has to wait for its end.
     pub(super) fn streams(&self) {
         self.0.streaming.store(true, Ordering::Relaxed);
@@ -71,7 +75,7 @@ impl Presence {
 
     /// [`ASKS_WITHIN`] is over.
     pub(super) fn is_late(&self) {
-        if !self.0.asked.load(Ordering::Relaxed) {
+        if !self.has_asked() {
             self.expect(false);
         }
     }

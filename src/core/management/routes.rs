@@ -50,8 +50,7 @@ pub(super) async fn answer(
         return answer.map(Either::Left);
     }
     match route(head.uri.path(), &head.method) {
-        Ok(Endpoint::Events) => events(&head, presence, inputs).await,
-        Ok(endpoint) => endpoint.answer(presence, inputs).await.map(Either::Left),
+        Ok(endpoint) => endpoint.answer(&head, presence, inputs).await,
         Err(answer) => answer.map(Either::Left),
     }
 }
@@ -97,7 +96,12 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
 }
 
 impl Endpoint {
-    async fn answer(self, presence: &Presence, inputs: &mpsc::Sender<Input>) -> Answer {
+    async fn answer(
+        self,
+        head: &Parts,
+        presence: &Presence,
+        inputs: &mpsc::Sender<Input>,
+    ) -> Response<Content> {
         let reload = |reply| Input::Reload(Caller::Task(reply, Some(presence.clone())));
         let answer = match self {
             Self::Status => ask(inputs, Input::Status)
@@ -124,10 +128,9 @@ impl Endpoint {
                 .await
                 .map(|status| health(&status)),
             Self::Page => page(inputs).await,
-            // Not an answer with an end.
-            Self::Events => None,
+            Self::Events => return events(head, presence, inputs).await,
         };
-        answer.unwrap_or_else(stopping)
+        answer.unwrap_or_else(stopping).map(Either::Left)
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::access::Access;
@@ -20,6 +20,8 @@ pub struct Tcp {
     settings: Management,
     listener: TcpListener,
     task: Option<JoinHandle<()>>,
+    /// Goes with the key: who follows events by a former one does so no longer.
+    lease: watch::Sender<()>,
 }
 
 impl Tcp {
@@ -43,6 +45,7 @@ impl Tcp {
             settings: settings.clone(),
             listener,
             task: None,
+            lease: watch::Sender::new(()),
         })
     }
 
@@ -52,6 +55,7 @@ impl Tcp {
             settings,
             listener: socket.into(),
             task: None,
+            lease: watch::Sender::new(()),
         }
     }
 
@@ -77,9 +81,12 @@ impl Tcp {
             .listener
             .try_clone()
             .and_then(tokio::net::TcpListener::from_std);
+        let lease = self.lease.subscribe();
         match listener {
             Ok(listener) => {
-                self.task = Some(tokio::task::spawn_local(accept(listener, access, inputs)));
+                self.task = Some(tokio::task::spawn_local(accept(
+                    listener, access, lease, inputs,
+                )));
             }
             Err(error) => tracing::warn!("the management API does not answer on TCP: {error}"),
         }
@@ -98,6 +105,7 @@ impl Drop for Tcp {
 async fn accept(
     listener: tokio::net::TcpListener,
     access: Rc<Access>,
+    lease: watch::Receiver<()>,
     inputs: mpsc::Sender<Input>,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -108,9 +116,10 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, _)) => {
                 let present = Presence::of(&stream);
-                let (access, inputs) = (access.clone(), inputs.clone());
+                let (access, inputs, mut lease) = (access.clone(), inputs.clone(), lease.clone());
                 tokio::task::spawn_local(async move {
-                    connection::serve(stream, present, access, inputs).await;
+                    let revoked = async move { while lease.changed().await.is_ok() {} };
+                    connection::serve(stream, present, access, inputs, revoked).await;
                     drop(permit);
                 });
             }

@@ -193,3 +193,17 @@ fn followers_are_few_and_leave_when_they_go() {
     drop(streams);
     wait_for("room", || (open().status() == 200).then_some(()));
 }
+
+#[test]
+fn a_new_key_ends_what_the_old_one_opened() {
+    let api = Api::with_key();
+    let mut stream = Stream::open_tcp(api.address, "GET", &format!("X-API-Key: {KEY}\r\n"));
+    let mut beside = Stream::open(api.folder.path(), "");
+    stream.position();
+    let text = std::fs::read_to_string(api.server.config_path()).unwrap();
+    api.server.reload_to(&text.replace(KEY, "another"));
+    stream.expect_broken();
+    beside.find("reload-complete", &mut Vec::new());
+    let again = Stream::open_tcp(api.address, "GET", &format!("X-API-Key: {KEY}\r\n"));
+    assert_eq!(again.status(), 401);
+}

@@ -101,6 +101,13 @@ impl Stream {
         }
     }
 
+    /// Reads until the connection ends, without a last chunk.
+    pub(super) fn expect_broken(mut self) {
+        let mut rest = String::new();
+        self.reader.read_to_string(&mut rest).unwrap();
+        assert!(!rest.ends_with("0\r\n\r\n"), "{rest}");
+    }
+
     fn take(&mut self, block: &str) -> Option<Event> {
         let (mut name, mut data) = (None, None);
         for line in block.lines().filter(|line| !line.is_empty()) {
