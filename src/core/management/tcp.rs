@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -14,6 +15,9 @@ use super::presence::Presence;
 use crate::config::types::Management;
 use crate::core::master::Input;
 use crate::core::takeover::descriptors::Number;
+
+/// Bytes that the kernel keeps for a client; it would let them grow to megabytes.
+const SEND_BUFFER: usize = 128 * 1024;
 
 /// The bound socket, and the task that serves it once its configuration is in force.
 pub struct Tcp {
@@ -115,6 +119,8 @@ async fn accept(
         };
         match listener.accept().await {
             Ok((stream, _)) => {
+                // What a client does not read takes no more memory than this.
+                let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
                 let present = Presence::of(&stream);
                 let (access, inputs, mut lease) = (access.clone(), inputs.clone(), lease.clone());
                 tokio::task::spawn_local(async move {
