@@ -1,5 +1,6 @@
 """HTTP/2 for the scripts beside this file: frames by hand, a victim that notes its latencies, and what a server takes meanwhile."""
 
+import select
 import socket
 import struct
 import time
@@ -84,6 +85,27 @@ def memory(server):
         except OSError:
             pass
     return total / 1024
+
+
+def sink(listener, least):
+    """Takes connections, and cuts each when it has sent `least` bytes: what any server has to do for a flood."""
+    listener.setblocking(False)
+    poll, open_ones = select.epoll(), {}
+    poll.register(listener, select.EPOLLIN)
+    while True:
+        for number, _ in poll.poll():
+            if number == listener.fileno():
+                connection, _ = listener.accept()
+                open_ones[connection.fileno()] = [connection, 0]
+                poll.register(connection, select.EPOLLIN)
+                continue
+            try:
+                part = len(open_ones[number][0].recv(16384))
+            except OSError:
+                part = 0
+            open_ones[number][1] += part
+            if not part or open_ones[number][1] >= least:
+                open_ones.pop(number)[0].close()
 
 
 def percentile(latencies, part):
