@@ -31,6 +31,16 @@ pub struct Details {
     pub errors_text: String,
 }
 
+impl Details {
+    /// The first errors of the list, for who cannot take any number of them. Warnings are none.
+    pub fn first_errors(&self) -> Vec<Value> {
+        const FIRST: usize = 20;
+        let all = self.errors.as_array().into_iter().flatten();
+        let errors = all.filter(|problem| problem["severity"] != "warning");
+        errors.take(FIRST).cloned().collect()
+    }
+}
+
 /// The outcome of a check without a reload.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckReport {
@@ -189,7 +199,7 @@ pub struct LastReload {
     /// It was the configuration of the start.
     #[serde(default)]
     pub first: bool,
-    /// The first of the errors, as in [`Details::errors`].
+    /// The first of the errors, see [`Details::first_errors`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Value>,
 }

@@ -22,9 +22,13 @@ pub struct Event {
 }
 
 /// Logs an event: its name, `FIELD = value` pairs of numbers and texts, and after a semicolon the message. Who listens
-/// ([`told::listen`]) hears the same, whatever the level of the log.
+/// ([`told::listen`]) hears the same, whatever the level of the log, and what is told `beside` it: lists, which the
+/// journal has no form for.
 macro_rules! tell {
-    ($event:ident $(, $field:ident = $value:expr)* $(,)?; $($message:tt)+) => {{
+    ($event:ident $(, $field:ident = $value:expr)* $(,)?; beside $more:ident = $list:expr; $($message:tt)+) => {
+        tell!(@ $event, [$($field = $value,)*] [$more = $list] $($message)+)
+    };
+    (@ $event:ident, [$($field:ident = $value:expr,)*] [$($more:ident = $list:expr)?] $($message:tt)+) => {{
         tracing::event!(
             $crate::systemd::events::$event.level,
             MESSAGE_ID = $crate::systemd::events::$event.id,
@@ -34,10 +38,16 @@ macro_rules! tell {
         );
         $crate::systemd::events::told::pass_on(&$crate::systemd::events::told::Told {
             event: &$crate::systemd::events::$event,
-            fields: &[$((stringify!($field), (&$value).into())),*],
+            fields: &[
+                $((stringify!($field), (&$value).into()),)*
+                $((stringify!($more), (&$list).into()),)?
+            ],
             message: format_args!($($message)+),
         })
     }};
+    ($event:ident $(, $field:ident = $value:expr)* $(,)?; $($message:tt)+) => {
+        tell!(@ $event, [$($field = $value,)*] [] $($message)+)
+    };
 }
 pub(crate) use tell;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::{info, trace};
 
 use crate::core::journal::{Named, milliseconds};
+use crate::core::report::Details;
 use crate::core::supervisor::event::{Action, Event};
 use crate::ipc::message::{Generation, version};
 use crate::systemd::events::tell;
@@ -124,13 +125,14 @@ pub fn complete(reload: &Complete<'_>) {
     );
 }
 
-/// `errors` is the whole report, `message` its gist; `version` is still in force.
-pub fn failed(message: &str, errors: &str, version: u64, took: Duration) {
+/// `details` has the whole report, `message` is its gist; `version` is still in force.
+pub fn failed(message: &str, details: &Details, version: u64, took: Duration) {
     tell!(
         RELOAD_FAILED,
         BWS_CONFIG_VERSION = version,
         BWS_DURATION_MS = milliseconds(took),
-        BWS_ERRORS = errors;
+        BWS_ERRORS = details.errors_text.as_str();
+        beside BWS_ERROR_LIST = details.first_errors();
         "Hot reload: failed: {message}; still serving version {version}"
     );
 }

@@ -14,9 +14,6 @@ use crate::core::worker_process::{Equipment, Launch};
 use crate::ipc::message::{Assignment, Generation, ToWorker, WorkerId};
 use crate::systemd::{logging, notify};
 
-/// Errors of the last reload that are kept; who asked for it gets all.
-const SHOWN_ERRORS: usize = 20;
-
 impl Master {
     pub(super) fn execute(&mut self, action: Action) {
         match action {
@@ -207,15 +204,17 @@ impl Master {
         let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let (success, duration_ms) = (report.success, report.duration_ms);
         let message = report.message.clone();
-        let errors = report.details.errors.as_array().into_iter().flatten();
-        let errors = errors.filter(|problem| problem["severity"] != "warning");
+        let errors = match success {
+            true => Vec::new(),
+            false => report.details.first_errors(),
+        };
         self.last_reload = Some(LastReload {
             at,
             success,
             duration_ms,
             message,
             first: boot,
-            errors: errors.take(SHOWN_ERRORS).cloned().collect(),
+            errors,
         });
         self.show_status();
         for request in requests {
@@ -287,7 +286,7 @@ impl Master {
         }
         match self.supervisor.active_generation() {
             _ if cause == Cause::Stopping => {}
-            Some(_) => reload::failed(&message, &details.errors_text, version, took),
+            Some(_) => reload::failed(&message, &details, version, took),
             None => journal::start_failed(&details.errors_text),
         }
         let duration_ms = milliseconds(took);

@@ -17,6 +17,8 @@ const LONGEST: usize = 8 * 1024;
 pub enum Value<'a> {
     Number(u64),
     Text(&'a str),
+    /// As many of them as fit.
+    List(&'a [serde_json::Value]),
 }
 
 /// An event with the fields that it is told with, by their names in the journal.
@@ -75,6 +77,7 @@ impl Serialize for Record<'_> {
             match value {
                 Value::Number(number) => map.serialize_value(number)?,
                 Value::Text(text) => map.serialize_value(&beginning(text))?,
+                Value::List(list) => map.serialize_value(first(list))?,
             }
         }
         map.end()
@@ -96,6 +99,16 @@ fn beginning(text: &str) -> String {
         true => text.to_owned(),
         false => format!("{}…", &text[..end]),
     }
+}
+
+fn first(list: &[serde_json::Value]) -> &[serde_json::Value] {
+    let mut left = LONGEST;
+    let fits = |value: &&serde_json::Value| {
+        let length = value.to_string().len();
+        left = left.saturating_sub(length);
+        left > 0
+    };
+    &list[..list.iter().take_while(fits).count()]
 }
 
 impl From<&u64> for Value<'_> {
@@ -122,6 +135,12 @@ impl<'a> From<&'a String> for Value<'a> {
     }
 }
 
+impl<'a> From<&'a Vec<serde_json::Value>> for Value<'a> {
+    fn from(list: &'a Vec<serde_json::Value>) -> Self {
+        Self::List(list)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::RELOAD_FAILED;
@@ -134,6 +153,7 @@ mod tests {
             fields: &[
                 ("BWS_ERRORS", Value::Text("a\n\"b\"\u{2028}")),
                 ("BWS_DURATION_MS", Value::Number(7)),
+                ("BWS_ERROR_LIST", Value::List(&["x\ny".into()])),
             ],
             message: format_args!("failed:\n{}", "why"),
         };
@@ -144,6 +164,7 @@ mod tests {
             "{record}"
         );
         let read: serde_json::Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(read["error_list"], serde_json::json!(["x\ny"]));
         assert_eq!(read["level"], "error");
         assert_eq!(read["message"], "failed:\nwhy");
         assert_eq!(read["errors"], "a\n\"b\"\u{2028}");
@@ -158,5 +179,8 @@ mod tests {
         let cut = beginning(&"€".repeat(LONGEST));
         assert!(cut.len() <= LONGEST + '…'.len_utf8() && cut.ends_with("€…"));
         assert_eq!(beginning("short"), "short");
+        let list: Vec<serde_json::Value> = vec!["a".repeat(LONGEST / 3).into(); 5];
+        assert_eq!(first(&list).len(), 2);
+        assert_eq!(first(&list[..1]).len(), 1);
     }
 }

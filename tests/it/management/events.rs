@@ -75,6 +75,10 @@ fn a_reload_is_followed_step_by_step() {
         "{errors}"
     );
 
+    let list = failed.data["error_list"].as_array().unwrap();
+    let lines: Vec<_> = list.iter().map(|error| error["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(2), Some(3)], "{list:?}");
+
     process::signal(server.workers()[0], Signal::KILL);
     let lost = stream.find("worker-lost", &mut Vec::new());
     assert!(
