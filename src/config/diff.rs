@@ -263,6 +263,8 @@ fn site_changes(old: (&Config, &Site), new: (&Config, &Site)) -> Vec<String> {
             compression,
             cache,
             error_pages,
+            max_request_size,
+            request_timeout,
             api_only
         ]
     );

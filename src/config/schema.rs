@@ -33,7 +33,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("sites", &[
         "name", "hostname", "hostnames", "port", "listen", "default", "static_dir", "index_files", "index_file",
         "directory_listing", "enable_directory_listing", "follow_symlinks", "mime_types", "headers", "redirect_to_https",
-        "redirects", "error_pages", "api_only", "compression", "cache", "access_control", "access", "rate_limit",
+        "redirects", "error_pages", "api_only", "max_request_size", "request_timeout", "compression", "cache", "access_control", "access", "rate_limit",
         "ssl", "proxy",
     ]),
     ("sites.compression", &["enabled", "types", "level", "min_size", "algorithms"]),
@@ -62,7 +62,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         "rewrite_redirects", "interim_responses", "tls",
     ]),
     ("sites.proxy.upstreams", &["name", "url", "weight", "max_conns"]),
-    ("sites.proxy.routes", &["path", "upstream", "strip_prefix", "rewrite_target", "websocket", "timeout"]),
+    ("sites.proxy.routes", &["path", "upstream", "strip_prefix", "rewrite_target", "websocket", "timeout", "max_request_size"]),
     ("sites.proxy.load_balancing", &["method", "sticky_sessions", "queue", "queue_timeout"]),
     ("sites.proxy.health_check", &["enabled", "path", "interval", "timeout", "retries", "healthy_after"]),
     ("sites.proxy.timeout", &["connect", "read", "write", "tunnel"]),

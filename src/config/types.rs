@@ -215,6 +215,10 @@ pub struct Site {
     pub cache: Caching,
     /// Each status once.
     pub error_pages: Vec<ErrorPage>,
+    /// Instead of the one of `[security]`.
+    pub max_request_size: Option<u64>,
+    /// Instead of the one of `[performance]`.
+    pub request_timeout: Option<Duration>,
     /// No static files: what no route and no endpoint takes is 404.
     pub api_only: bool,
     /// SHA-256 over the site and the certificate that it uses, in hexadecimal.
@@ -354,6 +358,8 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// `Upgrade` requests may pass.
     pub websocket: bool,
+    /// Instead of the site's.
+    pub max_request_size: Option<u64>,
 }
 
 /// `[sites.proxy.timeout]`.

@@ -123,7 +123,7 @@ pub struct RequestBody {
     _in_flight: InFlight,
 }
 
-/// The request body is longer than `security.max_request_size` (RFC 9110 section 15.5.14).
+/// The request body is longer than the `max_request_size` of its route, its site or all sites (RFC 9110 section 15.5.14).
 #[derive(Debug, thiserror::Error)]
 #[error("the request body is larger than the configured max_request_size")]
 pub struct TooLarge;
@@ -144,10 +144,9 @@ impl RequestBody {
         self
     }
 
-    /// The same with another limit, in bytes from now on.
-    pub(super) fn limited_to(mut self, limit: u64) -> Self {
+    /// Sets another limit, in bytes from now on.
+    pub(super) fn limit_to(&mut self, limit: u64) {
         self.remaining = limit;
-        self
     }
 
     /// It is read for its own sake from now on: how fast the client sends is not looked at.

@@ -28,7 +28,8 @@ pub(super) fn finish(request: Request<RequestBody>) {
         return;
     }
     let http2 = request.version() == Version::HTTP_2;
-    let mut rest = request.into_body().limited_to(LIMIT);
+    let mut rest = request.into_body();
+    rest.limit_to(LIMIT);
     rest.be_patient();
     // Over HTTP/2 reading asks for the body (100 Continue) until the answer is sent.
     if http2 || !is_over(&mut rest) {

@@ -248,11 +248,14 @@ impl Service {
         connection: Rc<Connection>,
         interim: Option<Rc<dyn Interim>>,
     ) -> Answer {
-        let room = if request.body().announces_too_much() {
-            Room::Error(StatusCode::PAYLOAD_TOO_LARGE)
-        } else {
-            self.room(&site, request.method(), request.uri().path())
-        };
+        let mut request = request;
+        let mut room = self.room(&site, request.method(), request.uri().path());
+        if let Some(limit) = self.max_request_size(&site, &room) {
+            request.body_mut().limit_to(limit);
+        }
+        if request.body().announces_too_much() {
+            room = Room::Error(StatusCode::PAYLOAD_TOO_LARGE);
+        }
         match room {
             Room::Upstream(target) => {
                 Answer::Later(self.forward(site, target, request, connection, interim))
@@ -271,6 +274,17 @@ impl Service {
                 Answer::Now(response)
             }
         }
+    }
+
+    /// Where it is not that of all sites.
+    fn max_request_size(&self, site: &Site, room: &Room) -> Option<u64> {
+        let config = &self.shared.config.sites[site.index as usize];
+        let route = match (room, &config.proxy) {
+            (Room::Upstream(target), Some(proxy)) => target.route(proxy),
+            _ => None,
+        };
+        let of_route = route.and_then(|route| route.max_request_size);
+        of_route.or(config.max_request_size)
     }
 
     fn find_site<B>(

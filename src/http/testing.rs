@@ -37,6 +37,8 @@ pub(super) fn site() -> Site {
         compression: None,
         cache: Caching::default(),
         error_pages: vec![],
+        max_request_size: None,
+        request_timeout: None,
         api_only: false,
         hash: String::new(),
     }

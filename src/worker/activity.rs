@@ -9,6 +9,7 @@ use super::framing::Refusal;
 use super::interim::Outbox;
 use super::queued;
 use super::waiting::{Waiting, Whole};
+use crate::config::types::SiteIndex;
 use crate::http::proxy::Tunnel;
 use crate::http::uploads::Uploads;
 
@@ -60,6 +61,8 @@ pub struct Activity {
     clock: Rc<Clock>,
     /// Requests and bodies alive.
     pub in_flight: Rc<Cell<u32>>,
+    /// HTTP/1: whose the last request was.
+    pub site: Cell<Option<SiteIndex>>,
     /// Handlers wait for more of a request body.
     pub uploads: Rc<Uploads>,
     /// Response bodies that have more for the client than it takes.
@@ -129,6 +132,7 @@ impl Activity {
         Self {
             clock,
             in_flight: Rc::default(),
+            site: Cell::default(),
             uploads: Rc::default(),
             owed: Cell::default(),
             taken: Cell::default(),

@@ -1,5 +1,6 @@
 //! One timer for all connections of a thread: parks those that idle, ends those that take too long.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::memory;
 use super::parked::{Entry, Reason};
 use super::thread::{Active, Protocol, Thread};
 use super::waiting::Demand;
-use crate::config::types::Performance;
+use crate::config::types::{Config, Site, SiteIndex};
 use crate::metrics::counters::Global;
 
 /// The grain of all connection timeouts.
@@ -30,19 +31,23 @@ const LINGER: Duration = Duration::from_secs(2);
 struct Limits {
     header: Ticks,
     keep_alive: Ticks,
-    request: Ticks,
-    /// Bytes that a client must move in this time, while it is waited for.
-    least: u64,
+    request: Demand,
+    /// Of sites that have their own.
+    requests: HashMap<SiteIndex, Demand>,
     linger: Ticks,
 }
 
 impl Limits {
-    fn new(performance: &Performance) -> Self {
+    fn new(config: &Config) -> Self {
+        let performance = &config.performance;
+        let demand = |time| demand(time, performance.min_rate);
+        let own =
+            |(index, site): (usize, &Site)| Some((index as u32, demand(site.request_timeout?)));
         Self {
             header: ticks(performance.header_timeout),
             keep_alive: ticks(performance.keep_alive_timeout),
-            request: ticks(performance.request_timeout),
-            least: least(performance),
+            request: demand(performance.request_timeout),
+            requests: config.sites.iter().enumerate().filter_map(own).collect(),
             linger: ticks(LINGER),
         }
     }
@@ -87,12 +92,15 @@ impl Limits {
         late || matches!(order, Order::TooSlow | Order::HeadTimeout)
     }
 
+    /// What the client of a site must do while it is waited for.
+    fn demand(&self, site: Option<SiteIndex>) -> Demand {
+        let own = site.and_then(|site| self.requests.get(&site));
+        own.copied().unwrap_or(self.request)
+    }
+
     /// HTTP/2: each stream has its own pace. The connection's counts when nothing at all can be written.
     fn judges_whole(&self, activity: &Activity) -> bool {
-        let demand = Demand {
-            ticks: self.request,
-            least: self.least,
-        };
+        let demand = |site| self.demand(site);
         activity.waiting.judge(&activity.whole(), demand);
         activity.write_blocked.get()
     }
@@ -100,7 +108,8 @@ impl Limits {
     /// Whether a client moved less than it must, in as many ticks in which it was waited for.
     fn falls_short(&self, activity: &Activity) -> bool {
         let Pace { ticks, mark } = activity.pace.get();
-        if ticks > 0 && ticks < self.request {
+        let demand = self.demand(activity.site.get());
+        if ticks > 0 && ticks < demand.ticks {
             let ticks = ticks + 1;
             activity.pace.set(Pace { ticks, mark });
             return false;
@@ -112,7 +121,7 @@ impl Limits {
         });
         // The difference may be negative: bytes went into the kernel's queue only.
         ticks > 0
-            && i64::try_from(self.least)
+            && i64::try_from(demand.least)
                 .is_ok_and(|least| (moved.wrapping_sub(mark) as i64) < least)
     }
 
@@ -126,9 +135,11 @@ impl Limits {
     }
 }
 
-fn least(performance: &Performance) -> u64 {
-    let seconds = performance.request_timeout.as_secs_f64();
-    ((performance.min_rate as f64 * seconds) as u64).max(1)
+fn demand(time: Duration, min_rate: u64) -> Demand {
+    Demand {
+        ticks: ticks(time),
+        least: ((min_rate as f64 * time.as_secs_f64()) as u64).max(1),
+    }
 }
 
 pub fn ticks(duration: Duration) -> Ticks {
@@ -141,7 +152,7 @@ pub fn ticks(duration: Duration) -> Ticks {
 
 /// Runs as long as the thread.
 pub async fn run(thread: Rc<Thread>) {
-    let limits = Limits::new(&thread.process.config.performance);
+    let limits = Limits::new(&thread.process.config);
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -170,20 +181,23 @@ mod tests {
     use super::*;
     use crate::worker::activity::{Activity, Clock};
 
-    const LIMITS: Limits = Limits {
-        header: 10,
-        keep_alive: 60,
-        request: 30,
-        least: 1000,
-        linger: 8,
-    };
+    fn limits() -> Limits {
+        let demand = |ticks, least| Demand { ticks, least };
+        Limits {
+            header: 10,
+            keep_alive: 60,
+            request: demand(30, 1000),
+            requests: HashMap::from([(1, demand(50, 2000))]),
+            linger: 8,
+        }
+    }
 
     fn after(protocol: Protocol, ticks: Ticks, prepare: impl Fn(&Activity)) -> Option<Order> {
         let clock = Rc::new(Clock::default());
         let activity = Rc::new(Activity::new(clock.clone()));
         prepare(&activity);
         (0..ticks).for_each(|_| clock.advance());
-        LIMITS.order(&Active { activity, protocol })
+        limits().order(&Active { activity, protocol })
     }
 
     /// The first order that a client gets which is waited for, and in which tick; it moves `bytes` with each.
@@ -200,7 +214,7 @@ mod tests {
             clock.advance();
             activity.note_taken(bytes, 0);
             activity.touch();
-            Some((tick, LIMITS.order(&active)?))
+            Some((tick, limits().order(&active)?))
         })
     }
 
@@ -232,6 +246,25 @@ mod tests {
     fn bytes_now_and_then_do_not_help() {
         assert_eq!(stalled(33), Some((31, Order::TooSlow)));
         assert_eq!(stalled(34), None);
+    }
+
+    #[test]
+    fn a_site_may_have_a_time_of_its_own() {
+        let blocked = |activity: &Activity| {
+            activity.in_flight.set(1);
+            activity.write_blocked.set(true);
+        };
+        let (clock, limits) = (Rc::new(Clock::default()), limits());
+        let [one, other] = [1, 2].map(|site| {
+            let activity = Rc::new(Activity::new(clock.clone()));
+            blocked(&activity);
+            activity.site.set(Some(site));
+            let protocol = Protocol::Http1;
+            Active { activity, protocol }
+        });
+        let first =
+            |active: &Active| (1..200).find(|_| limits.order(active) == Some(Order::TooSlow));
+        assert_eq!((first(&one), first(&other)), (Some(51), Some(31)));
     }
 
     #[test]

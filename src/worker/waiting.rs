@@ -9,6 +9,7 @@ use slab::Slab;
 
 use super::access_log::Exchange;
 use super::activity::{Activity, Ticks};
+use crate::config::types::SiteIndex;
 use crate::http::uploads::Claim;
 
 /// Bytes by which streams may precede one another, though all of them have room: what each is lent of the connection's
@@ -73,9 +74,9 @@ struct Stretch {
 
 impl Waiting {
     /// Ends the streams whose client does not do what is demanded. To be called at each tick.
-    pub fn judge(&self, whole: &Whole, demand: Demand) {
+    pub fn judge(&self, whole: &Whole, demand: impl Fn(Option<SiteIndex>) -> Demand) {
         for (_, stream) in self.0.borrow().iter() {
-            if stream.falls_short(whole, demand) {
+            if stream.falls_short(whole, demand(stream.exchange.site())) {
                 stream.too_slow.set(true);
                 if let Some(waker) = stream.waker.take() {
                     waker.wake();

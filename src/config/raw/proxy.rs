@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::defaults::{
-    SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, UPSTREAM_MAX_CONNS_RANGE, UPSTREAM_WEIGHT_RANGE,
+    MAX_REQUEST_SIZE_RANGE, SHORT_TIMEOUT_RANGE, TIMEOUT_RANGE, UPSTREAM_MAX_CONNS_RANGE,
+    UPSTREAM_WEIGHT_RANGE,
 };
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
@@ -122,6 +123,7 @@ pub(in crate::config) struct Route {
     pub(in crate::config) rewrite_target: Option<Located<String>>,
     pub(in crate::config) websocket: Option<Located<bool>>,
     pub(in crate::config) timeout: Option<Duration>,
+    pub(in crate::config) max_request_size: Option<u64>,
     /// A key was refused or unknown: what is missing is no second error.
     pub(in crate::config) damaged: bool,
 }
@@ -136,6 +138,7 @@ impl Route {
             rewrite_target: table.string("rewrite_target"),
             websocket: table.boolean("websocket"),
             timeout: table.duration("timeout", SHORT_TIMEOUT_RANGE),
+            max_request_size: table.size("max_request_size", MAX_REQUEST_SIZE_RANGE),
             damaged: false,
         };
         route.damaged = table.finish();

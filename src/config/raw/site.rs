@@ -1,7 +1,9 @@
 //! `[[sites]]` and `[sites.ssl]`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::super::defaults::{MAX_REQUEST_SIZE_RANGE, TIMEOUT_RANGE};
 use super::super::reader::Table;
 use super::super::source::{Located, Place};
 use super::super::types::{AcmeChallenge, TlsVersion};
@@ -28,6 +30,8 @@ pub(in crate::config) struct Site {
     pub(in crate::config) error_pages: Pairs,
     pub(in crate::config) headers: Pairs,
     pub(in crate::config) api_only: Option<Located<bool>>,
+    pub(in crate::config) max_request_size: Option<u64>,
+    pub(in crate::config) request_timeout: Option<Duration>,
     pub(in crate::config) compression: Option<Box<Compression>>,
     pub(in crate::config) caching: Option<Box<Caching>>,
     pub(in crate::config) middleware: Middleware,
@@ -69,6 +73,8 @@ impl Site {
             error_pages: table.map("error_pages").unwrap_or_default(),
             headers: table.map("headers").unwrap_or_default(),
             api_only: table.boolean("api_only"),
+            max_request_size: table.size("max_request_size", MAX_REQUEST_SIZE_RANGE),
+            request_timeout: table.duration("request_timeout", TIMEOUT_RANGE),
             compression,
             caching,
             middleware,

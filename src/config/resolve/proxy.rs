@@ -210,6 +210,7 @@ fn routes(raw: &[raw::proxy::Route], pools: &Pools, findings: &Findings) -> Vec<
             rewrite_target: rewrite_target(route, findings),
             timeout: route.timeout,
             websocket: is_on(route.websocket.as_ref(), true),
+            max_request_size: route.max_request_size,
         });
     }
     routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));

@@ -75,6 +75,8 @@ pub(super) fn resolve(raw: raw::Site, context: &mut Context<'_>) -> Draft {
         compression: compression.map(Box::new),
         cache: caching,
         error_pages,
+        max_request_size: raw.max_request_size,
+        request_timeout: raw.request_timeout,
         api_only,
         hash: String::new(),
     };

@@ -177,6 +177,21 @@ fn what_is_switched_off_is_no_error_even_when_it_is_not_available() {
 }
 
 #[test]
+fn a_site_and_a_route_may_have_limits_of_their_own() {
+    let config = config(
+        "[[sites]]\nname = \"a\"\nport = 80\nmax_request_size = \"2MB\"\nrequest_timeout = \"5m\"\n[sites.proxy]\n\
+         upstreams = [{name = \"u\", url = \"http://127.0.0.1:1\"}]\n\
+         routes = [{path = \"/a/\", upstream = \"u\", max_request_size = \"1GB\"}, {path = \"/b/\", upstream = \"u\"}]\n",
+    );
+    let site = &config.sites[0];
+    let routes = &site.proxy.as_ref().unwrap().routes;
+    assert_eq!(site.max_request_size, Some(2 << 20));
+    assert_eq!(site.request_timeout, Some(Duration::from_secs(300)));
+    let of_routes = [0, 1].map(|number| routes[number].max_request_size);
+    assert_eq!(of_routes, [Some(1 << 30), None]);
+}
+
+#[test]
 fn a_daemon_table_is_a_warning() {
     let loaded = Folder::new()
         .load("[daemon]\npid_file = \"/run/x\"\nanything = 1\n[[sites]]\nname = \"a\"\nport = 80\napi_only = true\n")

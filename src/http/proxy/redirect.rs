@@ -91,6 +91,7 @@ mod tests {
             rewrite_target: rewrite_target.map(str::to_owned),
             timeout: None,
             websocket: true,
+            max_request_size: None,
         }
     }
 

@@ -16,7 +16,7 @@ pub(in crate::http) enum Target {
 }
 
 impl Target {
-    pub(super) fn route(self, proxy: &Proxy) -> Option<&Route> {
+    pub(in crate::http) fn route(self, proxy: &Proxy) -> Option<&Route> {
         match self {
             Self::Route(index) => proxy.routes.get(index),
             Self::Pool(_) => None,
@@ -125,6 +125,7 @@ mod tests {
             rewrite_target: None,
             timeout: None,
             websocket: true,
+            max_request_size: None,
         }
     }
 

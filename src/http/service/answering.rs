@@ -38,6 +38,14 @@ impl Answering {
         }
     }
 
+    /// Whose it is.
+    pub fn site(&self) -> Option<SiteIndex> {
+        match self {
+            Self::Now(answered) => answered.site,
+            Self::Later(later) => later.site(),
+        }
+    }
+
     /// Waits for the answer, if it is not there.
     pub async fn answered(self) -> Answered {
         match self {

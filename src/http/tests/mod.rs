@@ -3,6 +3,7 @@ mod backpressure;
 mod balancing;
 mod challenges;
 mod encodings;
+mod encodings_proxied;
 mod expectations;
 mod files;
 mod frames;

@@ -158,6 +158,7 @@ fn routes_win_over_files_and_exact_routes_over_endpoints() {
             rewrite_target: None,
             timeout: None,
             websocket: true,
+            max_request_size: None,
         };
         proxied.routes = vec![route("/health", false), route("/api/", true)];
         let mut config = through(proxied);
@@ -169,6 +170,43 @@ fn routes_win_over_files_and_exact_routes_over_endpoints() {
         assert_eq!(body(&ask(&service, "GET /health", "").await), "ok");
         assert!(body(&ask(&service, "GET /api/health", "").await).contains("healthy"));
         assert_eq!(status(&ask(&service, "GET /none", "").await), 404);
+    });
+}
+
+#[test]
+fn the_nearest_limit_of_a_body_holds() {
+    run(async {
+        let (port, _) = serve(&[OK]).await;
+        let mut proxied = proxy(&[port]);
+        proxied.routes = [("/large/", Some(3000)), ("/none/", Some(0)), ("/", None)]
+            .map(|(path, max_request_size)| Route {
+                path: path.into(),
+                pool: 0,
+                strip_prefix: false,
+                rewrite_target: None,
+                timeout: None,
+                websocket: true,
+                max_request_size,
+            })
+            .into();
+        let mut config = through(proxied);
+        config.security.max_request_size = 1000;
+        config.sites[0].max_request_size = Some(2000);
+        let service = service(config);
+        for (path, limit) in [("/large/", 3000), ("/none/", 0), ("/", 2000)] {
+            for (length, expected) in [(limit, 200), (limit + 1, 413)] {
+                let sent = "x".repeat(length);
+                let whole = format!("Content-Length: {length}\r\n\r\n{sent}");
+                let chunk = format!("{length:x}\r\n{sent}\r\n");
+                let chunk = if length > 0 { &*chunk } else { "" };
+                let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{chunk}0\r\n\r\n");
+                for rest in [whole, chunked] {
+                    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+                    let answer = exchange(&service, &(head + &rest)).await;
+                    assert_eq!(status(&answer), expected, "{path} {length}");
+                }
+            }
+        }
     });
 }
 

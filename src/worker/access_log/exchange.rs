@@ -95,6 +95,10 @@ impl Exchange {
         self.site.set(site);
     }
 
+    pub fn site(&self) -> Option<SiteIndex> {
+        self.site.get()
+    }
+
     /// The client left before it was answered, whatever it is told.
     pub fn client_left(&self) {
         self.status.set(Some(CLIENT_LEFT));

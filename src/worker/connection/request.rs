@@ -90,9 +90,8 @@ pub fn begin(
     });
     let guard = RequestInFlight::new(in_flight, thread.recorder);
     let answering = thread.service.clone().answer(request, shown, interim);
-    if let Answering::Later(later) = &answering {
-        exchange.concerns(later.site());
-    }
+    exchange.concerns(answering.site());
+    activity.site.set(answering.site());
     let under_way = UnderWay {
         context,
         exchange,
