@@ -249,7 +249,6 @@ impl Service {
         connection: Rc<Connection>,
         interim: Option<Rc<dyn Interim>>,
     ) -> Answer {
-        let mut request = request;
         let mut room = self.room(&site, request.method(), request.uri().path());
         if let Some(limit) = self.max_request_size(&site, &room) {
             request.body_mut().limit_to(limit);
@@ -275,17 +274,6 @@ impl Service {
                 Answer::Now(response)
             }
         }
-    }
-
-    /// Where it is not that of all sites.
-    fn max_request_size(&self, site: &Site, room: &Room) -> Option<u64> {
-        let config = &self.shared.config.sites[site.index as usize];
-        let route = match (room, &config.proxy) {
-            (Room::Upstream(target), Some(proxy)) => target.route(proxy),
-            _ => None,
-        };
-        let of_route = route.and_then(|route| route.max_request_size);
-        of_route.or(config.max_request_size)
     }
 
     fn find_site<B>(

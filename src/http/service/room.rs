@@ -49,6 +49,17 @@ impl Service {
         }
     }
 
+    /// The largest body that is taken there, where it is not that of all sites.
+    pub(super) fn max_request_size(&self, site: &Site, room: &Room) -> Option<u64> {
+        let config = &self.shared.config.sites[site.index as usize];
+        let route = match (room, &config.proxy) {
+            (Room::Upstream(target), Some(proxy)) => target.route(proxy),
+            _ => None,
+        };
+        let of_route = route.and_then(|route| route.max_request_size);
+        of_route.or(config.max_request_size)
+    }
+
     fn file(&self, site: &Site, method: &Method, path: &str) -> Room {
         if path == "*" {
             return Room::Methods;
