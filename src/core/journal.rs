@@ -38,6 +38,17 @@ pub struct Named {
     pub generation: Generation,
 }
 
+/// The process has ended, meant or not.
+pub fn worker_gone(worker: Named, how: &str) {
+    tell!(
+        WORKER_GONE,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0,
+        BWS_REASON = how;
+        "worker (PID {}) {how}", worker.pid
+    );
+}
+
 pub fn worker_lost(worker: Named, how: &str, delay: Duration) {
     let next = after(delay);
     tell!(

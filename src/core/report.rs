@@ -31,6 +31,16 @@ pub struct Details {
     pub errors_text: String,
 }
 
+impl Details {
+    /// The first errors of the list, for who cannot take any number of them. Warnings are none.
+    pub fn first_errors(&self) -> Vec<Value> {
+        const FIRST: usize = 20;
+        let all = self.errors.as_array().into_iter().flatten();
+        let errors = all.filter(|problem| problem["severity"] != "warning");
+        errors.take(FIRST).cloned().collect()
+    }
+}
+
 /// The outcome of a check without a reload.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckReport {
@@ -42,6 +52,9 @@ pub struct CheckReport {
 /// The master and everything it watches over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
+    /// `server.name`.
+    #[serde(default)]
+    pub name: String,
     pub version: String,
     pub pid: u32,
     pub uptime_seconds: u64,
@@ -165,6 +178,9 @@ pub struct WorkerStatus {
     pub connections: u64,
     pub connections_parked: u64,
     pub requests_in_flight: u64,
+    /// Requests that it has answered.
+    #[serde(default)]
+    pub requests: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -183,4 +199,7 @@ pub struct LastReload {
     /// It was the configuration of the start.
     #[serde(default)]
     pub first: bool,
+    /// The first of the errors, see [`Details::first_errors`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Value>,
 }

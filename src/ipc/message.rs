@@ -92,6 +92,8 @@ pub enum FromWorker {
     Learned { names: Vec<Word> },
     /// Somebody asks a site for the page of `GET /metrics`.
     WantMetrics,
+    /// An event was told to the operator: its name, and its record as a line of JSON.
+    Told { event: String, record: String },
 }
 
 /// What a worker is told at start beside its configuration.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::counters::{GAUGES, GLOBAL_WORDS, Global, SITE_WORDS, block_words};
+use super::counters::{GAUGES, GLOBAL_WORDS, Global, SITE_BYTES, SITE_WORDS, block_words};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Record", into = "Record")]
@@ -99,6 +99,16 @@ pub fn gauge(page: &[AtomicU64], sites: usize, word: Global) -> u64 {
     })
 }
 
+/// The requests to all sites that one worker has answered.
+pub fn requests(page: &[AtomicU64], sites: usize) -> u64 {
+    let blocks = page.chunks_exact(block_words(sites));
+    let of_sites = blocks.flat_map(|block| block[GLOBAL_WORDS..].chunks_exact(SITE_WORDS));
+    let words = of_sites.flat_map(|site| &site[..SITE_BYTES]);
+    words.fold(0, |sum, word| {
+        sum.wrapping_add(word.load(Ordering::Relaxed))
+    })
+}
+
 fn add(sums: &mut [u64], words: &[AtomicU64]) {
     for (sum, word) in sums.iter_mut().zip(words) {
         *sum = sum.wrapping_add(word.load(Ordering::Relaxed));
@@ -126,6 +136,7 @@ mod tests {
         }
         Recorder::new(new, 0, 1).request(0, 200);
         Recorder::new(new, 0, 1).site(0, SITE_BYTES, 7);
+        assert_eq!((requests(old, 2), requests(new, 1)), (2, 1));
         let mut totals = Totals::default();
         totals.add_page(old, ["a", "b"].into_iter());
         totals.add_page(new, ["b"].into_iter());

@@ -6,6 +6,8 @@
 
 use tracing::Level;
 
+pub mod told;
+
 /// A kind of event.
 pub struct Event {
     /// MESSAGE_ID: 128 bits in hexadecimal, see sd_journal_print(3).
@@ -19,16 +21,32 @@ pub struct Event {
     pub explanation: &'static str,
 }
 
-/// Logs an event: its name, `FIELD = value` pairs of numbers and texts, and after a semicolon the message.
+/// Logs an event: its name, `FIELD = value` pairs of numbers and texts, and after a semicolon the message. Who listens
+/// ([`told::listen`]) hears the same, whatever the level of the log, and what is told `beside` it: lists, which the
+/// journal has no form for.
 macro_rules! tell {
-    ($event:ident $(, $field:ident = $value:expr)* $(,)?; $($message:tt)+) => {
+    ($event:ident $(, $field:ident = $value:expr)* $(,)?; beside $more:ident = $list:expr; $($message:tt)+) => {
+        tell!(@ $event, [$($field = $value,)*] [$more = $list] $($message)+)
+    };
+    (@ $event:ident, [$($field:ident = $value:expr,)*] [$($more:ident = $list:expr)?] $($message:tt)+) => {{
         tracing::event!(
             $crate::systemd::events::$event.level,
             MESSAGE_ID = $crate::systemd::events::$event.id,
             BWS_EVENT = $crate::systemd::events::$event.name,
             $($field = $value,)*
             $($message)+
-        )
+        );
+        $crate::systemd::events::told::pass_on(&$crate::systemd::events::told::Told {
+            event: &$crate::systemd::events::$event,
+            fields: &[
+                $((stringify!($field), (&$value).into()),)*
+                $((stringify!($more), (&$list).into()),)?
+            ],
+            message: format_args!($($message)+),
+        })
+    }};
+    ($event:ident $(, $field:ident = $value:expr)* $(,)?; $($message:tt)+) => {
+        tell!(@ $event, [$($field = $value,)*] [] $($message)+)
     };
 }
 pub(crate) use tell;
@@ -105,6 +123,22 @@ events! {
         "Root binds no ports for BWS"
         "Its helper does not follow a configuration that others than root can write: @BWS_REASON@.\n\
         Correct the owner or the mode, then: systemctl reload bws"
+
+    WORKER_STARTED = "02b6fbe9b41c40d7891298106e167bce" "worker-started" INFO
+        "A worker (PID @BWS_WORKER_PID@) of generation @BWS_GENERATION@ was started"
+        "It reads the configuration that the master has checked, and says when it is ready."
+
+    WORKER_READY = "dbca617902394ffbb1ef8f13fae1be4e" "worker-ready" INFO
+        "A worker (PID @BWS_WORKER_PID@) is ready after @BWS_DURATION_MS@ ms"
+        "It accepts connections as soon as all workers of its generation are ready."
+
+    WORKER_DRAINING = "76b3b447daa443789fb0ddb56571d66a" "worker-draining" INFO
+        "A worker (PID @BWS_WORKER_PID@) finishes its connections"
+        "It accepts no new ones, and leaves when the last one has ended, after server.shutdown_timeout at the latest."
+
+    WORKER_GONE = "b74cb94da46541a58302f077a1930a5f" "worker-gone" DEBUG
+        "A worker (PID @BWS_WORKER_PID@) @BWS_REASON@"
+        "Its process has ended. Where that was not meant to be, another entry says so: BWS_EVENT=worker-lost."
 
     WORKER_LOST = "a514d0fe8b5d7e4b6d76d5f7ee246e55" "worker-lost" WARN
         "A worker (PID @BWS_WORKER_PID@) ended and is replaced"

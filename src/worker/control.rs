@@ -88,6 +88,7 @@ async fn work(hooks: &Hooks) -> io::Result<()> {
             let signals = Signals::new()?;
             let channel = Arc::new(channel);
             let outbox = Outbox::new(&channel);
+            outbox.pass_events_on(assignment.generation);
             let control = Control {
                 channel,
                 outbox,

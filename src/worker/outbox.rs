@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::ipc::channel::Channel;
-use crate::ipc::message::FromWorker;
+use crate::ipc::message::{FromWorker, Generation};
+use crate::systemd::events::told;
 
 /// How long the master may take to read what a worker said before it left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -36,6 +37,23 @@ impl Outbox {
 
     pub(super) fn send(&self, message: FromWorker, descriptors: Vec<OwnedFd>) {
         let _ = self.letters.send((message, descriptors));
+    }
+
+    /// From now on the master hears of the events that this worker tells.
+    pub(super) fn pass_events_on(&self, generation: Generation) {
+        // Held weakly: `finish` waits for the last one who may send.
+        let letters = self.letters.downgrade();
+        let (pid, generation) = (std::process::id(), generation.0);
+        told::listen(move |told| {
+            let who = [
+                ("BWS_WORKER_PID", (&pid).into()),
+                ("BWS_GENERATION", (&generation).into()),
+            ];
+            let (event, record) = (told.event.name.to_owned(), told.record(&who));
+            if let Some(letters) = letters.upgrade() {
+                let _ = letters.send((FromWorker::Told { event, record }, Vec::new()));
+            }
+        });
     }
 
     /// Waits until everything is written.

@@ -34,6 +34,7 @@ mod http2_wire;
 mod interim;
 mod kills;
 mod leftovers;
+mod management;
 mod manual;
 mod metrics;
 mod middleware;

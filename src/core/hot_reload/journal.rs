@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::{info, trace};
 
 use crate::core::journal::{Named, milliseconds};
+use crate::core::report::Details;
 use crate::core::supervisor::event::{Action, Event};
 use crate::ipc::message::{Generation, version};
 use crate::systemd::events::tell;
@@ -61,27 +62,45 @@ pub fn validating(context: Context) {
     }
 }
 
-pub fn spawned(context: Context, pid: u32) {
-    match context {
-        Context::Reload => info!("Hot reload: spawning new worker with PID {pid}"),
-        Context::Boot => info!("spawning worker with PID {pid}"),
-    }
+pub fn spawned(context: Context, worker: Named) {
+    let prefix = match context {
+        Context::Reload => "Hot reload: spawning new worker",
+        Context::Boot => "spawning worker",
+    };
+    tell!(
+        WORKER_STARTED,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0;
+        "{prefix} with PID {}", worker.pid
+    );
 }
 
-pub fn worker_ready(context: Context, pid: u32, took: Duration) {
-    if context == Context::Reload {
-        info!(
-            "Hot reload: new worker (PID {pid}) is ready after {} ms",
-            took.as_millis()
-        );
-    }
+pub fn worker_ready(context: Context, worker: Named, took: Duration) {
+    let prefix = match context {
+        Context::Reload => "Hot reload: new worker",
+        Context::Boot => "worker",
+    };
+    let milliseconds = milliseconds(took);
+    tell!(
+        WORKER_READY,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0,
+        BWS_DURATION_MS = milliseconds;
+        "{prefix} (PID {}) is ready after {milliseconds} ms", worker.pid
+    );
 }
 
-pub fn terminating(stopping: bool, pid: u32) {
-    match stopping {
-        false => info!("Hot reload: sending SIGTERM to old worker (PID {pid})"),
-        true => info!("sending SIGTERM to worker (PID {pid})"),
-    }
+pub fn terminating(stopping: bool, worker: Named) {
+    let prefix = match stopping {
+        false => "Hot reload: sending SIGTERM to old worker",
+        true => "sending SIGTERM to worker",
+    };
+    tell!(
+        WORKER_DRAINING,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0;
+        "{prefix} (PID {})", worker.pid
+    );
 }
 
 /// A configuration that came in force.
@@ -106,13 +125,14 @@ pub fn complete(reload: &Complete<'_>) {
     );
 }
 
-/// `errors` is the whole report, `message` its gist; `version` is still in force.
-pub fn failed(message: &str, errors: &str, version: u64, took: Duration) {
+/// `details` has the whole report, `message` is its gist; `version` is still in force.
+pub fn failed(message: &str, details: &Details, version: u64, took: Duration) {
     tell!(
         RELOAD_FAILED,
         BWS_CONFIG_VERSION = version,
         BWS_DURATION_MS = milliseconds(took),
-        BWS_ERRORS = errors;
+        BWS_ERRORS = details.errors_text.as_str();
+        beside BWS_ERROR_LIST = details.first_errors();
         "Hot reload: failed: {message}; still serving version {version}"
     );
 }

@@ -12,9 +12,9 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
+use super::access::Access;
 use super::connection::{self, CONNECTIONS};
 use super::presence::Presence;
-use super::routes::Access;
 use super::socket_path;
 use crate::core::master::Input;
 use crate::core::process;
@@ -130,7 +130,8 @@ async fn accept(listener: Rc<UnixListener>, inputs: mpsc::Sender<Input>) {
             Ok((stream, _)) => {
                 let (present, inputs) = (Presence::of(&stream), inputs.clone());
                 tokio::task::spawn_local(async move {
-                    connection::serve(stream, present, Rc::new(Access::Trusted), inputs).await;
+                    let (access, revoked) = (Rc::new(Access::Trusted), std::future::pending());
+                    connection::serve(stream, present, access, inputs, revoked).await;
                     drop(permit);
                 });
                 spare = spare.or_else(|| File::open("/dev/null").ok());

@@ -30,6 +30,7 @@ struct Connection {
     number: AtomicI32,
     asked: AtomicBool,
     expectant: AtomicBool,
+    streaming: AtomicBool,
 }
 
 /// Ends the presence; to be dropped with the connection.
@@ -41,6 +42,7 @@ impl Presence {
             number: AtomicI32::new(connection.as_fd().as_raw_fd()),
             asked: AtomicBool::new(false),
             expectant: AtomicBool::new(false),
+            streaming: AtomicBool::new(false),
         }));
         presence.expect(true);
         (presence.clone(), Guard(presence))
@@ -57,9 +59,23 @@ impl Presence {
         self.expect(true);
     }
 
+    pub(super) fn has_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
+    /// Its answer goes on and on: nobody has to wait for its end.
+    pub(super) fn streams(&self) {
+        self.0.streaming.store(true, Ordering::Relaxed);
+        self.expect(false);
+    }
+
+    pub(super) fn is_streaming(&self) -> bool {
+        self.0.streaming.load(Ordering::Relaxed)
+    }
+
     /// [`ASKS_WITHIN`] is over.
     pub(super) fn is_late(&self) {
-        if !self.0.asked.load(Ordering::Relaxed) {
+        if !self.has_asked() {
             self.expect(false);
         }
     }

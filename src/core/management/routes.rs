@@ -1,19 +1,24 @@
-//! The endpoints of the management API, and who may use them.
+//! The endpoints of the management API.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Presence;
+use super::access::Access;
+use super::event_stream::{EventStream, HEARTBEAT, last_event};
+use super::page::{self, Snapshot};
 use crate::core::master::{Caller, Input};
 use crate::core::report::{CheckReport, ReloadReport, Status};
 use crate::core::supervisor::event::Cause;
@@ -24,46 +29,29 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// For a request body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Who follows events while others already are too many comes back after this.
+const LATER: &str = "10";
+
 type Answer = Response<Full<Bytes>>;
-
-/// Who may use a connection.
-pub(super) enum Access {
-    /// The Unix socket: its mode says who.
-    Trusted,
-    /// A loopback address without a key: programs of this host, but no web page in its browsers.
-    Local,
-    /// Who knows the key.
-    Key(String),
-}
-
-impl Access {
-    fn allows(&self, headers: &HeaderMap) -> bool {
-        match self {
-            Self::Trusted => true,
-            Self::Local => is_local(headers),
-            Self::Key(key) => {
-                presented_key(headers).is_some_and(|shown| is_same(shown, key.as_bytes()))
-            }
-        }
-    }
-}
+/// An answer, or one that goes on and on.
+pub(super) type Content = Either<Full<Bytes>, EventStream>;
 
 pub(super) async fn answer(
     request: Request<Incoming>,
     access: &Access,
     presence: &Presence,
     inputs: &mpsc::Sender<Input>,
-) -> Answer {
-    if !access.allows(request.headers()) {
-        return refuse(access);
-    }
+) -> Response<Content> {
     let (head, body) = request.into_parts();
+    if !access.allows(&head.method, &head.headers) {
+        return refuse(access, &head).map(Either::Left);
+    }
     if let Err(answer) = read(body).await {
-        return *answer;
+        return answer.map(Either::Left);
     }
     match route(head.uri.path(), &head.method) {
-        Ok(endpoint) => endpoint.answer(presence, inputs).await,
-        Err(answer) => *answer,
+        Ok(endpoint) => endpoint.answer(&head, presence, inputs).await,
+        Err(answer) => answer.map(Either::Left),
     }
 }
 
@@ -75,6 +63,8 @@ enum Endpoint {
     Reload,
     Check,
     Certificates,
+    Events,
+    Page,
     Metrics,
     Health,
 }
@@ -85,6 +75,8 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
         "/api/workers" => (Endpoint::Workers, "GET, HEAD"),
         "/api/certificates" => (Endpoint::Certificates, "GET, HEAD"),
         "/api/upstreams" => (Endpoint::Upstreams, "GET, HEAD"),
+        "/api/events" => (Endpoint::Events, "GET, HEAD"),
+        "/" => (Endpoint::Page, "GET, HEAD"),
         "/metrics" => (Endpoint::Metrics, "GET, HEAD"),
         "/health" | "/api/health" => (Endpoint::Health, "GET, HEAD"),
         "/api/config/reload" => (Endpoint::Reload, "POST"),
@@ -99,15 +91,17 @@ fn route(path: &str, method: &Method) -> Result<Endpoint, Box<Answer>> {
     if allowed.split(", ").any(|name| name == method.as_str()) {
         return Ok(endpoint);
     }
-    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, &format!("use {allowed}"));
-    answer
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
-    Err(Box::new(answer))
+    let answer = error(StatusCode::METHOD_NOT_ALLOWED, &format!("use {allowed}"));
+    Err(Box::new(with(answer, ALLOW, allowed)))
 }
 
 impl Endpoint {
-    async fn answer(self, presence: &Presence, inputs: &mpsc::Sender<Input>) -> Answer {
+    async fn answer(
+        self,
+        head: &Parts,
+        presence: &Presence,
+        inputs: &mpsc::Sender<Input>,
+    ) -> Response<Content> {
         let reload = |reply| Input::Reload(Caller::Task(reply, Some(presence.clone())));
         let answer = match self {
             Self::Status => ask(inputs, Input::Status)
@@ -133,9 +127,52 @@ impl Endpoint {
             Self::Health => ask(inputs, Input::Status)
                 .await
                 .map(|status| health(&status)),
+            Self::Page => page(inputs).await,
+            Self::Events => return events(head, presence, inputs).await,
         };
-        answer.unwrap_or_else(|| error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"))
+        answer.unwrap_or_else(stopping).map(Either::Left)
     }
+}
+
+fn stopping() -> Answer {
+    error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
+}
+
+async fn page(inputs: &mpsc::Sender<Input>) -> Option<Answer> {
+    let snapshot = Snapshot {
+        status: ask(inputs, Input::Status).await?,
+        upstreams: ask(inputs, Input::Upstreams).await?,
+        certificates: ask(inputs, Input::Certificates).await?,
+        events: ask(inputs, Input::Chronicle).await?.latest(page::EVENTS),
+    };
+    let text = page::render(&snapshot).into();
+    let answer = respond(StatusCode::OK, "text/html; charset=utf-8", text);
+    let answer = with(answer, CONTENT_SECURITY_POLICY, page::policy());
+    let answer = with(answer, X_FRAME_OPTIONS, "DENY");
+    Some(with(answer, REFERRER_POLICY, "no-referrer"))
+}
+
+/// What happens, as it happens.
+async fn events(
+    head: &Parts,
+    presence: &Presence,
+    inputs: &mpsc::Sender<Input>,
+) -> Response<Content> {
+    let Some(chronicle) = ask(inputs, Input::Chronicle).await else {
+        return stopping().map(Either::Left);
+    };
+    let Some(follower) = chronicle.follow(last_event(&head.headers)) else {
+        let text = "too many clients follow the events already: try again later";
+        let answer = error(StatusCode::SERVICE_UNAVAILABLE, text);
+        return with(answer, RETRY_AFTER, LATER).map(Either::Left);
+    };
+    if head.method == Method::GET {
+        presence.streams();
+    }
+    let answer = respond(StatusCode::OK, "text/event-stream", Bytes::new());
+    // A proxy such as nginx shall not collect them first.
+    let answer = with(answer, HeaderName::from_static("x-accel-buffering"), "no");
+    answer.map(|_| Either::Right(EventStream::new(follower, HEARTBEAT)))
 }
 
 /// None: the master has ended.
@@ -206,17 +243,28 @@ fn error(status: StatusCode, text: &str) -> Answer {
     json(status, &json!({ "error": text }))
 }
 
-fn refuse(access: &Access) -> Answer {
-    let Access::Key(_) = access else {
+fn refuse(access: &Access, head: &Parts) -> Answer {
+    let Access::Key { .. } = access else {
         let text = "without a management.api_key only programs of this machine are answered, that ask for 'localhost': \
                     configure a key for others";
         return error(StatusCode::FORBIDDEN, text);
     };
     let text = "send the configured management.api_key as 'X-API-Key' or 'Authorization: Bearer'";
-    let mut answer = error(StatusCode::UNAUTHORIZED, text);
+    let mut answer = with(
+        error(StatusCode::UNAUTHORIZED, text),
+        WWW_AUTHENTICATE,
+        "Bearer",
+    );
+    if access.takes_passwords(&head.method, &head.headers) {
+        let basic = HeaderValue::from_static(r#"Basic realm="BWS", charset="UTF-8""#);
+        answer.headers_mut().append(WWW_AUTHENTICATE, basic);
+    }
     answer
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+}
+
+fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+    let value = HeaderValue::from_static(value);
+    answer.headers_mut().insert(name, value);
     answer
 }
 
@@ -229,13 +277,20 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Answer {
 fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in headers {
+        answer = with(answer, name, value);
+    }
+    // No page of others may show it.
+    with(
+        answer,
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    )
 }
 
 /// No endpoint reads a body yet; it is taken in so that the client can finish sending.
@@ -255,83 +310,9 @@ async fn read(body: Incoming) -> Result<(), Box<Answer>> {
     Err(Box::new(error(status, text)))
 }
 
-fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
-    if let Some(key) = headers.get("x-api-key") {
-        return Some(key.as_bytes());
-    }
-    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(key.trim().as_bytes())
-}
-
-/// Takes the same time wherever they differ.
-fn is_same(shown: &[u8], key: &[u8]) -> bool {
-    aws_lc_rs::constant_time::verify_slices_are_equal(shown, key).is_ok()
-}
-
-/// A page of some web site that a browser on this host shows names that site in `Origin`, or its own name in `Host`.
-fn is_local(headers: &HeaderMap) -> bool {
-    let text = |name| {
-        headers
-            .get(name)
-            .map(|value: &HeaderValue| value.to_str().unwrap_or("?"))
-    };
-    let Some(host) = text(HOST) else { return false };
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) {
-            name
-        } else {
-            host
-        }
-    });
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let named_here =
-        name.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok();
-    let own_page = text(ORIGIN).is_none_or(|origin| {
-        origin
-            .split_once("://")
-            .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
-    });
-    named_here && own_page
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn only_the_key_opens() {
-        let access = Access::Key("secret".into());
-        assert!(access.allows(&headers(&[("x-api-key", "secret")])));
-        assert!(access.allows(&headers(&[("authorization", "bearer secret")])));
-        assert!(!access.allows(&headers(&[("authorization", "Basic secret")])));
-        assert!(!access.allows(&headers(&[("x-api-key", "secre")])));
-        assert!(!access.allows(&headers(&[])));
-    }
-
-    #[test]
-    fn web_pages_of_others_are_kept_out() {
-        let local = |pairs| Access::Local.allows(&headers(pairs));
-        assert!(local(&[("host", "127.0.0.1:7654")]));
-        assert!(local(&[("host", "[::1]:7654")]));
-        assert!(local(&[
-            ("host", "localhost:7654"),
-            ("origin", "http://localhost:7654")
-        ]));
-        assert!(!local(&[
-            ("host", "127.0.0.1:7654"),
-            ("origin", "https://evil.example")
-        ]));
-        assert!(!local(&[("host", "rebound.evil.example:7654")]));
-    }
 
     #[test]
     fn a_wrong_method_names_the_right_one() {

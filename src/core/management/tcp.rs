@@ -5,21 +5,27 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
+use rustix::net::sockopt::set_socket_send_buffer_size;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::access::Access;
 use super::connection::{self, CONNECTIONS};
 use super::presence::Presence;
-use super::routes::Access;
 use crate::config::types::Management;
 use crate::core::master::Input;
 use crate::core::takeover::descriptors::Number;
+
+/// Bytes that the kernel keeps for a client; it would let them grow to megabytes.
+const SEND_BUFFER: usize = 128 * 1024;
 
 /// The bound socket, and the task that serves it once its configuration is in force.
 pub struct Tcp {
     settings: Management,
     listener: TcpListener,
     task: Option<JoinHandle<()>>,
+    /// Goes with the key: who follows events by a former one does so no longer.
+    lease: watch::Sender<()>,
 }
 
 impl Tcp {
@@ -43,6 +49,7 @@ impl Tcp {
             settings: settings.clone(),
             listener,
             task: None,
+            lease: watch::Sender::new(()),
         })
     }
 
@@ -52,6 +59,7 @@ impl Tcp {
             settings,
             listener: socket.into(),
             task: None,
+            lease: watch::Sender::new(()),
         }
     }
 
@@ -67,16 +75,22 @@ impl Tcp {
     /// Begins to answer.
     pub fn serve(mut self, inputs: mpsc::Sender<Input>) -> Self {
         let access = Rc::new(match &self.settings.api_key {
-            Some(key) => Access::Key(key.clone()),
+            Some(key) => Access::Key {
+                key: key.clone(),
+                loopback: self.settings.host.is_loopback(),
+            },
             None => Access::Local,
         });
         let listener = self
             .listener
             .try_clone()
             .and_then(tokio::net::TcpListener::from_std);
+        let lease = self.lease.subscribe();
         match listener {
             Ok(listener) => {
-                self.task = Some(tokio::task::spawn_local(accept(listener, access, inputs)));
+                self.task = Some(tokio::task::spawn_local(accept(
+                    listener, access, lease, inputs,
+                )));
             }
             Err(error) => tracing::warn!("the management API does not answer on TCP: {error}"),
         }
@@ -95,6 +109,7 @@ impl Drop for Tcp {
 async fn accept(
     listener: tokio::net::TcpListener,
     access: Rc<Access>,
+    lease: watch::Receiver<()>,
     inputs: mpsc::Sender<Input>,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -104,10 +119,13 @@ async fn accept(
         };
         match listener.accept().await {
             Ok((stream, _)) => {
+                // What a client does not read takes no more memory than this.
+                let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
                 let present = Presence::of(&stream);
-                let (access, inputs) = (access.clone(), inputs.clone());
+                let (access, inputs, mut lease) = (access.clone(), inputs.clone(), lease.clone());
                 tokio::task::spawn_local(async move {
-                    connection::serve(stream, present, access, inputs).await;
+                    let revoked = async move { while lease.changed().await.is_ok() {} };
+                    connection::serve(stream, present, access, inputs, revoked).await;
                     drop(permit);
                 });
             }

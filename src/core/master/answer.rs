@@ -13,12 +13,17 @@ use crate::core::supervisor::worker::State;
 use crate::core::worker_process::WorkerProcess;
 use crate::ipc::message::{Generation, version};
 use crate::metrics::counters::{Global, SITE_BYTES};
+use crate::metrics::totals::requests;
 
 impl Master {
     pub(super) fn status(&self) -> Status {
         let active = self.active();
         let outline = active.map(|active| &active.outline);
+        let config = active.and_then(|active| active.config.as_deref());
         Status {
+            name: config
+                .map_or("BWS", |config| &config.server.name)
+                .to_owned(),
             version: version().into(),
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
@@ -158,6 +163,10 @@ fn worker_status(worker: u64, state: State, process: &WorkerProcess, sites: usiz
         connections: value(Global::ConnectionsOpen),
         connections_parked: value(Global::ConnectionsParked),
         requests_in_flight: value(Global::RequestsInFlight),
+        requests: process
+            .page
+            .as_ref()
+            .map_or(0, |page| requests(page.words(), sites)),
     }
 }
 

@@ -46,6 +46,7 @@ impl Master {
                 self.shown = "stopping".into();
                 notify::stopping(&self.shown);
                 self.close_own_sockets();
+                self.chronicle.close();
             }
             Action::Report { requests, outcome } => self.report(requests, outcome),
             Action::Notice(notice) => self.notice(notice),
@@ -97,7 +98,7 @@ impl Master {
         };
         match launch.start(self.spare.take()) {
             Ok(process) => {
-                reload::spawned(self.context(), process.pid);
+                reload::spawned(self.context(), process.named());
                 self.workers.insert(worker, process);
                 self.events.push_back(Event::WorkerSpawned(worker));
             }
@@ -133,7 +134,7 @@ impl Master {
         };
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         let stopping = self.supervisor.is_stopping();
-        reload::terminating(stopping, process.pid);
+        reload::terminating(stopping, process.named());
         process.tell(ToWorker::Drain {
             deadline_ms,
             hand_over: !stopping,
@@ -203,12 +204,17 @@ impl Master {
         let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let (success, duration_ms) = (report.success, report.duration_ms);
         let message = report.message.clone();
+        let errors = match success {
+            true => Vec::new(),
+            false => report.details.first_errors(),
+        };
         self.last_reload = Some(LastReload {
             at,
             success,
             duration_ms,
             message,
             first: boot,
+            errors,
         });
         self.show_status();
         for request in requests {
@@ -280,7 +286,7 @@ impl Master {
         }
         match self.supervisor.active_generation() {
             _ if cause == Cause::Stopping => {}
-            Some(_) => reload::failed(&message, &details.errors_text, version, took),
+            Some(_) => reload::failed(&message, &details, version, took),
             None => journal::start_failed(&details.errors_text),
         }
         let duration_ms = milliseconds(took);

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::load::{Candidate, Refused};
 use super::orders::News;
 use super::takeover::Checked;
+use crate::core::chronicle::Chronicle;
 use crate::core::management::Presence;
 use crate::core::ports::Question;
 use crate::core::report::{Certificates, CheckReport, ReloadReport, Status, UpstreamStatus};
@@ -42,6 +43,7 @@ pub enum Input {
     Certificates(oneshot::Sender<Certificates>),
     Metrics(oneshot::Sender<String>),
     Upstreams(oneshot::Sender<Vec<UpstreamStatus>>),
+    Chronicle(oneshot::Sender<Chronicle>),
     /// A watched file may have changed.
     SourcesTouched,
     /// What a look at the changed files found: the hash of a valid configuration, or why it is none.

@@ -47,6 +47,7 @@ use self::load::Candidate;
 use self::names::Names;
 use self::orders::Orders;
 use self::takeover::Successor;
+use super::chronicle::Chronicle;
 use super::hot_reload::journal::{self, Context};
 use super::journal::Named;
 use super::management::{Control, Tcp};
@@ -118,6 +119,7 @@ struct Master {
     figures: Figures,
     lasting: Lasting,
     last_reload: Option<LastReload>,
+    chronicle: Chronicle,
     names: Names,
     orders: Orders,
     /// Somebody asked for more than new certificates.
@@ -160,6 +162,7 @@ impl Master {
             Input::Certificates(reply) => drop(reply.send(self.certificate_statuses())),
             Input::Metrics(reply) => drop(reply.send(self.metrics())),
             Input::Upstreams(reply) => drop(reply.send(self.upstreams())),
+            Input::Chronicle(reply) => drop(reply.send(self.chronicle.clone())),
             Input::SourcesTouched => self.sources_touched(),
             Input::SourcesChecked(result) => self.sources_checked(result),
             Input::Orders(news) => self.heard_of_orders(news),
@@ -233,6 +236,7 @@ impl Master {
             FromWorker::AnswersKnown { revision } => return self.answers_known(worker, revision),
             FromWorker::Learned { names } => return self.names_learned(names),
             FromWorker::WantMetrics => return self.show_metrics(worker),
+            FromWorker::Told { event, record } => return self.chronicle.tell(&event, record),
         };
         self.feed(event);
     }
@@ -272,7 +276,7 @@ impl Master {
         if let Some(process) = self.workers.get(&worker) {
             let took = process.spawned.elapsed();
             self.figures.note_spawn(took);
-            journal::worker_ready(self.context(), process.pid, took);
+            journal::worker_ready(self.context(), process.named(), took);
         }
         self.feed(Event::WorkerReady(worker));
         if !self.supervisor.is_reloading() {
@@ -286,7 +290,7 @@ impl Master {
             if let (Some(resources), Some(page)) = (resources, &process.page) {
                 self.figures.retire(page, &resources.outline.sites);
             }
-            tracing::debug!("worker (PID {}) {how}", process.pid);
+            crate::core::journal::worker_gone(process.named(), &how);
             self.lost = Some((worker, process.named()));
         }
         self.feed(Event::WorkerExited { worker, how });

@@ -15,6 +15,7 @@ use super::names::Names;
 use super::orders::Orders;
 use super::takeover::LOOK;
 use super::{Input, Master, Options};
+use crate::core::chronicle::Chronicle;
 use crate::core::management::Control;
 use crate::core::ports::Door;
 use crate::core::process;
@@ -25,6 +26,7 @@ use crate::core::supervisor::heartbeat::Rhythm;
 use crate::core::takeover::exec;
 use crate::core::takeover::program::Program;
 use crate::core::takeover::state::{self, State};
+use crate::systemd::events::told;
 use crate::systemd::{activation, notify};
 
 /// Inputs that wait at most: whoever sends more waits as well.
@@ -49,6 +51,9 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         None => activation::take().context("the sockets from systemd cannot be taken")?,
     };
     let program = Program::of_this_process().context("the path of this program is unknown")?;
+    let chronicle = Chronicle::begin();
+    let writer = chronicle.clone();
+    told::listen(move |told| writer.tell(told.event.name, told.record(&[])));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -89,6 +94,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         figures: Figures::default(),
         lasting: Lasting::create().context("memory for the workers cannot be had")?,
         last_reload: None,
+        chronicle,
         names: Names::default(),
         orders: Orders::default(),
         full_reload: true,

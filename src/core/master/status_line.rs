@@ -154,6 +154,7 @@ mod tests {
             duration_ms: 35,
             message: message.into(),
             first: false,
+            errors: Vec::new(),
         }
     }
 

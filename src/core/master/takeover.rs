@@ -84,6 +84,8 @@ impl Master {
             Ok(checked) => {
                 let since = Instant::now();
                 self.successor = Some(Successor { checked, since });
+                // Who follows comes back to the new program.
+                self.chronicle.close();
             }
             Err(refused) => self.loaded(Err(refused)),
         }
@@ -95,12 +97,20 @@ impl Master {
         let Some(successor) = self.successor.take() else {
             return;
         };
+        self.take_over_or_wait(successor, inputs);
+        if self.successor.is_none() && !self.supervisor.is_stopping() {
+            self.chronicle.open();
+        }
+    }
+
+    fn take_over_or_wait(&mut self, successor: Successor, inputs: &mpsc::Receiver<Input>) {
         if !self.supervisor.is_reloading() || self.supervisor.is_stopping() {
             return;
         }
         let heard_all = inputs.is_empty() && inputs.capacity() == inputs.max_capacity();
         let waited = successor.since.elapsed();
-        let answered = waited > ANSWERED_WITHIN || management::expectant() <= self.callers().len();
+        let answered = waited > ANSWERED_WITHIN
+            || (management::expectant() <= self.callers().len() && self.chronicle.followers() == 0);
         let quiet = heard_all && answered && self.workers.values().all(|worker| worker.is_quiet());
         match () {
             () if quiet => self.take_over(&successor.checked),
@@ -158,6 +168,7 @@ impl Master {
             lasting: Some(self.lasting.record()),
             totals: self.totals(),
             last_reload: self.last_reload.clone(),
+            chronicle: self.chronicle.record(),
             names: self.names.clone(),
             control: self.control.as_ref().map(Control::record),
             tcp: self.tcp.as_ref().map(Tcp::record),
@@ -181,6 +192,7 @@ impl Master {
     pub(super) fn resume(mut self, state: State) -> Self {
         let same_language = state.header.language == LANGUAGE;
         let same_counters = state.header.counters == header().counters;
+        self.chronicle.resume(state.chronicle);
         journal::resumed(&state.header.version);
         match Program::resumed(state.program, state.became) {
             Ok(program) => self.program = program,

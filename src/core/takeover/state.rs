@@ -14,6 +14,7 @@ use super::VARIABLE;
 use super::descriptors::{self, Number};
 use super::program::Identity;
 use crate::config::types::{Logging, Management};
+use crate::core::chronicle;
 use crate::core::master::figures::Figures;
 use crate::core::master::generation;
 use crate::core::master::names::Names;
@@ -55,6 +56,9 @@ pub struct State {
     /// Of all workers, living ones too: for a program that cannot read their counters.
     pub totals: Totals,
     pub last_reload: Option<LastReload>,
+    /// What was told lately.
+    #[serde(default)]
+    pub chronicle: chronicle::Record,
     /// What the names of upstreams stand for.
     #[serde(default)]
     pub names: Names,

@@ -49,7 +49,7 @@ impl Service {
         }
     }
 
-    /// Where it is not that of all sites.
+    /// The largest body that is taken there, where it is not that of all sites.
     pub(super) fn max_request_size(&self, site: &Site, room: &Room) -> Option<u64> {
         let config = &self.shared.config.sites[site.index as usize];
         let route = match (room, &config.proxy) {
