@@ -4,7 +4,7 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
 
-use super::{fields, head_size};
+use super::{fields, head_size, spelling};
 use crate::config::types::HeadLimits;
 
 /// Why a request is not answered by any site.
@@ -19,12 +19,6 @@ const BAD: Refusal = Refusal {
     status: StatusCode::BAD_REQUEST,
     close: true,
 };
-
-/// Names that a gateway to CGI or WSGI takes for the framing fields.
-static MIMICS: [HeaderName; 2] = [
-    HeaderName::from_static("content_length"),
-    HeaderName::from_static("transfer_encoding"),
-];
 
 /// The host that `request` means, without its port; empty when it names none (HTTP/1.0).
 pub(super) fn admit<'r, B>(
@@ -118,13 +112,12 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let (coding, length) = (codings.next(), lengths.next());
+    let mimics = |name: &HeaderName| spelling::mimics_framing(name.as_str().as_bytes());
     if lengths.next().is_some() || (coding.is_some() && length.is_some()) {
         return Err(BAD);
     }
     // Over HTTP/1 `worker::framing` has looked for all that.
-    if version == Version::HTTP_2
-        && (!fields::are_sound(headers) || MIMICS.iter().any(|name| headers.contains_key(name)))
-    {
+    if version == Version::HTTP_2 && (!fields::are_sound(headers) || headers.keys().any(mimics)) {
         return Err(BAD);
     }
     let Some(coding) = coding else { return Ok(()) };

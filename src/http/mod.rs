@@ -34,7 +34,7 @@ mod request_path;
 mod router;
 pub mod service;
 mod site;
-mod spelling;
+pub mod spelling;
 mod static_files;
 #[cfg(test)]
 mod testing;

@@ -10,9 +10,29 @@ pub fn is_alike(ours: &[u8], name: &[u8]) -> bool {
     ours.len() == name.len() && ours.iter().zip(name).all(same)
 }
 
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
+
+/// Whether `name` would be taken for a field that frames the message, and is none.
+pub fn mimics_framing(name: &[u8]) -> bool {
+    let mimics = |ours: &&str| {
+        is_alike(ours.as_bytes(), name) && !name.eq_ignore_ascii_case(ours.as_bytes())
+    };
+    FRAMING.iter().any(mimics)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn framing_is_spelt_one_way() {
+        for name in ["content_length", "Transfer_Encoding", "transfer.encoding"] {
+            assert!(mimics_framing(name.as_bytes()), "{name}");
+        }
+        for name in ["Content-Length", "transfer-encoding", "content-lengths"] {
+            assert!(!mimics_framing(name.as_bytes()), "{name}");
+        }
+    }
 
     #[test]
     fn signs_and_case_make_no_difference() {

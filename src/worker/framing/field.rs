@@ -92,8 +92,3 @@ pub fn transfer_encoding(value: &[u8]) -> Result<(), Refusal> {
     }
     Err(Refusal::UnknownCoding)
 }
-
-/// Names that a gateway to CGI or WSGI takes for the framing fields: there a dash becomes an underscore.
-pub fn mimics_framing(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"content_length") || name.eq_ignore_ascii_case(b"transfer_encoding")
-}

@@ -3,6 +3,7 @@
 use super::field::{self, Field};
 use super::{Line, Lines, Refusal};
 use crate::config::types::HeadLimits;
+use crate::http::spelling::mimics_framing;
 
 /// Bytes of a request line beside its target: the longest registered method has 17.
 const METHOD_AND_VERSION: usize = 64;
@@ -122,7 +123,7 @@ impl Head {
                 field::transfer_encoding(field.value)?;
                 self.chunked = true;
             }
-            14 | 17 if field::mimics_framing(field.name) => return Err(Refusal::Malformed),
+            14 | 17 if mimics_framing(field.name) => return Err(Refusal::Malformed),
             _ => {}
         }
         Ok(())

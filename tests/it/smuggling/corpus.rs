@@ -114,6 +114,8 @@ pub const CORPUS: &[Group] = &[
             b"Transfer-Encoding:\n chunked\r\n",
             b"Transfer-Encoding: chunked\r\r\n",
             b"Transfer_Encoding: chunked\r\n",
+            b"Transfer.Encoding: chunked\r\n",
+            b"Transfer+encoding: chunked\r\n",
             b"Transfer-Encoding : chunked\r\n",
             b"Transfer-Encoding\t: chunked\r\n",
             b"Transfer-Encoding\x00: chunked\r\n",
@@ -205,6 +207,7 @@ pub const CORPUS: &[Group] = &[
         Frame::Field,
         &[
             b"Content_Length: 5\r\n",
+            b"Content.Length: 5\r\n",
             b"Content-Length : 5\r\n",
             b"Content-Length\t: 5\r\n",
             b" Content-Length: 5\r\n",

@@ -25,6 +25,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("transfer-encoding", ""),
     ("transfer_encoding", "chunked"),
     ("content_length", "5"),
+    ("content.length", "5"),
     ("Transfer-Encoding", "chunked"),
     ("transfer-encoding ", "chunked"),
     ("transfer-encoding\t", "chunked"),
