@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
@@ -40,10 +40,17 @@ impl From<hyper::body::Incoming> for Incoming {
 
 impl Incoming {
     /// The body that comes on `stream` after a head of `headers`. A client that waits for 100 (Continue) is told so when
-    /// somebody wants to read it; hyper does that over HTTP/1.
-    pub fn over_http2(stream: RecvStream, headers: &HeaderMap, client: &Rc<dyn Interim>) -> Self {
+    /// somebody wants to read it; hyper does that over HTTP/1. One whose body has begun does not wait.
+    pub fn over_http2(
+        mut stream: RecvStream,
+        headers: &mut HeaderMap,
+        client: &Rc<dyn Interim>,
+    ) -> Self {
         if stream.is_end_stream() {
             return Self::Empty;
+        }
+        if is_expected(headers) && stream.flow_control().used_capacity() > 0 {
+            headers.remove(EXPECT);
         }
         Self::Http2(Http2Body {
             stream,

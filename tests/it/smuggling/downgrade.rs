@@ -167,7 +167,10 @@ fn what_it_has_a_form_for_goes_on_in_that() {
     let crumbs = post(&[("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers")]);
     let length = post(&[("content-length", "5"), ("host", "LOCALHOST:80")]);
     let nameless = request(1, &[POST[0], POST[1], POST[2], ("host", "localhost")]);
+    // The body is there, so nobody is asked for it.
+    let hasty = post(&[("expect", "100-continue")]);
     let cases = [
+        (hasty, "-proto: http\r\ntransfer-encoding: chunked\r\n"),
         (crumbs, "cookie: a=1; b=2\r\n"),
         (length, "content-length: 5\r\n\r\nabcde"),
         (nameless, "host: "),

@@ -54,11 +54,11 @@ fn receive(
     request: Request<RecvStream>,
     client: &Rc<dyn Interim>,
 ) -> (Request<Incoming>, Option<RecvStream>) {
-    let (parts, received) = request.into_parts();
+    let (mut parts, received) = request.into_parts();
     if parts.method == Method::CONNECT {
         return (Request::from_parts(parts, Incoming::Empty), Some(received));
     }
-    let body = Incoming::over_http2(received, &parts.headers, client);
+    let body = Incoming::over_http2(received, &mut parts.headers, client);
     (Request::from_parts(parts, body), None)
 }
 
