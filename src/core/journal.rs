@@ -117,6 +117,18 @@ pub fn certificate_expiring(site: &str, file: &str, not_after: &str) {
     );
 }
 
+/// The rest of many: each of `list` has `site`, `file` and `not_after`. `next` is when the first of them expires.
+pub fn certificates_expiring(count: usize, next: &str, list: Vec<serde_json::Value>) {
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    tell!(
+        CERTIFICATES_EXPIRING,
+        BWS_COUNT = count,
+        BWS_NOT_AFTER = next;
+        beside BWS_CERTIFICATE_LIST = list;
+        "{count} more certificates expire soon, the next one on {next}; GET /api/certificates shows all of them"
+    );
+}
+
 /// `renewed`: there was one before.
 pub fn certificate_got(site: &str, not_after: &str, renewed: bool) {
     match renewed {

@@ -194,6 +194,13 @@ events! {
         '@BWS_FILE@' and reload:\n\
         \n    systemctl reload bws"
 
+    CERTIFICATES_EXPIRING = "febea89a56c7477683371369446fa33d" "certificates-expiring" WARN
+        "@BWS_COUNT@ more certificates expire soon"
+        "Beside those that were named one by one, as BWS_EVENT=certificate-expiring; the next one on @BWS_NOT_AFTER@.\n\
+        Each is told once a day. All of them, with what is left:\n\
+        \n    curl --unix-socket /run/bws/control.sock http://localhost/api/certificates\n\n\
+        Renew the files and reload: systemctl reload bws"
+
     CERTIFICATE_ISSUED = "04bf830f37594ad3a93a539be7c2e43e" "certificate-issued" INFO
         "Site '@BWS_SITE@' got its certificate"
         "The authority issued it after it had seen whose the names are; it is valid until @BWS_NOT_AFTER@. A reload of this\n\

@@ -1,17 +1,13 @@
 //! How long the certificates in force are valid still.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::Master;
 use crate::config::types::{Acme, Certificate, Config, KeyKind, Site, SiteTls};
-use crate::core::journal;
 use crate::core::report::{CertificateStatus, Certificates};
 use crate::metrics::prometheus::{Exposition, Kind};
 use crate::tls::acme::schedule::Phase;
-
-/// An operator has this much time to act.
-const WARN_BEFORE: i64 = 14 * 86_400;
 
 impl Master {
     /// Of each site that speaks TLS, in order.
@@ -29,7 +25,7 @@ impl Master {
     }
 
     /// The sites with a certificate, in order.
-    fn certified(&self) -> impl Iterator<Item = (&Site, Arc<Certificate>)> {
+    pub(super) fn certified(&self) -> impl Iterator<Item = (&Site, Arc<Certificate>)> {
         let config = self.active().and_then(|active| active.config.as_deref());
         let shown = config.into_iter().flat_map(shown);
         let got = shown.filter(|(_, _, certificate)| !certificate.is_placeholder());
@@ -45,26 +41,6 @@ impl Master {
         for (site, certificate) in self.certified() {
             let labels = [("site", &*site.name), ("key", key(&certificate))];
             family.sample(&labels, certificate.not_after);
-        }
-    }
-
-    /// Once for each certificate, whatever the number of its sites.
-    pub(super) fn warn_of_certificates(&self) {
-        let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let mut told = std::collections::HashSet::new();
-        for (site, certificate) in self.certified() {
-            let left = certificate.not_after.saturating_sub(now);
-            // What BWS renews by itself is worth a word only when that did not work for long.
-            let life = certificate.not_after.saturating_sub(certificate.not_before);
-            let limit = match certificate.authority {
-                Some(_) => WARN_BEFORE.min(life / 6),
-                None => WARN_BEFORE,
-            };
-            if left < limit && told.insert(Arc::as_ptr(&certificate)) {
-                let file = certificate.cert_file.display().to_string();
-                journal::certificate_expiring(&site.name, &file, &date(certificate.not_after));
-            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! - `execute`: the supervisor's actions
 //! - `load`: a configuration file becomes a candidate; `prepare`: it gets its sockets
 //! - `answer`: status, metrics, checks; `status_line`: what systemctl shows; `figures`: what /metrics shows
+//! - `expiry`: certificates that expire soon
 //! - `generation`: what workers run on
 //! - `lasting`: what workers share with those before and after them
 //! - `orders`: certificates that BWS gets by itself
@@ -15,6 +16,7 @@
 mod answer;
 mod certificates;
 mod execute;
+mod expiry;
 pub mod figures;
 pub mod generation;
 mod input;
@@ -40,6 +42,7 @@ pub use input::{Caller, Input};
 pub use load::Source;
 pub use run::run;
 
+use self::expiry::Told;
 use self::figures::Figures;
 use self::generation::Resources;
 use self::lasting::Lasting;
@@ -122,6 +125,8 @@ struct Master {
     chronicle: Chronicle,
     names: Names,
     orders: Orders,
+    /// Certificates that expire soon.
+    told: Told,
     /// Somebody asked for more than new certificates.
     full_reload: bool,
 }

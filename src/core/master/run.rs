@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use super::expiry::Told;
 use super::figures::Figures;
 use super::lasting::Lasting;
 use super::names::Names;
@@ -97,6 +98,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         chronicle,
         names: Names::default(),
         orders: Orders::default(),
+        told: Told::default(),
         full_reload: true,
     };
     let local = tokio::task::LocalSet::new();
@@ -145,7 +147,7 @@ impl Master {
                 () = sleep_until(timer) => self.feed(Event::Timer),
                 () = sleep_until(self.orders.look_at) => self.look_after_orders(),
                 () = tick(watchdog.as_mut()) => self.feed_watchdog(),
-                _ = day.tick() => self.warn_of_certificates(),
+                _ = day.tick() => self.warn_of_certificates_again(),
                 _ = hour.tick() => self.lasting.refresh_tickets(),
                 _ = extension.tick(), if self.is_busy() => notify::extend(EXTEND_BY),
                 () = tokio::time::sleep(LOOK), if self.successor.is_some() => {}

@@ -6,6 +6,7 @@ use super::stream::{Event, Stream};
 use super::{Api, KEY};
 use crate::harness::backend::Backend;
 use crate::harness::bws::Bws;
+use crate::harness::certificates::Authority;
 use crate::harness::demo::Demo;
 use crate::harness::{free_address, install, listener, process, wait_for};
 
@@ -90,6 +91,47 @@ fn a_reload_is_followed_step_by_step() {
     stream.find("stopping", &mut Vec::new());
     while stream.next().is_some() {}
     assert!(stopping.join().unwrap().0.success());
+}
+
+#[test]
+fn a_reload_is_not_lost_among_certificates_that_expire() {
+    const SITES: usize = 300;
+    let (folder, (socket, address)) = (tempfile::tempdir().unwrap(), listener());
+    let old = Authority::new().issue_expiring(folder.path(), "old", &["*.test"]);
+    let key = old.key_file.display();
+    let site = |number: usize| {
+        let cert = folder.path().join(format!("{number}.pem"));
+        fs::copy(&old.cert_file, &cert).unwrap();
+        format!(
+            "[[sites]]\nname = \"{number}\"\nhostname = \"{number}.test\"\nlisten = \"{address}\"\napi_only = true\n\
+             ssl = {{ cert_file = \"{}\", key_file = \"{key}\" }}\n",
+            cert.display()
+        )
+    };
+    let most: String = (1..SITES).map(site).collect();
+    let server = Bws::start(folder.path(), &most, vec![socket]);
+    let mut stream = Stream::open(folder.path(), "Last-Event-ID: 0\r\n");
+    let (mut before, mut single) = (Vec::new(), Vec::new());
+    stream.find("started", &mut before);
+    let rest = stream.find("certificates-expiring", &mut single);
+    assert_eq!(names(&single), ["certificate-expiring"; 20]);
+    assert_eq!(rest.data["count"], SITES - 1 - single.len());
+    let list = rest.data["certificate_list"].as_array().unwrap();
+    assert!(list.len() > 20 && list[0]["site"].is_string(), "{rest:?}");
+    // Only the new one is told.
+    server.reload_to(&format!("{most}{}", site(SITES)));
+    let (mut during, mut none) = (Vec::new(), Vec::new());
+    stream.find("reload-complete", &mut during);
+    assert!(names(&during).contains(&"reload-requested"), "{during:?}");
+    let new = stream.find("certificate-expiring", &mut none);
+    assert_eq!(new.data["site"], SITES.to_string());
+    let mut last = Vec::new();
+    for _ in 0..2 {
+        server.reload_to(&most);
+        stream.find("reload-complete", &mut last);
+    }
+    let told = |name: &&str| name.starts_with("certificate");
+    assert_eq!(names(&last).into_iter().find(told), None);
 }
 
 #[test]
