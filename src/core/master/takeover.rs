@@ -35,6 +35,8 @@ use crate::systemd::notify::{self, Reloading};
 const QUIET_WITHIN: Duration = Duration::from_secs(5);
 /// How long other requests of operators may still take; one that takes longer is broken off.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// The same for who follows events: it comes back, and misses nothing.
+const FOLLOWED_WITHIN: Duration = Duration::from_millis(100);
 /// How often it looks.
 pub(super) const LOOK: Duration = Duration::from_millis(1);
 /// How long the new program may take to answer while no configuration says so.
@@ -109,8 +111,8 @@ impl Master {
         }
         let heard_all = inputs.is_empty() && inputs.capacity() == inputs.max_capacity();
         let waited = successor.since.elapsed();
-        let answered = waited > ANSWERED_WITHIN
-            || (management::expectant() <= self.callers().len() && self.chronicle.followers() == 0);
+        let others = management::expectant().saturating_sub(self.callers().len());
+        let answered = is_answered(waited, others, self.chronicle.followers());
         let quiet = heard_all && answered && self.workers.values().all(|worker| worker.is_quiet());
         match () {
             () if quiet => self.take_over(&successor.checked),
@@ -266,6 +268,12 @@ impl Master {
     }
 }
 
+/// Whether nobody is waited for any more: `others` are operators with a request under way.
+fn is_answered(waited: Duration, others: usize, followers: usize) -> bool {
+    let told = followers == 0 || waited > FOLLOWED_WITHIN;
+    waited > ANSWERED_WITHIN || (others == 0 && told)
+}
+
 fn header() -> Header {
     Header {
         format: FORMAT,
@@ -308,4 +316,19 @@ fn restore_generations(
         }
     }
     generations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_read_events_holds_up_nobody() {
+        let answered = |milliseconds, others, followers| {
+            is_answered(Duration::from_millis(milliseconds), others, followers)
+        };
+        assert!(answered(0, 0, 0));
+        assert!(!answered(0, 0, 1) && answered(101, 0, 1));
+        assert!(!answered(101, 1, 0) && !answered(1999, 1, 1) && answered(2001, 1, 1));
+    }
 }
