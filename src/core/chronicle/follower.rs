@@ -63,8 +63,9 @@ impl Follower {
         if !inner.open {
             return Poll::Ready(None);
         }
-        let waker = Some(context.waker().clone());
-        inner.followers.insert(self.number, waker);
+        if let Some(place) = inner.followers.get_mut(&self.number) {
+            place.waker = Some(context.waker().clone());
+        }
         Poll::Pending
     }
 }
@@ -80,7 +81,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
-    use super::super::{FOLLOWERS, KEPT};
+    use super::super::{FOLLOWERS, KEPT, Side};
     use super::*;
 
     fn news(follower: &mut Follower) -> Poll<Option<News>> {
@@ -101,9 +102,9 @@ mod tests {
         for name in ["a", "b", "c"] {
             chronicle.tell(name, "{}".into());
         }
-        let mut late = chronicle.follow(Some(1)).unwrap();
+        let mut late = chronicle.follow(Side::Socket, Some(1)).unwrap();
         assert_eq!(news(&mut late), told(&chronicle, &[2, 3]));
-        let mut fresh = chronicle.follow(None).unwrap();
+        let mut fresh = chronicle.follow(Side::Socket, None).unwrap();
         assert_eq!(fresh.position(), 3);
         for follower in [&mut late, &mut fresh] {
             assert_eq!(news(follower), Poll::Pending);
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn what_is_gone_is_said() {
         let chronicle = Chronicle::begin_at(10);
-        let mut slow = chronicle.follow(None).unwrap();
+        let mut slow = chronicle.follow(Side::Socket, None).unwrap();
         for _ in 0..KEPT + 5 {
             chronicle.tell("a", "{}".into());
         }
@@ -126,7 +127,7 @@ mod tests {
         assert!(matches!(news(&mut slow), Poll::Ready(Some(News::Told(some))) if some[0].id == 15));
         // Numbers of another server, or made up.
         for after in [0, 3, 999_999, u64::MAX - 1] {
-            let mut stranger = chronicle.follow(Some(after)).unwrap();
+            let mut stranger = chronicle.follow(Side::Socket, Some(after)).unwrap();
             assert_eq!(news(&mut stranger), lost(after));
             assert!(matches!(
                 news(&mut stranger),
@@ -136,15 +137,16 @@ mod tests {
     }
 
     #[test]
-    fn followers_are_few() {
+    fn followers_are_few_on_each_side() {
         let chronicle = Chronicle::begin();
         let all: Vec<_> = (0..FOLLOWERS)
-            .map(|_| chronicle.follow(None).unwrap())
+            .map(|_| chronicle.follow(Side::Tcp, None).unwrap())
             .collect();
-        assert!(chronicle.follow(None).is_none());
+        assert!(chronicle.follow(Side::Tcp, None).is_none());
+        assert!(chronicle.follow(Side::Socket, None).is_some());
         drop(all);
         assert_eq!(chronicle.followers(), 0);
-        assert!(chronicle.follow(None).is_some());
+        assert!(chronicle.follow(Side::Tcp, None).is_some());
     }
 
     #[test]
@@ -156,7 +158,7 @@ mod tests {
             }
         }
         let chronicle = Chronicle::begin();
-        let mut follower = chronicle.follow(None).unwrap();
+        let mut follower = chronicle.follow(Side::Socket, None).unwrap();
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let waker = count.clone().into();
         let waiting = follower.poll_news(&Context::from_waker(&waker));
@@ -170,7 +172,7 @@ mod tests {
         ));
         assert_eq!(news(&mut follower), Poll::Ready(None));
         assert_eq!(
-            news(&mut chronicle.follow(None).unwrap()),
+            news(&mut chronicle.follow(Side::Socket, None).unwrap()),
             Poll::Ready(None)
         );
         chronicle.open();

@@ -16,8 +16,15 @@ pub use follower::{Follower, News};
 
 /// Events that are kept.
 const KEPT: usize = 256;
-/// Who may follow at once.
+/// Who may follow at once, from each side.
 const FOLLOWERS: usize = 32;
+
+/// Where followers come from: those of one side take no room from those of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Socket,
+    Tcp,
+}
 
 /// An event: its name, and a line of JSON that begins with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +43,17 @@ struct Inner {
     next: u64,
     /// Without gaps: the last one is the one before `next`.
     entries: VecDeque<Arc<Entry>>,
-    /// None: it was woken and has not looked yet.
-    followers: BTreeMap<u64, Option<Waker>>,
+    followers: BTreeMap<u64, Place>,
     last_follower: u64,
     /// Followers may stay.
     open: bool,
+}
+
+/// A follower, as the chronicle knows it.
+struct Place {
+    side: Side,
+    /// None: it was woken and has not looked yet.
+    waker: Option<Waker>,
 }
 
 /// What the next program needs to go on with it.
@@ -87,15 +100,17 @@ impl Chronicle {
         inner.entries.iter().rev().take(count).cloned().collect()
     }
 
-    /// Follows what comes after the event `after`, or what comes from now on. None: too many do.
-    pub fn follow(&self, after: Option<u64>) -> Option<Follower> {
+    /// Follows what comes after the event `after`, or what comes from now on. None: too many do, from
+    /// this side.
+    pub fn follow(&self, side: Side, after: Option<u64>) -> Option<Follower> {
         let mut inner = self.inner();
-        if inner.followers.len() >= FOLLOWERS {
+        let beside = inner.followers.values().filter(|place| place.side == side);
+        if beside.count() >= FOLLOWERS {
             return None;
         }
         inner.last_follower += 1;
         let number = inner.last_follower;
-        inner.followers.insert(number, None);
+        inner.followers.insert(number, Place { side, waker: None });
         let next = after.map_or(inner.next, |after| after.saturating_add(1));
         drop(inner);
         Some(Follower::new(self.clone(), number, next))
@@ -165,8 +180,8 @@ impl Inner {
     }
 
     fn wake(&mut self) {
-        for waker in self.followers.values_mut() {
-            if let Some(waker) = waker.take() {
+        for place in self.followers.values_mut() {
+            if let Some(waker) = place.waker.take() {
                 waker.wake();
             }
         }

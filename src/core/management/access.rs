@@ -8,6 +8,8 @@ use base64ct::{Base64, Encoding as _};
 use http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN};
 use http::{HeaderMap, Method};
 
+use crate::core::chronicle::Side;
+
 /// Who may use a connection.
 #[derive(Debug)]
 pub(super) enum Access {
@@ -20,6 +22,13 @@ pub(super) enum Access {
 }
 
 impl Access {
+    pub(super) fn side(&self) -> Side {
+        match self {
+            Self::Trusted => Side::Socket,
+            Self::Local | Self::Key { .. } => Side::Tcp,
+        }
+    }
+
     pub(super) fn allows(&self, method: &Method, headers: &HeaderMap) -> bool {
         match self {
             Self::Trusted => true,

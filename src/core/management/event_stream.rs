@@ -111,7 +111,7 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
-    use crate::core::chronicle::Chronicle;
+    use crate::core::chronicle::{Chronicle, Side};
 
     async fn next(stream: &mut EventStream) -> Option<String> {
         let frame = stream.frame().await?.unwrap();
@@ -124,7 +124,7 @@ mod tests {
         let chronicle = Chronicle::begin();
         chronicle.tell("before", "{}".into());
         let last = chronicle.latest(1)[0].id;
-        let follower = chronicle.follow(None).unwrap();
+        let follower = chronicle.follow(Side::Socket, None).unwrap();
         let mut stream = EventStream::new(follower, Duration::from_millis(10));
         let opening = format!("retry: 1000\nid: {last}\n\n");
         assert_eq!(next(&mut stream).await.unwrap(), opening);
@@ -141,7 +141,7 @@ mod tests {
         let chronicle = Chronicle::begin();
         chronicle.tell("first", "{}".into());
         let first = chronicle.latest(1)[0].id;
-        let follower = chronicle.follow(Some(7)).unwrap();
+        let follower = chronicle.follow(Side::Socket, Some(7)).unwrap();
         let mut stream = EventStream::new(follower, HEARTBEAT);
         assert!(next(&mut stream).await.unwrap().ends_with("\nid: 7\n\n"));
         let lost = next(&mut stream).await.unwrap();

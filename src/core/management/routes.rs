@@ -50,7 +50,7 @@ pub(super) async fn answer(
         return answer.map(Either::Left);
     }
     match route(head.uri.path(), &head.method) {
-        Ok(endpoint) => endpoint.answer(&head, presence, inputs).await,
+        Ok(endpoint) => endpoint.answer(&head, access, presence, inputs).await,
         Err(answer) => answer.map(Either::Left),
     }
 }
@@ -99,6 +99,7 @@ impl Endpoint {
     async fn answer(
         self,
         head: &Parts,
+        access: &Access,
         presence: &Presence,
         inputs: &mpsc::Sender<Input>,
     ) -> Response<Content> {
@@ -128,7 +129,7 @@ impl Endpoint {
                 .await
                 .map(|status| health(&status)),
             Self::Page => page(inputs).await,
-            Self::Events => return events(head, presence, inputs).await,
+            Self::Events => return events(head, access, presence, inputs).await,
         };
         answer.unwrap_or_else(stopping).map(Either::Left)
     }
@@ -155,13 +156,14 @@ async fn page(inputs: &mpsc::Sender<Input>) -> Option<Answer> {
 /// What happens, as it happens.
 async fn events(
     head: &Parts,
+    access: &Access,
     presence: &Presence,
     inputs: &mpsc::Sender<Input>,
 ) -> Response<Content> {
     let Some(chronicle) = ask(inputs, Input::Chronicle).await else {
         return stopping().map(Either::Left);
     };
-    let Some(follower) = chronicle.follow(last_event(&head.headers)) else {
+    let Some(follower) = chronicle.follow(access.side(), last_event(&head.headers)) else {
         let text = "too many clients follow the events already: try again later";
         let answer = error(StatusCode::SERVICE_UNAVAILABLE, text);
         return with(answer, RETRY_AFTER, LATER).map(Either::Left);

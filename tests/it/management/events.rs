@@ -234,6 +234,8 @@ fn followers_are_few_and_leave_when_they_go() {
         refused.head
     );
     assert!(refused.rest().contains("too many"));
+    // The socket has room of its own.
+    assert_eq!(Stream::open(api.folder.path(), "").status(), 200);
     // The other endpoints still answer, and a reload does not wait.
     assert_eq!(api.server.control("POST", "/api/config/reload").0, 200);
     drop(streams);
