@@ -73,6 +73,17 @@ fn after(delay: Duration) -> String {
     }
 }
 
+/// It is killed, with the connections that it has.
+pub fn worker_broken(worker: Named, reason: &str) {
+    tell!(
+        WORKER_BROKEN,
+        BWS_WORKER_PID = worker.pid,
+        BWS_GENERATION = worker.generation.0,
+        BWS_REASON = reason;
+        "worker (PID {}) {reason}: killing it", worker.pid
+    );
+}
+
 pub fn worker_hung(worker: Named, silent: Duration) {
     let milliseconds = milliseconds(silent);
     tell!(

@@ -84,14 +84,23 @@ impl Channel {
         }
     }
 
-    /// The next message with the descriptors that came along.
+    /// The next message with the descriptors that came along. Those that only other versions know are passed over.
     pub async fn receive_with<M: DeserializeOwned>(&self) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
-        let (packet, descriptors) = self.receive_packet().await?;
-        if packet.is_empty() {
-            return Ok(None);
+        loop {
+            let (packet, descriptors) = self.receive_packet().await?;
+            if packet.is_empty() {
+                return Ok(None);
+            }
+            match postcard::from_bytes(&packet) {
+                Ok(message) => return Ok(Some((message, descriptors))),
+                Err(error) if !is_unknown::<M>(&packet) => return Err(io::Error::other(error)),
+                Err(_) => tracing::debug!(
+                    "passed over a message of another version: {} bytes, {} descriptors",
+                    packet.len(),
+                    descriptors.len()
+                ),
+            }
         }
-        let message = postcard::from_bytes(&packet).map_err(io::Error::other)?;
-        Ok(Some((message, descriptors)))
     }
 
     async fn receive_packet(&self) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
@@ -125,6 +134,15 @@ fn encode<M: Serialize>(message: &M) -> io::Result<Vec<u8>> {
         ));
     }
     Ok(packet)
+}
+
+/// Whether it is a variant that `M` does not have. The number of the variant stands first (a varint of postcard): by
+/// itself it makes a known one whole or too short, and an unknown one is refused.
+fn is_unknown<M: DeserializeOwned>(packet: &[u8]) -> bool {
+    let goes_on = |byte: &&u8| **byte >= 0x80;
+    let length = packet.iter().take_while(goes_on).count() + 1;
+    let number = packet.get(..length).map(postcard::from_bytes::<M>);
+    matches!(number, Some(Err(postcard::Error::SerdeDeCustom)))
 }
 
 fn send_packet(socket: &OwnedFd, packet: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -232,7 +250,24 @@ mod tests {
     #[tokio::test]
     async fn garbage_is_an_error() {
         let (master, worker) = channels();
-        master.send(&[255_u8; 9]).await.unwrap();
-        assert!(worker.receive::<ToWorker>().await.is_err());
+        // No number, a known variant that is not whole, and one with more than it has.
+        for garbage in [&[255_u8; 9][..], &[3, 255], &[4, 1, 9], &[128]] {
+            rustix::net::send(&master, garbage, SendFlags::empty()).unwrap();
+            let received = worker.receive::<ToWorker>().await;
+            assert!(received.is_err(), "{garbage:?}: {received:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_only_another_version_says_is_passed_over() {
+        let (master, worker) = channels();
+        let file = tempfile::tempfile().unwrap();
+        for unknown in [vec![99_u8], vec![99; 4], vec![255, 1, 7]] {
+            rustix::net::send(&worker, &unknown, SendFlags::empty()).unwrap();
+        }
+        let ready = FromWorker::Ready;
+        worker.send_with(&ready, &[file.as_fd()]).await.unwrap();
+        let (message, descriptors) = master.receive_with().await.unwrap().unwrap();
+        assert_eq!((message, descriptors.len()), (FromWorker::Ready, 1));
     }
 }

@@ -24,8 +24,10 @@ pub fn version() -> &'static str {
 
 /// What a master says to workers that an older or newer program started, and hears from them, after it became another
 /// program itself: every variant of [`ToWorker`] but `Assign`, and of [`FromWorker`] but `Hello`. To be raised when one
-/// of them changes; a variant added at the end changes none. Workers of another language are driven by signals.
-pub const LANGUAGE: u32 = 1;
+/// of them changes. A variant added at the end changes none, if all goes well also where nobody hears it: who does not
+/// know it passes over it ([`super::channel::Channel::receive_with`]; programs of language 1 do not). Workers of another
+/// language are driven by signals.
+pub const LANGUAGE: u32 = 2;
 
 /// Identifies a worker process for the master's lifetime; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

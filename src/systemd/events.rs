@@ -155,6 +155,13 @@ events! {
         Likely reasons: the process was stopped (SIGSTOP, a debugger), the machine hardly gets CPU time or swaps, or files\n\
         are served from a network drive that does not answer. If it is none of these, report it."
 
+    WORKER_BROKEN = "5bc1ae95eb6e4e70adeeb35e58fbfbe4" "worker-broken" WARN
+        "A worker (PID @BWS_WORKER_PID@) misbehaved and is killed"
+        "What it did: it @BWS_REASON@. The connections that it had are lost. One of the generation in force is\n\
+        replaced, one that drained would have left soon.\n\
+        Shortly after a change of the program, it may be that worker and master are of versions that do not understand\n\
+        each other. At any other time, report it."
+
     WORKER_START_FAILED = "36254bbc02949674ca44d61ae2de59be" "worker-start-failed" WARN
         "A new worker did not start"
         "The reason: @BWS_REASON@. It is tried again. When a reload was the occasion, the old workers serve on, and the\n\

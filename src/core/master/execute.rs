@@ -318,6 +318,9 @@ impl Master {
                 journal::exhausted(&reason, serves);
             }
             Notice::NotStopped(worker) => self.notice_of(worker, reload::not_stopped),
+            Notice::Misbehaved { worker, reason } => {
+                self.notice_of(worker, |named| journal::worker_broken(named, &reason));
+            }
             Notice::WorkerHung { worker, silent } => {
                 self.figures.note_hung();
                 self.notice_of(worker, |named| journal::worker_hung(named, silent));

@@ -166,6 +166,8 @@ pub enum Notice {
     Exhausted { reason: String },
     /// It was asked to stop accepting and did not answer.
     NotStopped(WorkerId),
+    /// It does what no worker does and is killed.
+    Misbehaved { worker: WorkerId, reason: String },
     /// It did not answer for so long and is killed.
     WorkerHung { worker: WorkerId, silent: Duration },
     /// It drains beyond its deadline and is killed.

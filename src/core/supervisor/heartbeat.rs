@@ -212,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn why_a_worker_that_misbehaves_is_killed_is_told_once() {
+        let (mut supervisor, worker) = serving();
+        let reason = "sent nonsense".to_owned();
+        let event = Event::WorkerMisbehaved { worker, reason };
+        let notice = |action: &&Action| matches!(action, Action::Notice(Notice::Misbehaved { .. }));
+        let actions = supervisor.handle(SECOND, event.clone());
+        assert_eq!(actions.iter().filter(notice).count(), 1, "{actions:?}");
+        assert!(actions.contains(&Action::Kill(worker)), "{actions:?}");
+        let actions = supervisor.handle(SECOND, event);
+        assert_eq!(actions.iter().filter(notice).count(), 0, "{actions:?}");
+    }
+
+    #[test]
     fn an_answer_is_worth_one_round() {
         let (mut supervisor, worker) = serving();
         for round in 1..=5_u64 {

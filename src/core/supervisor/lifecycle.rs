@@ -103,6 +103,15 @@ impl Supervisor {
         }
     }
 
+    pub(super) fn worker_misbehaved(&mut self, id: WorkerId, reason: String) {
+        let worker = self.workers.get(&id);
+        if worker.is_some_and(|worker| worker.state != State::Killed) {
+            let reason = reason.clone();
+            self.act(Action::Notice(Notice::Misbehaved { worker: id, reason }));
+        }
+        self.kill_for(id, reason);
+    }
+
     /// Kills a worker that failed; `reason` stands for its exit status.
     pub(super) fn kill_for(&mut self, id: WorkerId, reason: String) {
         let Some(worker) = self.workers.get_mut(&id) else {

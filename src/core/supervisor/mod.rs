@@ -91,7 +91,7 @@ impl Supervisor {
             Event::WorkerAnswered { worker, sequence } => self.worker_answered(worker, sequence),
             Event::WorkerFailed { worker, message } => self.kill_for(worker, message),
             Event::WorkerStoppedAccepting(worker) => self.worker_stopped_accepting(worker),
-            Event::WorkerMisbehaved { worker, reason } => self.kill_for(worker, reason),
+            Event::WorkerMisbehaved { worker, reason } => self.worker_misbehaved(worker, reason),
             Event::WorkerExited { worker, how } => self.worker_exited(worker, how),
             Event::StopRequested => self.stop_requested(),
             Event::Timer => {}
