@@ -135,7 +135,7 @@ impl Limits {
         let limit = match entry.reason {
             Reason::Idle { served: true } => self.keep_alive,
             Reason::Idle { served: false } => self.header,
-            Reason::Lingering => self.linger,
+            Reason::Lingering { .. } => self.linger,
         };
         now.wrapping_sub(entry.since) >= limit
     }
