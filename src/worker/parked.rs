@@ -31,8 +31,8 @@ pub enum Reason {
     /// Between requests; or before the first one, when nothing was served yet.
     Idle { served: bool },
     /// We said our last word and sent FIN: read until the client has closed too, so that no RST overtakes our answer
-    /// (RFC 9112 section 9.6).
-    Lingering,
+    /// (RFC 9112 section 9.6), but no more than so many bytes.
+    Lingering { most: u32 },
 }
 
 /// A parked connection.
@@ -208,14 +208,15 @@ fn handle(thread: &Rc<Thread>, key: usize, flags: EventFlags) {
     let finished = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
     match reason {
         None => {}
-        Some(Reason::Lingering) => {
-            let over = thread
-                .parked
-                .entries
-                .borrow()
-                .get(key)
-                .is_none_or(|entry| discard(&entry.socket));
-            if over {
+        Some(Reason::Lingering { most }) => {
+            let mut entries = thread.parked.entries.borrow_mut();
+            let left = entries.get_mut(key).and_then(|entry| {
+                let most = most.checked_sub(discard(&entry.socket)?)?;
+                entry.reason = Reason::Lingering { most };
+                Some(most)
+            });
+            drop(entries);
+            if left.is_none() {
                 thread.parked.remove(key);
             }
         }
@@ -235,14 +236,15 @@ fn wake(entry: Entry) {
     tokio::task::spawn_local(connection::resume(entry));
 }
 
-/// Reads what a closing client still sends; true when it has closed.
-fn discard(socket: &Socket) -> bool {
+/// Reads what a closing client still sends, and tells how many bytes; None when it has closed.
+fn discard(socket: &Socket) -> Option<u32> {
     let mut space = [0; DISCARD];
     // TCP does not copy what is only to be taken off its queue (tcp(7), MSG_TRUNC).
     let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
     match rustix::net::recv(socket, &mut space, flags) {
-        Ok((count, _)) => count == 0,
-        Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
+        Ok((count, _)) => (count > 0).then_some(count as u32),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Some(0),
+        Err(_) => None,
     }
 }
 

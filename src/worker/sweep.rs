@@ -98,6 +98,12 @@ impl Limits {
         own.copied().unwrap_or(self.request)
     }
 
+    /// HTTP/2: of the streams that wait, the one with the most time; HTTP/1: of the last request.
+    fn demand_of_all(&self, activity: &Activity) -> Demand {
+        let streams = activity.waiting.most_patient(|site| self.demand(site));
+        streams.unwrap_or_else(|| self.demand(activity.site.get()))
+    }
+
     /// HTTP/2: each stream has its own pace. The connection's counts when nothing at all can be written.
     fn judges_whole(&self, activity: &Activity) -> bool {
         let demand = |site| self.demand(site);
@@ -108,7 +114,7 @@ impl Limits {
     /// Whether a client moved less than it must, in as many ticks in which it was waited for.
     fn falls_short(&self, activity: &Activity) -> bool {
         let Pace { ticks, mark } = activity.pace.get();
-        let demand = self.demand(activity.site.get());
+        let demand = self.demand_of_all(activity);
         if ticks > 0 && ticks < demand.ticks {
             let ticks = ticks + 1;
             activity.pace.set(Pace { ticks, mark });
@@ -129,7 +135,7 @@ impl Limits {
         let limit = match entry.reason {
             Reason::Idle { served: true } => self.keep_alive,
             Reason::Idle { served: false } => self.header,
-            Reason::Lingering => self.linger,
+            Reason::Lingering { .. } => self.linger,
         };
         now.wrapping_sub(entry.since) >= limit
     }

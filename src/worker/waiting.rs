@@ -86,6 +86,18 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    /// The most patient of what is demanded for the streams that wait; None without any.
+    pub fn most_patient(&self, demand: impl Fn(Option<SiteIndex>) -> Demand) -> Option<Demand> {
+        let streams = self.0.borrow();
+        let waiting = streams.iter().map(|(_, stream)| stream);
+        let waiting = waiting.filter(|stream| stream.is_awaited() || stream.exchange.is_owed());
+        waiting
+            .map(|stream| demand(stream.exchange.site()))
+            .max_by_key(|demand| demand.ticks)
+    }
+}
+
 impl Stream {
     fn is_awaited(&self) -> bool {
         self.claim.as_deref().is_some_and(Claim::waits)

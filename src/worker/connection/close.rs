@@ -54,7 +54,12 @@ pub async fn answer(transport: Transport, status: StatusCode, client: Client) {
 }
 
 /// Closes after our last byte: FIN first, then wait for the client's, so that no RST overtakes what we sent.
-pub async fn finish(mut transport: Transport, client: Client) {
+pub async fn finish(transport: Transport, client: Client) {
+    finish_within(transport, client, u32::MAX).await;
+}
+
+/// The same, and reads no more than `most` bytes meanwhile.
+pub async fn finish_within(mut transport: Transport, client: Client, most: u32) {
     // Only a close_notify that does not fit the socket's buffer has to wait.
     let farewell = poll_fn(|context| transport.poll_shutdown(context));
     if !matches!(tokio::time::timeout(LAST_WORDS, farewell).await, Ok(Ok(()))) {
@@ -64,7 +69,7 @@ pub async fn finish(mut transport: Transport, client: Client) {
         return;
     };
     if peek(&socket) != Peeked::Closed {
-        park_socket(socket, Reason::Lingering, client);
+        park_socket(socket, Reason::Lingering { most }, client);
     }
 }
 

@@ -91,7 +91,6 @@ pub fn begin(
     let guard = RequestInFlight::new(in_flight, thread.recorder);
     let answering = thread.service.clone().answer(request, shown, interim);
     exchange.concerns(answering.site());
-    activity.site.set(answering.site());
     let under_way = UnderWay {
         context,
         exchange,
@@ -181,6 +180,7 @@ pub async fn answer(
     let takes_interim = version == Version::HTTP_11;
     let interim = takes_interim.then(|| activity.clone() as Rc<dyn Interim>);
     let (under_way, answering) = begin(context, request.map(Incoming::from), interim);
+    activity.site.set(answering.site());
     let answered = answering.answered().await;
     activity.interim.close();
     let leaves_body = under_way.leaves_body();

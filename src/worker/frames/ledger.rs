@@ -19,8 +19,9 @@ const BY_REQUEST: u32 = 4;
 /// window updates of stream and connection, and by a PING that measures the way. Files come in large pieces.
 const BY_PIECE: u32 = 4;
 
-/// Given back with so many bytes sent: a client grants its window anew in steps that may be small.
-const BYTES: u32 = 1024;
+/// Given back with so many bytes sent: a client grants its window anew in steps that may be small, of the stream and of the
+/// connection each; half a kilobyte at a time is not too little.
+const BYTES: u32 = 256;
 
 /// A request that is taken back cost us all the work (CVE-2023-44487): 150 at once, then 50 a second.
 const RESET: u32 = 6;

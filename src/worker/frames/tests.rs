@@ -97,6 +97,19 @@ fn a_busy_client_earns_what_it_needs() {
 }
 
 #[test]
+fn a_small_window_is_no_flood() {
+    // What was read is granted at once, of the stream and of the connection.
+    let mut watch = Watch::new(0);
+    watch.sift(&opening(), 0);
+    let grant = |stream| frame(kind::WINDOW_UPDATE, 0, stream, &[0, 0, 2, 0]);
+    for _ in 0..20_000 {
+        watch.sent(9 + 512);
+        watch.sift(&[grant(1), grant(0)].concat(), 0);
+    }
+    assert_eq!(watch.fault, None);
+}
+
+#[test]
 fn time_gives_back_and_never_too_much() {
     let mut watch = Watch::new(0);
     watch.sift(&opening(), 0);

@@ -44,6 +44,9 @@ const MAX_PENDING_RESETS: usize = 32;
 /// Streams that we may have to reset for a client's mistakes, refused ones included (CVE-2025-8671).
 const MAX_OWN_RESETS: usize = 128;
 
+/// Bytes that are read of a client after the end of its connection: what may have been on its way.
+const LAST_FRAMES: u32 = 64 * 1024;
+
 /// Serves a connection until it closes.
 pub async fn serve(transport: Transport, client: Client) {
     let thread = client.thread().clone();
@@ -81,7 +84,7 @@ pub async fn serve(transport: Transport, client: Client) {
     match returned.take() {
         // GOAWAY is on its way; what the client still sends would be read for nothing.
         Some(_) if activity.flooded.get() => {}
-        Some(transport) if polite => close::finish(transport, client).await,
+        Some(transport) if polite => close::finish_within(transport, client, LAST_FRAMES).await,
         Some(transport) if activity.write_blocked.get() => close::reset(&transport),
         _ => {}
     }
