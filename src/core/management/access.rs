@@ -51,6 +51,15 @@ impl Access {
         let under_our_name = !loopback || names_this_host(headers);
         method.is_safe() && under_our_name && is_own_page(method, headers)
     }
+
+    /// Whether somebody who would have to show a password asks under a name for which none is taken.
+    pub(super) fn is_misnamed(&self, method: &Method, headers: &HeaderMap) -> bool {
+        let Self::Key { loopback: true, .. } = self else {
+            return false;
+        };
+        let shows_key = matches!(shown(headers), Some(Shown::Key(_)));
+        method.is_safe() && !shows_key && !names_this_host(headers)
+    }
 }
 
 enum Shown<'a> {
@@ -98,6 +107,8 @@ fn names_this_host(headers: &HeaderMap) -> bool {
             host
         }
     });
+    // As a resolver takes it that appends no domain.
+    let name = name.strip_suffix('.').unwrap_or(name);
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok()
 }
@@ -205,6 +216,25 @@ mod tests {
         ));
         assert!(!allows(key(true), "rebound.example:7654", &[]));
         assert!(allows(key(false), "bws.example:7654", &[]));
+        assert!(allows(key(true), "localhost.:7654", &[]));
+        assert!(!allows(key(true), "localhost.evil.example", &[]));
+    }
+
+    #[test]
+    fn a_name_without_passwords_is_told_from_a_wrong_password() {
+        let misnamed = |access: &Access, method: Method, pairs: &[(&'static str, &str)]| {
+            access.is_misnamed(&method, &headers(pairs))
+        };
+        let (this, other) = (("host", "localhost:7654"), ("host", "bws.lan:7654"));
+        let password = ("authorization", &*basic("any:secret:1"));
+        for pairs in [&[other][..], &[other, password]] {
+            assert!(misnamed(&key(true), Method::GET, pairs));
+            assert!(!misnamed(&key(false), Method::GET, pairs));
+            assert!(!misnamed(&key(true), Method::POST, pairs));
+        }
+        assert!(!misnamed(&key(true), Method::GET, &[this, password]));
+        let wrong = ("x-api-key", "wrong");
+        assert!(!misnamed(&key(true), Method::GET, &[other, wrong]));
     }
 
     #[test]

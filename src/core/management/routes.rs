@@ -251,6 +251,11 @@ fn refuse(access: &Access, head: &Parts) -> Answer {
                     configure a key for others";
         return error(StatusCode::FORBIDDEN, text);
     };
+    if access.is_misnamed(&head.method, &head.headers) {
+        let text = "under this name no password is taken: ask for '127.0.0.1' or 'localhost', or send the configured \
+                    management.api_key as 'X-API-Key' or 'Authorization: Bearer'";
+        return error(StatusCode::FORBIDDEN, text);
+    }
     let text = "send the configured management.api_key as 'X-API-Key' or 'Authorization: Bearer'";
     let mut answer = with(
         error(StatusCode::UNAUTHORIZED, text),

@@ -51,9 +51,18 @@ fn a_browser_may_read_with_the_key_as_password_and_no_more() {
     let foreign = format!("{basic}Sec-Fetch-Site: cross-site\r\n");
     assert_eq!(status(address, "GET", "/api/status", &foreign), 401);
     // A page of others that leads its own name to this host does not even get to ask for the password.
-    let request = "GET /api/status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
-    let (head, _) = fetch(address, request);
-    assert_eq!(head.header("www-authenticate"), Some("Bearer"));
+    for shown in ["", &*basic] {
+        let request = format!(
+            "GET /api/status HTTP/1.1\r\nHost: evil.example\r\n{shown}Connection: close\r\n\r\n"
+        );
+        let (head, body) = fetch(address, &request);
+        assert_eq!((head.status, head.header("www-authenticate")), (403, None));
+        let body = String::from_utf8(body).unwrap();
+        assert!(
+            body.contains("ask for '127.0.0.1' or 'localhost'"),
+            "{body}"
+        );
+    }
 }
 
 #[test]

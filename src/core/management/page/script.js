@@ -5,7 +5,7 @@
   const names = document.body.dataset.events.split(" ");
   // Without the name and password that a browser may have been given in the address.
   const here = new URL(location.pathname, location.origin);
-  let source, ticking, waiting, busy = false;
+  let source, ticking, waiting, again, busy = false;
 
   const show = (word, mood) => {
     live.textContent = word;
@@ -19,6 +19,11 @@
     busy = true;
     try {
       const answer = await fetch(here, { cache: "no-store" });
+      // A new key, for example: whoever looks shall not be asked for it again and again.
+      if (answer.status === 401 || answer.status === 403) {
+        stop();
+        return show("no longer allowed: reload this page", "off");
+      }
       if (!answer.ok) throw new Error(answer.status);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       // Of another program: its own script knows what to do.
@@ -33,8 +38,9 @@
       if (source && source.readyState === EventSource.OPEN) show("live", "on");
     } catch {
       show("not reachable", "off");
+    } finally {
+      busy = false;
     }
-    busy = false;
   };
   const soon = () => { waiting ??= setTimeout(refresh, 200); };
 
@@ -45,7 +51,9 @@
       if (live.className !== "off") show("reconnecting", "");
       soon();
       // Refused, and not tried again by the browser.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (!document.hidden) start(); }, 10000);
+      if (source.readyState === EventSource.CLOSED) {
+        again = setTimeout(() => { if (!document.hidden) start(); }, 10000);
+      }
     };
     for (const name of names) source.addEventListener(name, soon);
   };
@@ -53,6 +61,9 @@
   const stop = () => {
     if (source) source.close();
     clearInterval(ticking);
+    clearTimeout(again);
+    clearTimeout(waiting);
+    waiting = undefined;
   };
   const start = () => {
     stop();
