@@ -24,6 +24,8 @@ pub(super) const MAX_ACME_NAMES: usize = 100;
 pub(super) const MAX_PASSWORD_FILE_SIZE: u64 = 16 << 20;
 /// Files that one configuration may include.
 pub(super) const MAX_INCLUDED_FILES: usize = 65_536;
+/// Names that all its patterns may fit, folders on the way included: more is a search through a whole file system.
+pub(super) const MAX_INCLUDED_NAMES: usize = 131_072;
 
 pub(super) const SERVER_NAME: &str = "BWS";
 pub(super) const WORKERS: u32 = 1;

@@ -3,16 +3,19 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::defaults::MAX_INCLUDED_NAMES;
+
 /// The files that `pattern` means, sorted, and the folders where others could appear. `*` and `?` stand for
-/// characters of one file name. A name without them is that file, whether it exists or not.
-pub(super) fn expand(folder: &Path, pattern: &str) -> io::Result<Expansion> {
+/// characters of one file name. A name without them is that file, whether it exists or not. Each name that fits is taken
+/// off `left`; when nothing is left, the error is of the kind `QuotaExceeded`.
+pub(super) fn expand(folder: &Path, pattern: &str, left: &mut usize) -> io::Result<Expansion> {
     let mut expansion = Expansion {
         files: vec![folder.to_path_buf()],
         folders: Vec::new(),
     };
     for part in Path::new(pattern).components() {
         match part.as_os_str().to_str().filter(|part| is_pattern(part)) {
-            Some(part) => expansion.search(part)?,
+            Some(part) => expansion.search(part, left)?,
             None => expansion.files.iter_mut().for_each(|path| path.push(part)),
         }
     }
@@ -33,7 +36,7 @@ pub(super) struct Expansion {
 
 impl Expansion {
     /// Goes one level down, to every name that fits.
-    fn search(&mut self, pattern: &str) -> io::Result<()> {
+    fn search(&mut self, pattern: &str, left: &mut usize) -> io::Result<()> {
         let mut found = Vec::new();
         for folder in std::mem::take(&mut self.files) {
             let entries = match std::fs::read_dir(&folder) {
@@ -44,6 +47,7 @@ impl Expansion {
             for entry in entries {
                 let name = entry?.file_name();
                 if name.to_str().is_some_and(|name| fits(pattern, name)) {
+                    *left = left.checked_sub(1).ok_or_else(too_many)?;
                     found.push(folder.join(name));
                 }
             }
@@ -56,6 +60,11 @@ impl Expansion {
 
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?'])
+}
+
+fn too_many() -> io::Error {
+    let message = format!("more than {MAX_INCLUDED_NAMES} names fit");
+    io::Error::new(io::ErrorKind::QuotaExceeded, message)
 }
 
 fn is_absence(error: &io::Error) -> bool {
@@ -130,17 +139,17 @@ mod tests {
         for name in ["b.toml", "a.toml", "note.txt"] {
             std::fs::write(sites.join(name), "").unwrap();
         }
-        let found = expand(folder.path(), "sites.d/*.toml").unwrap();
+        let expand = |pattern: &str| expand(folder.path(), pattern, &mut 2);
+        let found = expand("sites.d/*.toml");
+        // The folder fits, too.
+        assert!(found.is_err());
+        std::fs::remove_dir(sites.join("folder.toml")).unwrap();
+        let found = expand("sites.d/*.toml").unwrap();
         assert_eq!(found.files, [sites.join("a.toml"), sites.join("b.toml")]);
         assert_eq!(found.folders, [sites]);
-        assert!(
-            expand(folder.path(), "missing/*.toml")
-                .unwrap()
-                .files
-                .is_empty()
-        );
+        assert!(expand("missing/*.toml").unwrap().files.is_empty());
         assert_eq!(
-            expand(folder.path(), "x.toml").unwrap().files,
+            expand("x.toml").unwrap().files,
             [folder.path().join("x.toml")]
         );
     }

@@ -1,10 +1,11 @@
 //! From a path to a checked configuration: file, included files, raw, resolve.
 
 use std::collections::{BTreeSet, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::defaults::MAX_INCLUDED_FILES;
+use super::defaults::{MAX_INCLUDED_FILES, MAX_INCLUDED_NAMES};
 use super::parts::{self, Numbered, Reader, Reading};
 use super::raw::{self, Raw};
 use super::report::{Finding, Findings, Report};
@@ -230,8 +231,9 @@ impl Loading {
     ) -> (Vec<(PathBuf, Place)>, Option<Finding>) {
         let mut known: HashSet<PathBuf> = self.watched.iter().cloned().collect();
         let mut files = Vec::new();
+        let mut left = MAX_INCLUDED_NAMES;
         for pattern in patterns {
-            for file in self.expand(folder, &pattern) {
+            for file in self.expand(folder, &pattern, &mut left) {
                 if !known.insert(file.clone()) {
                     continue;
                 }
@@ -247,8 +249,13 @@ impl Loading {
         (files, None)
     }
 
-    fn expand(&mut self, folder: &Path, pattern: &Located<String>) -> Vec<PathBuf> {
-        match include::expand(folder, &pattern.value) {
+    fn expand(
+        &mut self,
+        folder: &Path,
+        pattern: &Located<String>,
+        left: &mut usize,
+    ) -> Vec<PathBuf> {
+        match include::expand(folder, &pattern.value, left) {
             Ok(expansion) => {
                 self.watched.extend(expansion.folders);
                 expansion.files
@@ -256,7 +263,12 @@ impl Loading {
             Err(error) => {
                 self.broken = true;
                 let message = format!("cannot search for '{}': {}", pattern.value, reason(&error));
-                let help = "allow the user that BWS runs as to read the folder";
+                let help = match error.kind() {
+                    ErrorKind::QuotaExceeded => {
+                        "name the folder of the files, as in \"sites.d/*.toml\""
+                    }
+                    _ => "allow the user that BWS runs as to read the folder",
+                };
                 self.findings
                     .push(Finding::error(message).at(pattern.place, "").help(help));
                 Vec::new()
