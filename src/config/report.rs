@@ -193,14 +193,26 @@ impl Finding {
 #[derive(Debug, Default)]
 pub(super) struct Findings(RefCell<Vec<Finding>>);
 
+/// So many are kept: who includes a folder of other files has no use for millions.
+const MOST: usize = 10_000;
+
 impl Findings {
     pub(super) fn push(&self, finding: Finding) {
-        self.0.borrow_mut().push(finding);
+        let mut all = self.0.borrow_mut();
+        let fatal = |it: &Finding| it.severity == Severity::Error;
+        // The first error counts in any case.
+        if all.len() < MOST || fatal(&finding) && !all.iter().any(fatal) {
+            all.push(finding);
+        }
     }
 
     /// Takes over what `other` found.
     pub(super) fn append(&self, other: Self) {
-        self.0.borrow_mut().append(&mut other.0.into_inner());
+        other
+            .0
+            .into_inner()
+            .into_iter()
+            .for_each(|it| self.push(it));
     }
 
     pub(super) fn count(&self) -> usize {
@@ -222,6 +234,10 @@ impl Findings {
     /// In the order of the files; what belongs to no place comes last.
     pub(super) fn report(self, sources: &[Arc<Source>]) -> Report {
         let mut findings = self.0.into_inner();
+        if findings.len() >= MOST {
+            let more = Finding::warning("there may be more than is told here");
+            findings.push(more.help("look at the first ones"));
+        }
         findings.sort_by_key(|finding| (finding.place().is_none(), finding.place()));
         Report {
             problems: findings.into_iter().map(|it| it.problem(sources)).collect(),
@@ -234,6 +250,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn there_is_an_end_to_what_is_told() {
+        let warnings = (0..2 * MOST).map(|_| Finding::warning("odd"));
+        let errors = (0..5).map(|_| Finding::error("wrong"));
+        let told = report(warnings.chain(errors).collect());
+        assert!(told.has_errors());
+        assert_eq!(told.problems.len(), MOST + 2);
+    }
 
     fn report(findings: Vec<Finding>) -> Report {
         let source = Source::new(Path::new("config.toml"), "[server]\nnmae = 1\n".to_owned());
